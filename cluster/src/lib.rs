@@ -1,0 +1,1 @@
+//! Everything that touches a cluster or a process.

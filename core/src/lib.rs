@@ -1,0 +1,25 @@
+//! Numbers in, decisions out: everything podfit decides, as functions of values.
+//!
+//! Nothing here knows Kubernetes' client, tokio, a clock, the environment or a file. Time is an argument, and every
+//! decision comes with its reason, so that each of them can be tested with a table and replayed offline.
+//!
+//! ```text
+//! usage ─► history (histogram) ─► estimator ─► recommendation ─► policy ─┬─► admission   (changes to a new pod)
+//!               ▲      │                                                 └─► disruption  (plan for running pods)
+//!               └─ checkpoint
+//! ```
+
+pub mod admission;
+pub mod checkpoint;
+pub mod disruption;
+pub mod estimator;
+pub mod histogram;
+pub mod history;
+pub mod ownership;
+pub mod pod;
+pub mod policy;
+pub mod quantity;
+pub mod reason;
+pub mod recommendation;
+pub mod time;
+pub mod vpa;

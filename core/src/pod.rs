@@ -1,0 +1,216 @@
+//! What podfit knows of a pod: the dozen fields its decisions use.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::quantity::{Resource, ResourceList};
+use crate::time::Timestamp;
+
+/// A reference from an object to its controller.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OwnerRef {
+    /// For example `apps/v1`.
+    pub api_version: String,
+    /// For example `ReplicaSet`.
+    pub kind: String,
+    /// The owner's name; it lives in the same namespace.
+    pub name: String,
+}
+
+/// A pod as podfit sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pod {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name; empty at admission when the API server will generate one.
+    pub name: String,
+    /// The unique id; empty at admission.
+    pub uid: String,
+    /// The owner reference flagged `controller: true` (the last one, when several are).
+    pub owner: Option<OwnerRef>,
+    /// The label `pod-template-hash`, with which a ReplicaSet that no cache knows yet still names its Deployment.
+    pub template_hash: Option<String>,
+    /// All annotations; `None` when the pod has no annotation map at all.
+    pub annotations: Option<BTreeMap<String, String>>,
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// True when it has a deletion timestamp.
+    pub terminating: bool,
+    /// The node it is bound to.
+    pub node: Option<String>,
+    /// When it was created.
+    pub created: Option<Timestamp>,
+    /// When the kubelet first saw it.
+    pub started: Option<Timestamp>,
+    /// Since when its Ready condition is True; `None` when it is not ready.
+    pub ready_since: Option<Timestamp>,
+    /// The state of an in-place resize.
+    pub resize: ResizeState,
+    /// Its containers, in the order of the spec.
+    pub containers: Vec<Container>,
+    /// The names of its init containers.
+    pub init_containers: Vec<String>,
+}
+
+/// `status.phase` of a pod.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// Not all containers have started yet.
+    #[default]
+    Pending,
+    /// Bound to a node and started.
+    Running,
+    /// Ended well.
+    Succeeded,
+    /// Ended badly.
+    Failed,
+    /// The node cannot be asked.
+    Unknown,
+}
+
+/// What the kubelet says of an in-place resize, from the conditions `PodResizePending` and `PodResizeInProgress`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ResizeState {
+    /// No resize is under way.
+    #[default]
+    None,
+    /// The node could do it later.
+    Deferred {
+        /// The kubelet's words.
+        message: String,
+    },
+    /// The node can never do it.
+    Infeasible {
+        /// The kubelet's words.
+        message: String,
+    },
+    /// The kubelet is at work.
+    InProgress,
+    /// The kubelet tried and failed.
+    Error {
+        /// The kubelet's words.
+        message: String,
+    },
+    /// A condition with a reason that podfit does not know.
+    Unknown {
+        /// The kubelet's words.
+        message: String,
+    },
+}
+
+/// One container of a pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Container {
+    /// Its name.
+    pub name: String,
+    /// Requests in the pod's spec.
+    pub requests: ResourceList,
+    /// Limits in the pod's spec.
+    pub limits: ResourceList,
+    /// What the spec's `resources` hold beside CPU and memory; decides which empty maps a JSON patch must create first.
+    pub present: PresentMaps,
+    /// True when a CPU change restarts the container (`resizePolicy: RestartContainer`).
+    pub restarts_on_cpu_resize: bool,
+    /// True when a memory change restarts the container.
+    pub restarts_on_memory_resize: bool,
+    /// What its status says; `None` before the kubelet reported it.
+    pub status: Option<ContainerStatus>,
+}
+
+/// Which of a container's resource maps exist in the pod's spec.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PresentMaps {
+    /// `resources` is there.
+    pub resources: bool,
+    /// `resources.requests` is there.
+    pub requests: bool,
+    /// `resources.limits` is there.
+    pub limits: bool,
+}
+
+/// The status of one container.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContainerStatus {
+    /// The resources in force now, when the kubelet reports them (Kubernetes 1.33 on).
+    pub resources: Option<EffectiveResources>,
+    /// How often it was restarted.
+    pub restart_count: i32,
+    /// True while it runs.
+    pub running: bool,
+    /// The present state, when that is "terminated".
+    pub terminated: Option<Termination>,
+    /// How its previous run ended.
+    pub last_terminated: Option<Termination>,
+}
+
+/// Requests and limits in force.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EffectiveResources {
+    /// Requests.
+    pub requests: ResourceList,
+    /// Limits.
+    pub limits: ResourceList,
+}
+
+/// How a container's run ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Termination {
+    /// For example `OOMKilled`.
+    pub reason: String,
+    /// When the run began.
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    pub finished: Option<Timestamp>,
+}
+
+impl Termination {
+    /// True when the kernel killed it for memory.
+    pub fn is_oom(&self) -> bool {
+        self.reason == "OOMKilled"
+    }
+
+    /// How long the run lasted, when both ends are known.
+    pub fn ran_for(&self) -> Option<Duration> {
+        Some(self.finished?.since(self.started?))
+    }
+}
+
+impl Container {
+    /// The resources in force: the status' when the kubelet reports them, else the spec's.
+    pub fn effective(&self) -> EffectiveResources {
+        self.status
+            .as_ref()
+            .and_then(|s| s.resources)
+            .unwrap_or(EffectiveResources { requests: self.requests, limits: self.limits })
+    }
+
+    /// True when changing `resource` in place restarts the container.
+    pub fn restarts_on_resize(&self, resource: Resource) -> bool {
+        match resource {
+            Resource::Cpu => self.restarts_on_cpu_resize,
+            Resource::Memory => self.restarts_on_memory_resize,
+        }
+    }
+}
+
+impl Pod {
+    /// The value of an annotation.
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        self.annotations.as_ref()?.get(key).map(String::as_str)
+    }
+
+    /// A container by name.
+    pub fn container(&self, name: &str) -> Option<&Container> {
+        self.containers.iter().find(|c| c.name == name)
+    }
+
+    /// True once it ended, well or badly.
+    pub fn is_finished(&self) -> bool {
+        matches!(self.phase, Phase::Succeeded | Phase::Failed)
+    }
+
+    /// True while a resize is asked for or under way.
+    pub fn is_resizing(&self) -> bool {
+        self.resize != ResizeState::None
+    }
+}

@@ -1,0 +1,70 @@
+//! Points in time as integers, so that `now` can be passed in everywhere.
+
+use std::ops::{Add, Sub};
+use std::time::Duration;
+
+/// Milliseconds since the Unix epoch; negative before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// From whole milliseconds since the Unix epoch.
+    pub const fn from_unix_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// From whole seconds since the Unix epoch; saturates at the ends of the range.
+    pub const fn from_unix_seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(1000))
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub const fn unix_millis(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the Unix epoch, rounded towards the past.
+    pub const fn unix_seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// The time from `earlier` to here; zero when `earlier` is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+impl Add<Duration> for Timestamp {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(millis(duration)))
+    }
+}
+
+impl Sub<Duration> for Timestamp {
+    type Output = Self;
+
+    fn sub(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(duration)))
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arithmetic_saturates() {
+        let t = Timestamp::from_unix_seconds(10);
+        assert_eq!((t + Duration::from_millis(1500)).unix_millis(), 11_500);
+        assert_eq!((t - Duration::from_secs(11)).unix_seconds(), -1);
+        assert_eq!(t.since(t + Duration::from_secs(1)), Duration::ZERO);
+        assert_eq!(Timestamp::from_unix_millis(i64::MAX) + Duration::MAX, Timestamp::from_unix_millis(i64::MAX));
+        assert_eq!(Timestamp::from_unix_millis(-1).unix_seconds(), -1);
+    }
+}

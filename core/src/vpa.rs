@@ -1,0 +1,161 @@
+//! What podfit knows of a VerticalPodAutoscaler.
+
+use std::collections::BTreeMap;
+
+use crate::pod::OwnerRef;
+use crate::quantity::ResourceList;
+use crate::time::Timestamp;
+
+/// A VerticalPodAutoscaler as podfit sees it. Defaults are upstream's.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Vpa {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The unique id.
+    pub uid: String,
+    /// The version that a status write is checked against.
+    pub resource_version: String,
+    /// When it was created; the oldest of several VPAs for one target wins.
+    pub created: Timestamp,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// All annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// The controller whose pods it sizes.
+    pub target: Option<OwnerRef>,
+    /// How changes reach pods.
+    pub update_mode: UpdateMode,
+    /// Live pods needed before one may be disrupted; `None` takes the updater's flag.
+    pub min_replicas: Option<i64>,
+    /// All must hold before a pod is disrupted.
+    pub eviction_requirements: Vec<EvictionRequirement>,
+    /// Per-container rules, in the order of the spec.
+    pub container_policies: Vec<ContainerPolicy>,
+    /// Which recommenders size it; empty means `default`.
+    pub recommenders: Vec<String>,
+    /// The published recommendation; `None` before the first.
+    pub recommendation: Option<Vec<ContainerRecommendation>>,
+    /// Its conditions, ours and others'.
+    pub conditions: Vec<Condition>,
+    /// What in the object could not be understood and was ignored, for the operator: `spec.x: why`.
+    pub problems: Vec<String>,
+}
+
+/// `spec.updatePolicy.updateMode`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum UpdateMode {
+    /// Recommends only.
+    Off,
+    /// Sizes new pods only.
+    Initial,
+    /// Evicts pods, whose replacements are sized at admission. The default.
+    #[default]
+    Recreate,
+    /// The old name of [`UpdateMode::Recreate`].
+    Auto,
+    /// Resizes in place, and evicts where that cannot be done.
+    InPlaceOrRecreate,
+    /// Resizes in place, never evicts.
+    InPlace,
+}
+
+impl UpdateMode {
+    /// All modes with their names in the API.
+    pub const NAMES: [(Self, &'static str); 6] = [
+        (Self::Off, "Off"),
+        (Self::Initial, "Initial"),
+        (Self::Recreate, "Recreate"),
+        (Self::Auto, "Auto"),
+        (Self::InPlaceOrRecreate, "InPlaceOrRecreate"),
+        (Self::InPlace, "InPlace"),
+    ];
+
+    /// The mode of that name in the API.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(_, n)| *n == name).map(|(mode, _)| *mode)
+    }
+
+    /// Its name in the API.
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(mode, _)| *mode == self).map_or("", |(_, name)| *name)
+    }
+}
+
+/// One entry of `spec.updatePolicy.evictionRequirements`: holds when at least one resource moves that way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EvictionRequirement {
+    /// The resources any of which may satisfy it.
+    pub resources: Vec<crate::quantity::Resource>,
+    /// The direction asked for.
+    pub change: ChangeRequirement,
+}
+
+/// The direction an [`EvictionRequirement`] asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeRequirement {
+    /// The target lies above the request.
+    TargetHigherThanRequests,
+    /// The target lies below the request.
+    TargetLowerThanRequests,
+}
+
+/// One entry of `spec.resourcePolicy.containerPolicies`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContainerPolicy {
+    /// A container's name, or `*`.
+    pub container_name: String,
+    /// False when the mode is `Off`: the container is left alone.
+    pub off: bool,
+    /// The least that may be recommended.
+    pub min_allowed: ResourceList,
+    /// The most that may be recommended.
+    pub max_allowed: ResourceList,
+    /// Which resources are sized; `None` means both, an empty list none.
+    pub controlled_resources: Option<Vec<crate::quantity::Resource>>,
+    /// True for `controlledValues: RequestsOnly`: limits are left alone.
+    pub requests_only: bool,
+}
+
+/// What is recommended for one container.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContainerRecommendation {
+    /// The container's name.
+    pub container_name: String,
+    /// What it should request.
+    pub target: ResourceList,
+    /// Below this a running pod is worth disrupting.
+    pub lower_bound: ResourceList,
+    /// Above this a running pod is worth disrupting.
+    pub upper_bound: ResourceList,
+    /// The target before policy was applied.
+    pub uncapped_target: ResourceList,
+}
+
+/// One entry of `status.conditions`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Condition {
+    /// For example `RecommendationProvided`.
+    pub kind: String,
+    /// True, False or Unknown.
+    pub status: String,
+    /// A word for programs.
+    pub reason: String,
+    /// A sentence for people.
+    pub message: String,
+    /// When `status` last changed.
+    pub last_transition: Option<Timestamp>,
+}
+
+impl Vpa {
+    /// `namespace/name`.
+    pub fn key(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// The recommendation for one container.
+    pub fn recommendation_for(&self, container: &str) -> Option<&ContainerRecommendation> {
+        self.recommendation.as_ref()?.iter().find(|r| r.container_name == container)
+    }
+}
