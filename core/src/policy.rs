@@ -1,1 +1,235 @@
-//! To be written.
+//! What a VPA, and its namespace's LimitRanges, let a recommendation be.
+//!
+//! Two steps at two times: [`cap`] shapes what the recommender publishes, knowing no pod; [`cap_for_pod`] fits the
+//! published recommendation to one pod, whose limits and namespace are known.
+
+pub mod limit;
+pub mod limit_range;
+pub mod note;
+pub mod pod;
+
+pub use limit::proportional_limit;
+pub use limit_range::{LimitRangeItem, LimitRangeScope};
+pub use note::Note;
+pub use pod::{PodRecommendation, cap_for_pod};
+
+use crate::quantity::{Resource, ResourceList};
+use crate::vpa::{ContainerPolicy, ContainerRecommendation};
+
+/// The policy of a container: the first one that names it, wherever it stands, else the last `*`.
+pub fn for_container<'a>(
+    policies: &'a [ContainerPolicy],
+    name: &str,
+) -> Option<&'a ContainerPolicy> {
+    policies
+        .iter()
+        .find(|p| p.container_name == name)
+        .or_else(|| policies.iter().rev().find(|p| p.container_name == "*"))
+}
+
+/// Brings target and bounds into what `policy` allows: up to `minAllowed`, then down to `maxAllowed`, so that the
+/// maximum wins where the two contradict. `global_max` stands in for each resource without a `maxAllowed`.
+///
+/// A boundary that is absent, zero or negative does not bind. The uncapped target stays as it is.
+pub fn cap(
+    recommendation: &mut ContainerRecommendation,
+    policy: Option<&ContainerPolicy>,
+    global_max: ResourceList,
+) {
+    for resource in Resource::ALL {
+        let min = policy.and_then(|p| boundary(p.min_allowed, resource));
+        let max = policy
+            .and_then(|p| boundary(p.max_allowed, resource))
+            .or_else(|| boundary(global_max, resource));
+        for list in bounds_mut(recommendation) {
+            if let Some(amount) = list.get(resource) {
+                let raised = min.map_or(amount, |m| amount.max(m));
+                list.set(resource, Some(max.map_or(raised, |m| raised.min(m))));
+            }
+        }
+    }
+}
+
+/// True when the policy lets this resource of its container be sized. No policy lets everything be.
+pub fn controls(policy: Option<&ContainerPolicy>, resource: Resource) -> bool {
+    policy.is_none_or(|p| {
+        !p.off
+            && p.controlled_resources
+                .as_ref()
+                .is_none_or(|list| list.contains(&resource))
+    })
+}
+
+/// An amount that can bind: present and above zero.
+fn boundary(list: ResourceList, resource: Resource) -> Option<i64> {
+    list.get(resource).filter(|amount| *amount > 0)
+}
+
+/// The lists of a recommendation that policies apply to; the target first.
+fn bounds_mut(recommendation: &mut ContainerRecommendation) -> [&mut ResourceList; 3] {
+    [
+        &mut recommendation.target,
+        &mut recommendation.lower_bound,
+        &mut recommendation.upper_bound,
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quantity::{Bytes, Millicores};
+
+    const MI: i64 = 1 << 20;
+
+    fn list(cpu: i64, mebibytes: i64) -> ResourceList {
+        let set = |amount: i64| (amount != 0).then_some(amount);
+        ResourceList {
+            cpu: set(cpu).map(Millicores),
+            memory: set(mebibytes).map(|m| Bytes(m * MI)),
+        }
+    }
+
+    fn policy(name: &str) -> ContainerPolicy {
+        ContainerPolicy {
+            container_name: name.into(),
+            ..ContainerPolicy::default()
+        }
+    }
+
+    /// Vectors 10.1: (minAllowed, maxAllowed), global maximum; target, lower, upper.
+    #[test]
+    fn published_recommendations_are_capped() {
+        let none = list(0, 0);
+        let rows = [
+            (None, none, list(42, 42), list(31, 31), list(53, 53)),
+            (
+                Some((list(50, 50), none)),
+                none,
+                list(50, 50),
+                list(50, 50),
+                list(53, 53),
+            ),
+            (
+                Some((none, list(40, 40))),
+                none,
+                list(40, 40),
+                list(31, 31),
+                list(40, 40),
+            ),
+            (None, list(40, 40), list(40, 40), list(31, 31), list(40, 40)),
+            (
+                Some((list(35, 35), none)),
+                list(50, 50),
+                list(42, 42),
+                list(35, 35),
+                list(50, 50),
+            ),
+            (
+                Some((none, list(40, 0))),
+                list(0, 40),
+                list(40, 40),
+                list(31, 31),
+                list(40, 40),
+            ),
+            (
+                Some((none, list(40, 0))),
+                list(30, 30),
+                list(40, 30),
+                list(31, 30),
+                list(40, 30),
+            ),
+            // Not upstream's rows: a maximum below the minimum wins, and zero does not bind.
+            (
+                Some((list(50, 50), list(40, 40))),
+                none,
+                list(40, 40),
+                list(40, 40),
+                list(40, 40),
+            ),
+            (
+                Some((
+                    none,
+                    ResourceList {
+                        cpu: Some(Millicores(0)),
+                        memory: None,
+                    },
+                )),
+                none,
+                list(42, 42),
+                list(31, 31),
+                list(53, 53),
+            ),
+        ];
+        for (allowed, global, target, lower, upper) in rows {
+            let mut got = ContainerRecommendation {
+                container_name: "foo".into(),
+                target: list(42, 42),
+                lower_bound: list(31, 31),
+                upper_bound: list(53, 53),
+                uncapped_target: list(42, 42),
+            };
+            let policy = allowed.map(|(min_allowed, max_allowed)| ContainerPolicy {
+                min_allowed,
+                max_allowed,
+                ..policy("foo")
+            });
+            cap(&mut got, policy.as_ref(), global);
+            assert_eq!(
+                (got.target, got.lower_bound, got.upper_bound),
+                (target, lower, upper),
+                "{policy:?} {global:?}"
+            );
+            assert_eq!(got.uncapped_target, list(42, 42));
+        }
+    }
+
+    /// Vectors 10.7, container policies.
+    #[test]
+    fn an_exact_name_beats_every_wildcard() {
+        let named = |i: usize, name: &str| ContainerPolicy {
+            min_allowed: list(i as i64, 0),
+            ..policy(name)
+        };
+        let policies = [
+            named(1, "a"),
+            named(2, "*"),
+            named(3, "b"),
+            named(4, "*"),
+            named(5, "b"),
+        ];
+        let found = |policies: &[ContainerPolicy], name: &str| {
+            for_container(policies, name).and_then(|p| p.min_allowed.get(Resource::Cpu))
+        };
+        assert_eq!(found(&policies, "a"), Some(1));
+        assert_eq!(found(&policies, "b"), Some(3));
+        assert_eq!(found(&policies, "c"), Some(4));
+        assert_eq!(found(&policies[..1], "c"), None);
+        assert_eq!(found(&[], "a"), None);
+    }
+
+    #[test]
+    fn controlled_resources() {
+        let only = |resources: Vec<Resource>| ContainerPolicy {
+            controlled_resources: Some(resources),
+            ..policy("a")
+        };
+        let rows = [
+            (None, true, true),
+            (Some(policy("a")), true, true),
+            (Some(only(vec![])), false, false),
+            (Some(only(vec![Resource::Memory])), false, true),
+            (
+                Some(ContainerPolicy {
+                    off: true,
+                    ..policy("a")
+                }),
+                false,
+                false,
+            ),
+        ];
+        for (policy, cpu, memory) in rows {
+            let got = Resource::ALL.map(|r| controls(policy.as_ref(), r));
+            assert_eq!(got, [cpu, memory], "{policy:?}");
+        }
+    }
+}
