@@ -1,1 +1,16 @@
-//! Everything that touches a cluster or a process.
+//! Everything that touches a cluster or a process: API types, watches, usage sources, writes, leases, the admin server.
+//!
+//! Objects come in as the slim wire types of [`api`] and leave as `podfit_core`'s plain values; nothing of Kubernetes'
+//! own types goes further than this crate and the binaries' edges.
+
+pub mod admin;
+pub mod api;
+pub mod calls;
+pub mod events;
+pub mod index;
+pub mod lease;
+pub mod metrics;
+pub mod options;
+pub mod process;
+pub mod usage;
+pub mod watch;

@@ -146,6 +146,8 @@ pub struct Condition {
     pub message: String,
     /// When `status` last changed.
     pub last_transition: Option<Timestamp>,
+    /// The object's generation when the condition was judged.
+    pub observed_generation: Option<i64>,
 }
 
 impl Vpa {

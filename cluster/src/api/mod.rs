@@ -1,0 +1,44 @@
+//! Wire types: the slim shapes in which objects are read, and their way into plain values.
+
+/// Makes a wire type with a `metadata` field a namespaced resource that the client can list and watch.
+macro_rules! namespaced_resource {
+    ($type:ty, $group:literal, $version:literal, $kind:literal, $plural:literal) => {
+        impl kube::Resource for $type {
+            type DynamicType = ();
+            type Scope = kube::core::NamespaceResourceScope;
+
+            fn kind((): &()) -> std::borrow::Cow<'_, str> {
+                $kind.into()
+            }
+
+            fn group((): &()) -> std::borrow::Cow<'_, str> {
+                $group.into()
+            }
+
+            fn version((): &()) -> std::borrow::Cow<'_, str> {
+                $version.into()
+            }
+
+            fn plural((): &()) -> std::borrow::Cow<'_, str> {
+                $plural.into()
+            }
+
+            fn meta(&self) -> &kube::api::ObjectMeta {
+                &self.metadata
+            }
+
+            fn meta_mut(&mut self) -> &mut kube::api::ObjectMeta {
+                &mut self.metadata
+            }
+        }
+    };
+}
+
+pub mod checkpoint;
+pub mod controller;
+pub mod limit_range;
+pub mod metrics;
+pub mod pod;
+pub mod quantity;
+pub mod time;
+pub mod vpa;

@@ -1,0 +1,294 @@
+//! Pods: about a seventeenth of the memory of the full type, since most of it is not read.
+
+use std::collections::BTreeMap;
+
+use kube::api::ObjectMeta;
+use podfit_core::pod::{
+    Container, ContainerStatus, EffectiveResources, Phase, Pod, PresentMaps, ResizeState, Termination,
+};
+use podfit_core::time::Timestamp;
+use serde::Deserialize;
+
+use super::controller::controlling_owner;
+use super::quantity::{QuantityMap, resource_list};
+use super::time;
+
+/// A pod, cut down to what is read of it.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct PodObject {
+    /// Its metadata.
+    #[serde(default)]
+    pub metadata: ObjectMeta,
+    #[serde(default)]
+    spec: Spec,
+    #[serde(default)]
+    status: Status,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Spec {
+    node_name: Option<String>,
+    containers: Vec<SpecContainer>,
+    init_containers: Vec<Named>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct SpecContainer {
+    name: String,
+    resources: Option<Resources>,
+    resize_policy: Vec<ResizePolicy>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Named {
+    name: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Resources {
+    requests: Option<QuantityMap>,
+    limits: Option<QuantityMap>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct ResizePolicy {
+    resource_name: String,
+    restart_policy: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Status {
+    phase: String,
+    start_time: Option<String>,
+    conditions: Vec<Condition>,
+    container_statuses: Vec<StatusContainer>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Condition {
+    r#type: String,
+    status: String,
+    reason: Option<String>,
+    message: Option<String>,
+    last_transition_time: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct StatusContainer {
+    name: String,
+    restart_count: i32,
+    resources: Option<Resources>,
+    state: State,
+    last_state: State,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct State {
+    running: Option<serde::de::IgnoredAny>,
+    terminated: Option<Terminated>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Terminated {
+    reason: Option<String>,
+    started_at: Option<String>,
+    finished_at: Option<String>,
+}
+
+namespaced_resource!(PodObject, "", "v1", "Pod", "pods");
+
+impl From<&PodObject> for Pod {
+    fn from(object: &PodObject) -> Self {
+        let PodObject { metadata: meta, spec, status } = object;
+        Self {
+            namespace: meta.namespace.clone().unwrap_or_default(),
+            name: meta.name.clone().unwrap_or_default(),
+            uid: meta.uid.clone().unwrap_or_default(),
+            owner: controlling_owner(meta),
+            template_hash: meta.labels.as_ref().and_then(|l| l.get("pod-template-hash").cloned()),
+            annotations: meta.annotations.clone().map(|a| a.into_iter().collect::<BTreeMap<_, _>>()),
+            phase: phase(&status.phase),
+            terminating: meta.deletion_timestamp.is_some(),
+            node: spec.node_name.clone(),
+            created: time::created(meta),
+            started: parse(status.start_time.as_ref()),
+            ready_since: ready_since(&status.conditions),
+            resize: resize_state(&status.conditions),
+            containers: spec.containers.iter().map(|c| container(c, &status.container_statuses)).collect(),
+            init_containers: spec.init_containers.iter().map(|c| c.name.clone()).collect(),
+        }
+    }
+}
+
+fn parse(text: Option<&String>) -> Option<Timestamp> {
+    text.and_then(|t| time::parse(t))
+}
+
+fn phase(text: &str) -> Phase {
+    match text {
+        "Running" => Phase::Running,
+        "Succeeded" => Phase::Succeeded,
+        "Failed" => Phase::Failed,
+        "Unknown" => Phase::Unknown,
+        _ => Phase::Pending,
+    }
+}
+
+fn ready_since(conditions: &[Condition]) -> Option<Timestamp> {
+    let ready = conditions.iter().find(|c| c.r#type == "Ready" && c.status == "True")?;
+    parse(ready.last_transition_time.as_ref())
+}
+
+/// A pending resize says more than one in progress, whatever the order in the list.
+fn resize_state(conditions: &[Condition]) -> ResizeState {
+    let find = |kind: &str| conditions.iter().find(|c| c.r#type == kind && c.status == "True");
+    let message = |c: &Condition| c.message.clone().unwrap_or_default();
+    if let Some(pending) = find("PodResizePending") {
+        let message = message(pending);
+        return match pending.reason.as_deref() {
+            Some("Deferred") => ResizeState::Deferred { message },
+            Some("Infeasible") => ResizeState::Infeasible { message },
+            _ => ResizeState::Unknown { message },
+        };
+    }
+    let Some(progress) = find("PodResizeInProgress") else { return ResizeState::None };
+    let message = message(progress);
+    match progress.reason.as_deref().unwrap_or_default() {
+        "" if message.is_empty() => ResizeState::InProgress,
+        "Error" => ResizeState::Error { message },
+        _ => ResizeState::Unknown { message },
+    }
+}
+
+fn container(spec: &SpecContainer, statuses: &[StatusContainer]) -> Container {
+    let restarts = |resource: &str| {
+        spec.resize_policy.iter().any(|p| p.resource_name == resource && p.restart_policy == "RestartContainer")
+    };
+    let resources = spec.resources.clone().unwrap_or_default();
+    Container {
+        name: spec.name.clone(),
+        requests: resources.requests.as_ref().map(resource_list).unwrap_or_default(),
+        limits: resources.limits.as_ref().map(resource_list).unwrap_or_default(),
+        present: PresentMaps {
+            resources: spec.resources.is_some(),
+            requests: resources.requests.is_some(),
+            limits: resources.limits.is_some(),
+        },
+        restarts_on_cpu_resize: restarts("cpu"),
+        restarts_on_memory_resize: restarts("memory"),
+        status: statuses.iter().find(|s| s.name == spec.name).map(container_status),
+    }
+}
+
+fn container_status(status: &StatusContainer) -> ContainerStatus {
+    ContainerStatus {
+        resources: status.resources.as_ref().map(|r| EffectiveResources {
+            requests: r.requests.as_ref().map(resource_list).unwrap_or_default(),
+            limits: r.limits.as_ref().map(resource_list).unwrap_or_default(),
+        }),
+        restart_count: status.restart_count,
+        running: status.state.running.is_some(),
+        terminated: status.state.terminated.as_ref().map(termination),
+        last_terminated: status.last_state.terminated.as_ref().map(termination),
+    }
+}
+
+fn termination(terminated: &Terminated) -> Termination {
+    Termination {
+        reason: terminated.reason.clone().unwrap_or_default(),
+        started: parse(terminated.started_at.as_ref()),
+        finished: parse(terminated.finished_at.as_ref()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use podfit_core::quantity::{Bytes, Millicores};
+    use serde_json::json;
+
+    use super::*;
+
+    fn pod(value: serde_json::Value) -> Pod {
+        Pod::from(&serde_json::from_value::<PodObject>(value).unwrap())
+    }
+
+    #[test]
+    fn a_pod_is_read_with_its_status() {
+        let pod = pod(json!({
+            "metadata": {
+                "name": "web-1", "namespace": "shop", "uid": "u1",
+                "labels": {"pod-template-hash": "5d4f"},
+                "ownerReferences": [
+                    {"apiVersion": "v1", "kind": "Other", "name": "x", "uid": "1"},
+                    {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-5d4f", "uid": "2", "controller": true}
+                ]
+            },
+            "spec": {"nodeName": "n1", "initContainers": [{"name": "init"}], "containers": [{
+                "name": "app",
+                "resources": {"requests": {"cpu": "250m", "memory": "1Gi", "nvidia.com/gpu": 1}},
+                "resizePolicy": [{"resourceName": "memory", "restartPolicy": "RestartContainer"}]
+            }]},
+            "status": {"phase": "Running", "startTime": "2026-11-24T10:00:00Z",
+                "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-11-24T10:00:05Z"}],
+                "containerStatuses": [{
+                    "name": "app", "restartCount": 2, "state": {"running": {"startedAt": "2026-11-24T10:00:02Z"}},
+                    "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137,
+                        "startedAt": "2026-11-24T10:00:00Z", "finishedAt": "2026-11-24T10:00:01Z"}},
+                    "resources": {"requests": {"cpu": "300m"}}
+                }]}
+        }));
+        assert_eq!(pod.owner.as_ref().map(|o| o.name.as_str()), Some("web-5d4f"));
+        assert_eq!((pod.phase, pod.template_hash.as_deref()), (Phase::Running, Some("5d4f")));
+        assert!(pod.annotations.is_none() && pod.ready_since.is_some() && !pod.is_resizing());
+        let app = pod.container("app").unwrap();
+        assert_eq!((app.requests.cpu, app.requests.memory), (Some(Millicores(250)), Some(Bytes(1 << 30))));
+        assert_eq!(app.effective().requests.cpu, Some(Millicores(300)));
+        assert_eq!(app.present, PresentMaps { resources: true, requests: true, limits: false });
+        assert!(app.restarts_on_memory_resize && !app.restarts_on_cpu_resize);
+        let status = app.status.as_ref().unwrap();
+        assert!(status.running && status.last_terminated.as_ref().unwrap().is_oom());
+    }
+
+    #[test]
+    fn resize_conditions_are_read_in_any_order() {
+        let pending = |reason: &str| json!({"type": "PodResizePending", "status": "True", "reason": reason});
+        let progress = json!({"type": "PodResizeInProgress", "status": "True"});
+        let failed = json!({"type": "PodResizeInProgress", "status": "True", "reason": "Error"});
+        let message = String::new;
+        let cases = [
+            (json!([]), ResizeState::None),
+            (json!([{"type": "PodResizePending", "status": "False", "reason": "Deferred"}]), ResizeState::None),
+            (json!([pending("Deferred")]), ResizeState::Deferred { message: message() }),
+            (json!([pending("Infeasible")]), ResizeState::Infeasible { message: message() }),
+            (json!([pending("")]), ResizeState::Unknown { message: message() }),
+            (json!([progress]), ResizeState::InProgress),
+            (json!([failed]), ResizeState::Error { message: message() }),
+            (json!([progress, pending("Deferred")]), ResizeState::Deferred { message: message() }),
+            (json!([pending("Infeasible"), failed]), ResizeState::Infeasible { message: message() }),
+        ];
+        for (conditions, state) in cases {
+            assert_eq!(pod(json!({"metadata": {}, "status": {"conditions": conditions}})).resize, state);
+        }
+    }
+
+    #[test]
+    fn a_bare_or_odd_pod_is_read_all_the_same() {
+        for value in [
+            json!({}),
+            json!({"metadata": {}, "spec": {"containers": [{"name": "a", "resources": {"requests": {"cpu": "lots"}}}]}}),
+        ] {
+            let pod = pod(value);
+            assert!(pod.owner.is_none() && pod.containers.iter().all(|c| c.requests.is_empty()));
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! VerticalPodAutoscalers: read field by field, so that one bad field costs that field and is told, not the object.
+
+use kube::api::ObjectMeta;
+use podfit_core::pod::OwnerRef;
+use podfit_core::quantity::{Resource, ResourceList};
+use podfit_core::vpa::{
+    ChangeRequirement, Condition, ContainerPolicy, ContainerRecommendation, EvictionRequirement, UpdateMode, Vpa,
+};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::quantity::{amount, to_json};
+use super::time;
+
+/// A `VerticalPodAutoscaler` of `autoscaling.k8s.io/v1`.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct VpaObject {
+    /// Its metadata.
+    #[serde(default)]
+    pub metadata: ObjectMeta,
+    #[serde(default)]
+    spec: Value,
+    #[serde(default)]
+    status: Value,
+}
+
+namespaced_resource!(VpaObject, "autoscaling.k8s.io", "v1", "VerticalPodAutoscaler", "verticalpodautoscalers");
+
+impl From<&VpaObject> for Vpa {
+    fn from(object: &VpaObject) -> Self {
+        let VpaObject { metadata: meta, spec, status } = object;
+        let mut read = Reader { problems: Vec::new() };
+        Self {
+            namespace: meta.namespace.clone().unwrap_or_default(),
+            name: meta.name.clone().unwrap_or_default(),
+            uid: meta.uid.clone().unwrap_or_default(),
+            resource_version: meta.resource_version.clone().unwrap_or_default(),
+            created: time::created(meta).unwrap_or_default(),
+            generation: meta.generation.unwrap_or_default(),
+            annotations: meta.annotations.clone().unwrap_or_default().into_iter().collect(),
+            target: read.target(&spec["targetRef"]),
+            update_mode: read.update_mode(&spec["updatePolicy"]["updateMode"]),
+            min_replicas: spec["updatePolicy"]["minReplicas"].as_i64(),
+            eviction_requirements: read.eviction_requirements(&spec["updatePolicy"]["evictionRequirements"]),
+            container_policies: read.container_policies(&spec["resourcePolicy"]["containerPolicies"]),
+            recommenders: items(&spec["recommenders"]).filter_map(|r| text(&r["name"])).collect(),
+            recommendation: read.recommendation(&status["recommendation"]),
+            conditions: items(&status["conditions"]).map(condition).collect(),
+            problems: read.problems,
+        }
+    }
+}
+
+/// Reads parts of a spec and remembers what it could not understand.
+struct Reader {
+    problems: Vec<String>,
+}
+
+impl Reader {
+    fn problem(&mut self, path: &str, why: impl std::fmt::Display) {
+        self.problems.push(format!("{path}: {why}"));
+    }
+
+    fn target(&mut self, target: &Value) -> Option<OwnerRef> {
+        let (kind, name) = (text(&target["kind"]), text(&target["name"]));
+        match (kind, name) {
+            (Some(kind), Some(name)) => {
+                Some(OwnerRef { api_version: text(&target["apiVersion"]).unwrap_or_default(), kind, name })
+            }
+            _ => {
+                self.problem("spec.targetRef", "kind and name are needed; nothing is sized");
+                None
+            }
+        }
+    }
+
+    fn update_mode(&mut self, mode: &Value) -> UpdateMode {
+        match mode.as_str() {
+            None | Some("") => UpdateMode::default(),
+            Some(name) => UpdateMode::from_name(name).unwrap_or_else(|| {
+                // An unknown mode must not start evictions.
+                self.problem("spec.updatePolicy.updateMode", format!("`{name}` is unknown; taken as Off"));
+                UpdateMode::Off
+            }),
+        }
+    }
+
+    fn resources(&mut self, path: &str, names: &Value) -> Vec<Resource> {
+        let mut resources = Vec::new();
+        for name in items(names) {
+            match Resource::ALL.iter().find(|r| name == r.name()) {
+                Some(resource) => resources.push(*resource),
+                None => self.problem(path, format!("{name} is not cpu or memory; left out")),
+            }
+        }
+        resources
+    }
+
+    fn eviction_requirements(&mut self, requirements: &Value) -> Vec<EvictionRequirement> {
+        let path = "spec.updatePolicy.evictionRequirements";
+        items(requirements)
+            .filter_map(|r| {
+                let change = match r["changeRequirement"].as_str() {
+                    Some("TargetHigherThanRequests") => ChangeRequirement::TargetHigherThanRequests,
+                    Some("TargetLowerThanRequests") => ChangeRequirement::TargetLowerThanRequests,
+                    other => {
+                        self.problem(path, format!("changeRequirement {other:?} is unknown; left out"));
+                        return None;
+                    }
+                };
+                Some(EvictionRequirement { resources: self.resources(path, &r["resources"]), change })
+            })
+            .collect()
+    }
+
+    fn container_policies(&mut self, policies: &Value) -> Vec<ContainerPolicy> {
+        items(policies)
+            .enumerate()
+            .map(|(i, policy)| {
+                let path = format!("spec.resourcePolicy.containerPolicies[{i}]");
+                ContainerPolicy {
+                    container_name: text(&policy["containerName"]).unwrap_or_default(),
+                    off: policy["mode"] == "Off",
+                    min_allowed: self.list(&format!("{path}.minAllowed"), &policy["minAllowed"]),
+                    max_allowed: self.list(&format!("{path}.maxAllowed"), &policy["maxAllowed"]),
+                    controlled_resources: policy["controlledResources"]
+                        .is_array()
+                        .then(|| self.resources(&format!("{path}.controlledResources"), &policy["controlledResources"])),
+                    requests_only: policy["controlledValues"] == "RequestsOnly",
+                }
+            })
+            .collect()
+    }
+
+    fn list(&mut self, path: &str, quantities: &Value) -> ResourceList {
+        let mut list = ResourceList::default();
+        for resource in Resource::ALL {
+            let value = &quantities[resource.name()];
+            if value.is_null() {
+                continue;
+            }
+            match amount(resource, value) {
+                Ok(amount) if amount >= 0 => list.set(resource, Some(amount)),
+                Ok(_) => self.problem(path, format!("{} {value} is negative; left out", resource.name())),
+                Err(why) => self.problem(path, format!("{}: {why}; left out", resource.name())),
+            }
+        }
+        list
+    }
+
+    fn recommendation(&mut self, recommendation: &Value) -> Option<Vec<ContainerRecommendation>> {
+        let containers = recommendation["containerRecommendations"].as_array()?;
+        let path = "status.recommendation";
+        Some(
+            containers
+                .iter()
+                .filter_map(|c| {
+                    Some(ContainerRecommendation {
+                        container_name: text(&c["containerName"])?,
+                        target: self.list(path, &c["target"]),
+                        lower_bound: self.list(path, &c["lowerBound"]),
+                        upper_bound: self.list(path, &c["upperBound"]),
+                        uncapped_target: self.list(path, &c["uncappedTarget"]),
+                    })
+                })
+                .collect(),
+        )
+    }
+}
+
+fn items(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_str().filter(|t| !t.is_empty()).map(String::from)
+}
+
+fn condition(value: &Value) -> Condition {
+    let field = |name: &str| text(&value[name]).unwrap_or_default();
+    Condition {
+        kind: field("type"),
+        status: field("status"),
+        reason: field("reason"),
+        message: field("message"),
+        last_transition: value["lastTransitionTime"].as_str().and_then(time::parse),
+        observed_generation: value["observedGeneration"].as_i64(),
+    }
+}
+
+/// `status.conditions` as they are written.
+pub fn conditions_to_json(conditions: &[Condition]) -> Value {
+    conditions
+        .iter()
+        .map(|c| {
+            let mut map = Map::new();
+            map.insert("type".into(), c.kind.as_str().into());
+            map.insert("status".into(), c.status.as_str().into());
+            if let Some(time) = c.last_transition {
+                map.insert("lastTransitionTime".into(), time::format(time).into());
+            }
+            for (name, text) in [("reason", &c.reason), ("message", &c.message)] {
+                if !text.is_empty() {
+                    map.insert(name.into(), text.as_str().into());
+                }
+            }
+            if let Some(generation) = c.observed_generation {
+                map.insert("observedGeneration".into(), generation.into());
+            }
+            Value::Object(map)
+        })
+        .collect()
+}
+
+/// `status.recommendation` as it is written.
+pub fn recommendation_to_json(recommendations: &[ContainerRecommendation]) -> Value {
+    let containers: Vec<Value> = recommendations
+        .iter()
+        .map(|r| {
+            json!({
+                "containerName": r.container_name,
+                "target": to_json(&r.target),
+                "lowerBound": to_json(&r.lower_bound),
+                "upperBound": to_json(&r.upper_bound),
+                "uncappedTarget": to_json(&r.uncapped_target),
+            })
+        })
+        .collect();
+    json!({ "containerRecommendations": containers })
+}
+
+#[cfg(test)]
+mod tests {
+    use podfit_core::quantity::{Bytes, Millicores};
+
+    use super::*;
+
+    fn vpa(spec: Value, status: Value) -> Vpa {
+        let object = json!({
+            "metadata": {"namespace": "shop", "name": "web", "generation": 3},
+            "spec": spec, "status": status
+        });
+        Vpa::from(&serde_json::from_value::<VpaObject>(object).unwrap())
+    }
+
+    #[test]
+    fn a_full_object_is_read() {
+        let vpa = vpa(
+            json!({
+                "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+                "updatePolicy": {"updateMode": "InPlaceOrRecreate", "minReplicas": 1, "evictionRequirements":
+                    [{"resources": ["cpu", "memory"], "changeRequirement": "TargetHigherThanRequests"}]},
+                "resourcePolicy": {"containerPolicies": [{"containerName": "*", "minAllowed": {"cpu": 1, "memory": "64Mi"},
+                    "controlledResources": [], "controlledValues": "RequestsOnly"}]},
+                "recommenders": [{"name": "gpu"}]
+            }),
+            json!({"recommendation": {"containerRecommendations": [{"containerName": "app", "target": {"cpu": "250m", "memory": "1Gi"}}]},
+                "conditions": [{"type": "RecommendationProvided", "status": "True"}]}),
+        );
+        assert_eq!(vpa.problems, Vec::<String>::new());
+        assert_eq!(vpa.target.as_ref().unwrap().name, "web");
+        assert_eq!((vpa.update_mode, vpa.min_replicas), (UpdateMode::InPlaceOrRecreate, Some(1)));
+        assert_eq!(vpa.eviction_requirements[0].resources, Resource::ALL);
+        let policy = &vpa.container_policies[0];
+        assert_eq!(policy.min_allowed, ResourceList { cpu: Some(Millicores(1000)), memory: Some(Bytes(64 << 20)) });
+        assert!(policy.requests_only && policy.controlled_resources.as_ref().unwrap().is_empty());
+        assert_eq!(vpa.recommendation_for("app").unwrap().target.memory, Some(Bytes(1 << 30)));
+        assert_eq!(vpa.conditions[0].kind, "RecommendationProvided");
+    }
+
+    /// Every field of the wrong type or with an impossible value: the rest still holds, and the operator is told.
+    #[test]
+    fn a_bad_field_costs_that_field() {
+        let cases = [
+            (json!(null), "spec.targetRef"),
+            (json!({"targetRef": null}), "spec.targetRef"),
+            (json!({"targetRef": 7}), "spec.targetRef"),
+            (json!({"updatePolicy": {"updateMode": "Sometimes"}}), "spec.updatePolicy.updateMode"),
+            (
+                json!({"updatePolicy": {"evictionRequirements": [{"changeRequirement": "Up"}]}}),
+                "spec.updatePolicy.evictionRequirements",
+            ),
+            (
+                json!({"resourcePolicy": {"containerPolicies": [{"minAllowed": {"cpu": "lots"}}]}}),
+                "spec.resourcePolicy.containerPolicies[0].minAllowed",
+            ),
+            (
+                json!({"resourcePolicy": {"containerPolicies": [{"maxAllowed": {"memory": "-1Gi"}}]}}),
+                "spec.resourcePolicy.containerPolicies[0].maxAllowed",
+            ),
+            (
+                json!({"resourcePolicy": {"containerPolicies": [{"controlledResources": ["gpu"]}]}}),
+                "spec.resourcePolicy.containerPolicies[0].controlledResources",
+            ),
+        ];
+        for (spec, path) in cases {
+            let vpa = vpa(spec.clone(), json!({"conditions": "none", "recommendation": []}));
+            assert!(vpa.problems.iter().any(|p| p.starts_with(path)), "{spec}: {:?}", vpa.problems);
+            assert_eq!(vpa.name, "web");
+        }
+    }
+
+    #[test]
+    fn an_unknown_mode_never_evicts() {
+        let vpa = vpa(json!({"updatePolicy": {"updateMode": "Sometimes"}}), json!({}));
+        assert_eq!(vpa.update_mode, UpdateMode::Off);
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let recommendation = vec![ContainerRecommendation {
+            container_name: "app".into(),
+            target: ResourceList { cpu: Some(Millicores(476)), memory: Some(Bytes(380_258_472)) },
+            ..ContainerRecommendation::default()
+        }];
+        let conditions = vec![Condition {
+            kind: "RecommendationProvided".into(),
+            status: "True".into(),
+            last_transition: time::parse("2026-11-24T10:11:12Z"),
+            ..Condition::default()
+        }];
+        let status = json!({
+            "recommendation": recommendation_to_json(&recommendation),
+            "conditions": conditions_to_json(&conditions)
+        });
+        let vpa = vpa(json!({}), status);
+        assert_eq!(vpa.recommendation, Some(recommendation));
+        assert_eq!(vpa.conditions, conditions);
+    }
+}

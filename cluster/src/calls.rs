@@ -1,0 +1,221 @@
+//! The one door for API requests: connection, time-out, client-side rate limit, errors with their cause.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kube::config::KubeConfigOptions;
+use kube::{Client, Config};
+use tokio::sync::Mutex;
+
+use crate::options::ClusterOptions;
+
+/// Why a request did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The API server did not answer in time.
+    #[error("{what}: no answer within {after:?}")]
+    TimedOut {
+        /// What was asked.
+        what: String,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The API server refused, or could not be reached.
+    #[error("{what}: {}", explain(source))]
+    Failed {
+        /// What was asked.
+        what: String,
+        /// The client's error.
+        source: kube::Error,
+    },
+}
+
+impl CallError {
+    /// The HTTP status of the API server's answer, when there was one.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Failed { source: kube::Error::Api(status), .. } => Some(status.code),
+            _ => None,
+        }
+    }
+
+    /// True when the object is not there.
+    pub fn is_not_found(&self) -> bool {
+        self.status() == Some(404)
+    }
+
+    /// True when somebody else wrote first, or made the object first.
+    pub fn is_conflict(&self) -> bool {
+        self.status() == Some(409)
+    }
+
+    /// True for a refusal by admission or by missing rights.
+    pub fn is_forbidden(&self) -> bool {
+        self.status() == Some(403)
+    }
+
+    /// The API server's own words, when it answered.
+    pub fn server_message(&self) -> Option<&str> {
+        match self {
+            Self::Failed { source: kube::Error::Api(status), .. } => Some(&status.message),
+            _ => None,
+        }
+    }
+}
+
+/// The whole chain of causes, since the client's own text often ends before the cause (`ServiceError: client error`).
+pub fn explain(error: &kube::Error) -> String {
+    if let kube::Error::Api(status) = error {
+        return format!("{} ({} {})", status.message, status.code, status.reason);
+    }
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+/// Makes requests under the process' rate limit and time-out. Cheap to clone.
+#[derive(Clone)]
+pub struct Calls {
+    client: Client,
+    timeout: Duration,
+    limiter: Arc<RateLimiter>,
+}
+
+impl Calls {
+    /// Over a client, with the limits of `options`.
+    pub fn new(client: Client, options: &ClusterOptions) -> Self {
+        let limiter = Arc::new(RateLimiter::new(options.kube_api_qps, options.kube_api_burst));
+        Self { client, timeout: options.kube_api_timeout.0, limiter }
+    }
+
+    /// The client, to make typed `Api`s from. Requests outside [`Calls::run`] are for watches only.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Runs one request: waits for the rate limit, then for the answer. `what` names it in errors: `list pods`.
+    pub async fn run<T>(
+        &self,
+        what: &str,
+        request: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<T, CallError> {
+        self.limiter.acquire().await;
+        match tokio::time::timeout(self.timeout, request).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(source)) => Err(CallError::Failed { what: what.into(), source }),
+            Err(_) => Err(CallError::TimedOut { what: what.into(), after: self.timeout }),
+        }
+    }
+}
+
+/// Connects as `options` say. Fails only on an unusable configuration: an API server that is away is waited for later.
+pub async fn connect(options: &ClusterOptions) -> Result<Client, ConnectError> {
+    let mut config = match &options.kubeconfig {
+        Some(path) if !path.as_os_str().is_empty() => {
+            let kubeconfig = kube::config::Kubeconfig::read_from(path).map_err(|e| ConnectError::Kubeconfig {
+                path: path.display().to_string(),
+                source: Box::new(e),
+            })?;
+            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.map_err(|e| {
+                ConnectError::Kubeconfig { path: path.display().to_string(), source: Box::new(e) }
+            })?
+        }
+        _ => Config::incluster().map_err(|e| ConnectError::NotInCluster { source: Box::new(e) })?,
+    };
+    config.connect_timeout = Some(Duration::from_secs(10));
+    // Longer than a watch lives (the server ends it after 290 s): only a dead connection reaches it.
+    config.read_timeout = Some(Duration::from_secs(300));
+    // One place retries, with its own limits: the loops. The client's own would hide 429s from the rate limit.
+    config.default_retry = false;
+    Client::try_from(config).map_err(|e| ConnectError::Client { source: Box::new(e) })
+}
+
+/// A configuration that no client can be made of.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The kubeconfig file.
+    #[error("cannot use kubeconfig {path}: {source}")]
+    Kubeconfig {
+        /// The file.
+        path: String,
+        /// Why.
+        source: Box<kube::config::KubeconfigError>,
+    },
+    /// No kubeconfig and no service account.
+    #[error("not running in a pod with a service account ({source}); outside a cluster give --kubeconfig FILE")]
+    NotInCluster {
+        /// Why.
+        source: Box<kube::config::InClusterError>,
+    },
+    /// The TLS or HTTP set-up.
+    #[error("cannot make an API client: {source}")]
+    Client {
+        /// Why.
+        source: Box<kube::Error>,
+    },
+}
+
+/// A token bucket. A rate of zero or less means no limit.
+pub struct RateLimiter {
+    per_second: f64,
+    burst: f64,
+    bucket: Mutex<(f64, Instant)>,
+}
+
+impl RateLimiter {
+    /// `per_second` tokens a second, at most `burst` saved up.
+    pub fn new(per_second: f64, burst: f64) -> Self {
+        let burst = burst.max(1.0);
+        Self { per_second, burst, bucket: Mutex::new((burst, Instant::now())) }
+    }
+
+    /// Waits for a token. Waiters are served in turn.
+    pub async fn acquire(&self) {
+        if self.per_second <= 0.0 {
+            return;
+        }
+        let mut bucket = self.bucket.lock().await;
+        let now = Instant::now();
+        let (tokens, filled) = *bucket;
+        let tokens = (tokens + now.duration_since(filled).as_secs_f64() * self.per_second).min(self.burst);
+        if tokens < 1.0 {
+            // Held across the pause on purpose: whoever comes next queues behind.
+            tokio::time::sleep(Duration::from_secs_f64((1.0 - tokens) / self.per_second)).await;
+            *bucket = (0.0, Instant::now());
+        } else {
+            *bucket = (tokens - 1.0, now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_bucket_lets_a_burst_through_and_then_paces() {
+        let limiter = RateLimiter::new(50.0, 5.0);
+        let start = Instant::now();
+        for _ in 0..15 {
+            limiter.acquire().await;
+        }
+        // 5 at once, 10 at 50 a second. Only the lower bound is certain on a busy machine.
+        assert!(start.elapsed() >= Duration::from_millis(190), "{:?}", start.elapsed());
+    }
+
+    #[tokio::test]
+    async fn no_rate_means_no_limit() {
+        let limiter = RateLimiter::new(-1.0, 1.0);
+        for _ in 0..100_000 {
+            limiter.acquire().await;
+        }
+    }
+}

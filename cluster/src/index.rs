@@ -1,0 +1,254 @@
+//! The objects a binary watches, as plain values indexed for look-ups.
+
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use kube::Client;
+use kube::api::Api;
+use kube::{Resource, ResourceExt};
+use podfit_core::ownership::{Controller, ControllerKey, Owners, Vpas, WELL_KNOWN_KINDS};
+use podfit_core::pod::Pod;
+use podfit_core::policy::LimitRangeItem;
+use podfit_core::vpa::Vpa;
+
+use crate::api::controller::{ControllerObject, api_resource, controlling_owner};
+use crate::api::limit_range::LimitRangeObject;
+use crate::api::pod::PodObject;
+use crate::api::vpa::VpaObject;
+use crate::options::ClusterOptions;
+use crate::watch::{self, Change, Synced, Watch};
+
+/// Everything watched. Fed by [`Watches`], read by the loops and the webhook.
+#[derive(Debug, Default)]
+pub struct Index {
+    /// All VPAs of the namespaces looked at.
+    pub vpas: Vpas,
+    /// All workload controllers.
+    pub owners: Owners,
+    /// All pods that have not ended, by namespace and name.
+    pub pods: HashMap<(String, String), Arc<Pod>>,
+    /// The items of all LimitRanges, by namespace and name of the object.
+    limit_ranges: HashMap<String, HashMap<String, Vec<LimitRangeItem>>>,
+}
+
+impl Index {
+    /// The VPA that controls a pod, among those for which `eligible` holds.
+    pub fn controlling_vpa(&self, pod: &Pod, eligible: impl Fn(&Vpa) -> bool) -> Option<&Arc<Vpa>> {
+        self.vpas.controlling(&self.owners.chain(pod), eligible)
+    }
+
+    /// The items of all LimitRanges of a namespace.
+    pub fn limit_ranges(&self, namespace: &str) -> Vec<LimitRangeItem> {
+        self.limit_ranges.get(namespace).into_iter().flat_map(HashMap::values).flatten().cloned().collect()
+    }
+
+    /// The namespaces that have LimitRanges.
+    pub fn limited_namespaces(&self) -> impl Iterator<Item = &String> {
+        self.limit_ranges.keys()
+    }
+
+    fn vpa(&mut self, change: Change<VpaObject>, options: &ClusterOptions) {
+        match change {
+            Change::Apply(object) => {
+                let vpa = Vpa::from(&object);
+                if !options.covers(&vpa.namespace) {
+                    return;
+                }
+                let known = self.vpas.get(&vpa.namespace, &vpa.name).map(|v| v.problems.as_slice()).unwrap_or_default();
+                if !vpa.problems.is_empty() && known != vpa.problems {
+                    tracing::warn!(vpa = vpa.key(), problems = ?vpa.problems, "parts of this VPA cannot be understood");
+                }
+                self.vpas.apply(vpa);
+            }
+            Change::Delete(object) => {
+                self.vpas.delete(&object.namespace().unwrap_or_default(), &object.name_any());
+            }
+            Change::Listed(there) => {
+                let gone: Vec<_> = self
+                    .vpas
+                    .iter()
+                    .filter(|v| !there.contains(&(v.namespace.clone(), v.name.clone())))
+                    .cloned()
+                    .collect();
+                for vpa in gone {
+                    self.vpas.delete(&vpa.namespace, &vpa.name);
+                }
+            }
+        }
+    }
+
+    fn controller<K: Resource>(&mut self, kind: &str, change: Change<K>, read: impl Fn(&K) -> Controller) {
+        let key = |o: &K| ControllerKey::new(&o.namespace().unwrap_or_default(), kind, &o.name_any());
+        match change {
+            Change::Apply(object) => self.owners.apply(key(&object), read(&object)),
+            Change::Delete(object) => self.owners.delete(&key(&object)),
+            Change::Listed(there) => {
+                self.owners.retain(kind, |k| there.contains(&(k.namespace.clone(), k.name.clone())));
+            }
+        }
+    }
+
+    fn pod(&mut self, change: Change<Pod>) {
+        let key = |p: &Pod| (p.namespace.clone(), p.name.clone());
+        match change {
+            // A finished pod is never sized again.
+            Change::Apply(pod) if pod.is_finished() => {
+                self.pods.remove(&key(&pod));
+            }
+            Change::Apply(pod) => {
+                self.pods.insert(key(&pod), Arc::new(pod));
+            }
+            Change::Delete(pod) => {
+                self.pods.remove(&key(&pod));
+            }
+            Change::Listed(there) => self.pods.retain(|key, _| there.contains(key)),
+        }
+    }
+
+    fn limit_range(&mut self, change: Change<LimitRangeObject>) {
+        match change {
+            Change::Apply(object) => {
+                let namespace = object.namespace().unwrap_or_default();
+                self.limit_ranges.entry(namespace).or_default().insert(object.name_any(), object.items());
+            }
+            Change::Delete(object) => {
+                if let Some(of_namespace) = self.limit_ranges.get_mut(&object.namespace().unwrap_or_default()) {
+                    of_namespace.remove(&object.name_any());
+                }
+            }
+            Change::Listed(there) => {
+                for (namespace, of_namespace) in &mut self.limit_ranges {
+                    of_namespace.retain(|name, _| there.contains(&(namespace.clone(), name.clone())));
+                }
+            }
+        }
+        self.limit_ranges.retain(|_, of_namespace| !of_namespace.is_empty());
+    }
+}
+
+/// An [`Index`] that watches write and others read. Sections under the lock are short: one event, or one look-up.
+#[derive(Clone, Debug, Default)]
+pub struct SharedIndex(Arc<RwLock<Index>>);
+
+impl SharedIndex {
+    /// For reading.
+    pub fn read(&self) -> RwLockReadGuard<'_, Index> {
+        // A poisoned lock means a panic, and a panic ends the process.
+        self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Index> {
+        self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Starts the watches that feed an index.
+pub struct Watches {
+    client: Client,
+    options: ClusterOptions,
+    index: SharedIndex,
+    synced: Synced,
+}
+
+impl Watches {
+    /// None is started yet.
+    pub fn new(client: Client, options: &ClusterOptions) -> Self {
+        Self { client, options: options.clone(), index: SharedIndex::default(), synced: Synced::default() }
+    }
+
+    /// The index they feed.
+    pub fn index(&self) -> SharedIndex {
+        self.index.clone()
+    }
+
+    /// Tells when all that were started have listed.
+    pub fn synced(&self) -> Synced {
+        self.synced.clone()
+    }
+
+    /// VPAs.
+    pub fn vpas(&self) -> &Self {
+        let (index, options) = (self.index.clone(), self.options.clone());
+        let absent = "install the CustomResourceDefinitions (they are in the Helm chart's crds folder)";
+        watch::objects(self.api::<VpaObject>(), self.watch("verticalpodautoscalers", absent), move |change| {
+            index.write().vpa(change, &options);
+        });
+        self
+    }
+
+    /// Workload controllers by their metadata: owners only.
+    pub fn owners(&self) -> &Self {
+        for (api_version, kind) in WELL_KNOWN_KINDS {
+            let index = self.index.clone();
+            watch::metadata(self.controllers(api_version, kind), self.watch(kind, NOT_IN_CLUSTER), move |change| {
+                let read = |o: &kube::api::PartialObjectMeta<ControllerObject>| Controller {
+                    owner: controlling_owner(&o.metadata),
+                    replicas: None,
+                };
+                index.write().controller(kind, change, read);
+            });
+        }
+        self
+    }
+
+    /// Workload controllers with the replicas they want.
+    pub fn owners_and_replicas(&self) -> &Self {
+        for (api_version, kind) in WELL_KNOWN_KINDS {
+            let index = self.index.clone();
+            watch::objects(self.controllers(api_version, kind), self.watch(kind, NOT_IN_CLUSTER), move |change| {
+                index.write().controller(kind, change, ControllerObject::to_controller);
+            });
+        }
+        self
+    }
+
+    /// Pods; `first` sees every change before the index does.
+    pub fn pods(&self, mut first: impl FnMut(&Change<Pod>) + Send + 'static) -> &Self {
+        let index = self.index.clone();
+        watch::objects(self.api::<PodObject>(), self.watch("pods", NOT_IN_CLUSTER), move |change| {
+            let change = match change {
+                Change::Apply(object) => Change::Apply(Pod::from(&object)),
+                Change::Delete(object) => Change::Delete(Pod::from(&object)),
+                Change::Listed(there) => Change::Listed(there),
+            };
+            first(&change);
+            index.write().pod(change);
+        });
+        self
+    }
+
+    /// LimitRanges.
+    pub fn limit_ranges(&self) -> &Self {
+        let index = self.index.clone();
+        watch::objects(self.api::<LimitRangeObject>(), self.watch("limitranges", NOT_IN_CLUSTER), move |change| {
+            index.write().limit_range(change);
+        });
+        self
+    }
+
+    fn watch(&self, what: &'static str, when_absent: &'static str) -> Watch {
+        Watch { what, when_absent, fields: "", synced: self.synced.clone() }
+    }
+
+    fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
+    {
+        if self.options.vpa_object_namespace.is_empty() {
+            Api::all(self.client.clone())
+        } else {
+            Api::namespaced(self.client.clone(), &self.options.vpa_object_namespace)
+        }
+    }
+
+    fn controllers(&self, api_version: &str, kind: &str) -> Api<ControllerObject> {
+        let resource = api_resource(api_version, kind);
+        if self.options.vpa_object_namespace.is_empty() {
+            Api::all_with(self.client.clone(), &resource)
+        } else {
+            Api::namespaced_with(self.client.clone(), &self.options.vpa_object_namespace, &resource)
+        }
+    }
+}
+
+const NOT_IN_CLUSTER: &str = "every Kubernetes API server serves it: is this one?";

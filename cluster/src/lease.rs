@@ -1,0 +1,248 @@
+//! Leases: leadership with client-go's semantics, and reading the webhook's sign of life.
+//!
+//! Every write is a PUT under the resourceVersion that was read, so that of two claimants the server lets one win.
+
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::api::{Api, ObjectMeta, PostParams};
+use podfit_core::time::Timestamp;
+use tokio::sync::watch;
+
+use crate::calls::{CallError, Calls};
+use crate::options::{LeaderElectionOptions, namespace_or_own};
+use crate::process::Shutdown;
+
+/// Whether this process leads. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Leadership(watch::Receiver<bool>);
+
+impl Leadership {
+    /// Leads from the start and for good: leader election is off.
+    pub fn unconditional() -> Self {
+        let (sender, receiver) = watch::channel(true);
+        // Keeps the channel open for as long as the process lives.
+        tokio::spawn(async move { sender.closed().await });
+        Self(receiver)
+    }
+
+    /// True while this process holds the lease.
+    pub fn is_leader(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Resolves at the next moment this process leads (at once when it does).
+    pub async fn acquired(&mut self) {
+        let _ = self.0.wait_for(|leads| *leads).await;
+    }
+}
+
+/// Competes for a lease until shutdown, then gives it back so that a standby need not wait for it to run out.
+///
+/// Time is measured by this process' own clock from when it saw the lease change: clocks of other machines are never
+/// compared, as in client-go.
+pub fn elect(
+    calls: Calls,
+    options: &LeaderElectionOptions,
+    default_name: &str,
+    shutdown: Shutdown,
+) -> (Leadership, tokio::task::JoinHandle<()>) {
+    if !options.leader_elect {
+        return (Leadership::unconditional(), tokio::spawn(async {}));
+    }
+    let name = if options.leader_elect_resource_name.is_empty() {
+        default_name
+    } else {
+        &options.leader_elect_resource_name
+    };
+    let namespace = namespace_or_own(&options.leader_elect_resource_namespace);
+    let (sender, receiver) = watch::channel(false);
+    let elector = Elector {
+        api: Api::namespaced(calls.client().clone(), &namespace),
+        calls,
+        name: name.to_owned(),
+        identity: identity(),
+        duration: options.leader_elect_lease_duration.0,
+        renew_deadline: options.leader_elect_renew_deadline.0,
+        retry_period: options.leader_elect_retry_period.0,
+        observed: None,
+    };
+    (Leadership(receiver), tokio::spawn(elector.run(sender, shutdown)))
+}
+
+/// `<host name>_<something unique>`, as upstream writes it.
+fn identity() -> String {
+    let host = std::env::var("POD_NAME")
+        .or_else(|_| std::fs::read_to_string("/proc/sys/kernel/hostname").map(|h| h.trim().to_owned()))
+        .unwrap_or_else(|_| "podfit".into());
+    let nanos = jiff::Timestamp::now().as_nanosecond();
+    format!("{host}_{:x}-{:x}", nanos, std::process::id())
+}
+
+struct Elector {
+    calls: Calls,
+    api: Api<Lease>,
+    name: String,
+    identity: String,
+    duration: Duration,
+    renew_deadline: Duration,
+    retry_period: Duration,
+    /// The lease as last seen to change, and when.
+    observed: Option<(LeaseSpec, Instant)>,
+}
+
+impl Elector {
+    async fn run(mut self, leads: watch::Sender<bool>, shutdown: Shutdown) {
+        let mut renewed = Instant::now();
+        let mut trouble = String::new();
+        loop {
+            let tried = Instant::now();
+            match self.try_hold().await {
+                Ok(true) => {
+                    // Counted from before the request: the server's clock started at the latest then.
+                    renewed = tried;
+                    trouble.clear();
+                    if !leads.send_replace(true) {
+                        tracing::info!(lease = self.name, identity = self.identity, "leading");
+                    }
+                }
+                Ok(false) => self.step_down(&leads, "another replica holds the lease"),
+                Err(error) => {
+                    let text = error.to_string();
+                    if text != trouble {
+                        tracing::warn!(lease = self.name, error = text, "cannot read or write the lease; trying again");
+                        trouble = text;
+                    }
+                    if renewed.elapsed() > self.renew_deadline {
+                        self.step_down(&leads, "the lease could not be renewed in time");
+                    }
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(self.retry_period) => {}
+                () = crate::process::stopped(&shutdown) => break,
+            }
+        }
+        if leads.send_replace(false) {
+            self.release().await;
+        }
+    }
+
+    fn step_down(&self, leads: &watch::Sender<bool>, why: &str) {
+        if leads.send_replace(false) {
+            tracing::warn!(lease = self.name, why, "no longer leading");
+        }
+    }
+
+    /// One round: true when this process holds the lease afterwards.
+    async fn try_hold(&mut self) -> Result<bool, CallError> {
+        // A request that outlives the deadline must not report success after it.
+        let limit = self.renew_deadline;
+        let timed_out = || CallError::TimedOut { what: "hold the lease".into(), after: limit };
+        tokio::time::timeout(limit, self.read_and_write()).await.map_err(|_| timed_out())?
+    }
+
+    async fn read_and_write(&mut self) -> Result<bool, CallError> {
+        let Some(mut lease) = self.calls.run("get lease", self.api.get_opt(&self.name)).await? else {
+            let lease = Lease {
+                metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },
+                spec: Some(self.claim(None)),
+            };
+            return self.won(self.calls.run("create lease", self.api.create(&PostParams::default(), &lease)).await);
+        };
+        let held = lease.spec.clone().unwrap_or_default();
+        if !self.may_take(&held) {
+            return Ok(false);
+        }
+        lease.spec = Some(self.claim(Some(&held)));
+        let written = self.api.replace(&self.name, &PostParams::default(), &lease);
+        self.won(self.calls.run("update lease", written).await)
+    }
+
+    /// Another replica that was quicker is no error.
+    fn won(&self, written: Result<Lease, CallError>) -> Result<bool, CallError> {
+        match written {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_conflict() => {
+                tracing::debug!(lease = self.name, "another replica was quicker");
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ours, nobody's, or unchanged for its whole duration.
+    fn may_take(&mut self, held: &LeaseSpec) -> bool {
+        let holder = held.holder_identity.as_deref().unwrap_or_default();
+        if holder.is_empty() || holder == self.identity {
+            return true;
+        }
+        let (seen, since) = self.observed.get_or_insert_with(|| (held.clone(), Instant::now()));
+        if seen != held {
+            (*seen, *since) = (held.clone(), Instant::now());
+        }
+        let duration = held.lease_duration_seconds.map_or(self.duration, |s| Duration::from_secs(s.max(0) as u64));
+        since.elapsed() >= duration
+    }
+
+    fn claim(&self, held: Option<&LeaseSpec>) -> LeaseSpec {
+        let now = MicroTime(jiff::Timestamp::now());
+        let ours = held.filter(|h| h.holder_identity.as_ref() == Some(&self.identity));
+        let transitions = held.and_then(|h| h.lease_transitions).unwrap_or(0);
+        LeaseSpec {
+            holder_identity: Some(self.identity.clone()),
+            lease_duration_seconds: Some(i32::try_from(self.duration.as_secs()).unwrap_or(i32::MAX)),
+            acquire_time: ours.and_then(|h| h.acquire_time.clone()).or_else(|| Some(now.clone())),
+            renew_time: Some(now),
+            lease_transitions: Some(if held.is_some() && ours.is_none() { transitions + 1 } else { transitions }),
+            ..LeaseSpec::default()
+        }
+    }
+
+    /// Gives the lease up, if it is still ours.
+    async fn release(&self) {
+        let released = async {
+            let mut lease = self.calls.run("get lease", self.api.get(&self.name)).await?;
+            let spec = lease.spec.get_or_insert_with(LeaseSpec::default);
+            if spec.holder_identity.as_ref() != Some(&self.identity) {
+                return Ok(());
+            }
+            spec.holder_identity = Some(String::new());
+            spec.lease_duration_seconds = Some(1);
+            self.calls.run("release lease", self.api.replace(&self.name, &PostParams::default(), &lease)).await.map(|_| ())
+        };
+        // Not worth delaying the exit for: the lease runs out by itself.
+        match tokio::time::timeout(Duration::from_secs(2), released).await {
+            Ok(Ok(())) => tracing::info!(lease = self.name, "lease released"),
+            Ok(Err(error)) => tracing::warn!(lease = self.name, %error, "lease not released"),
+            Err(_) => tracing::warn!(lease = self.name, "lease not released in time"),
+        }
+    }
+}
+
+/// Where a component shows that it is alive.
+#[derive(Clone, Debug)]
+pub struct StatusLease {
+    /// The Lease's namespace.
+    pub namespace: String,
+    /// The Lease's name.
+    pub name: String,
+    /// For how long one renewal counts.
+    pub timeout: Duration,
+}
+
+impl StatusLease {
+    /// True when it was renewed (or made) within the time-out; false when not, or when there is none.
+    pub async fn is_alive(&self, calls: &Calls, now: Timestamp) -> Result<bool, CallError> {
+        let api: Api<Lease> = Api::namespaced(calls.client().clone(), &self.namespace);
+        let lease = calls.run("get the admission controller's status lease", api.get_opt(&self.name)).await?;
+        Ok(lease.is_some_and(|lease| {
+            let created = lease.metadata.creation_timestamp.as_ref().map(|t| t.0);
+            let renewed = lease.spec.and_then(|s| s.renew_time).map(|t| t.0);
+            [created, renewed].into_iter().flatten().any(|t| {
+                Timestamp::from_unix_millis(t.as_millisecond()) + self.timeout > now
+            })
+        }))
+    }
+}

@@ -1,0 +1,59 @@
+//! What every binary does first and last: logs, the TLS provider, signals.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
+
+use crate::options::{LogFormat, LogOptions};
+
+/// The version, with the git revision when the build knew it.
+pub const VERSION: &str = env!("PODFIT_VERSION");
+
+/// Starts logging to standard error.
+pub fn start_logging(options: &LogOptions) {
+    let level = match options.verbosity {
+        0 | 1 => "warn",
+        2..=4 => "info",
+        5 | 6 => "debug",
+        _ => "trace",
+    };
+    // The client's and the HTTP stack's own words below a warning help nobody who runs podfit.
+    let default = format!("warn,podfit={level},podfit_core={level},podfit_cluster={level},podfit_recommender={level},podfit_updater={level},podfit_webhook={level}");
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    match options.log_format {
+        LogFormat::Text => logs.with_ansi(false).init(),
+        LogFormat::Json => logs.json().flatten_event(true).init(),
+    }
+}
+
+/// Makes ring the process' only TLS provider. False when another one was installed before.
+pub fn install_tls_provider() -> bool {
+    rustls::crypto::ring::default_provider().install_default().is_ok()
+}
+
+/// Turns true when the process is asked to stop.
+pub type Shutdown = watch::Receiver<bool>;
+
+/// Listens for SIGTERM and SIGINT.
+pub fn shutdown_signal() -> std::io::Result<Shutdown> {
+    let (sender, receiver) = watch::channel(false);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        let name = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        tracing::info!(signal = name, "stopping");
+        let _ = sender.send(true); // nobody left to tell is fine
+        sender.closed().await;
+    });
+    Ok(receiver)
+}
+
+/// Resolves when the process is asked to stop.
+pub async fn stopped(shutdown: &Shutdown) {
+    // An error means the sender is gone: the runtime is going down.
+    let _ = shutdown.clone().wait_for(|stop| *stop).await;
+}

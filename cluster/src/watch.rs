@@ -1,0 +1,197 @@
+//! Watches that never give up: an absent API is waited for, a dropped connection resumed, and each trouble told once.
+
+use std::collections::HashSet;
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures::{Stream, StreamExt};
+use kube::api::Api;
+use kube::runtime::utils::Backoff;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::{WatchStreamExt, metadata_watcher};
+use kube::{Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use tokio::sync::watch as signal;
+
+use crate::calls::explain;
+
+/// What a watch tells: objects one by one, and after each list which objects there are at all.
+#[derive(Debug)]
+pub enum Change<K> {
+    /// Added or changed.
+    Apply(K),
+    /// Gone.
+    Delete(K),
+    /// All objects were listed afresh; what is not among these `(namespace, name)` pairs is gone.
+    Listed(HashSet<(String, String)>),
+}
+
+/// Counts the watches that have not listed their objects yet. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Synced {
+    waiting: Arc<AtomicUsize>,
+    done: signal::Sender<bool>,
+}
+
+impl Default for Synced {
+    fn default() -> Self {
+        Self { waiting: Arc::new(AtomicUsize::new(0)), done: signal::Sender::new(false) }
+    }
+}
+
+impl Synced {
+    /// True once every watch started so far has listed its objects.
+    pub fn is_complete(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) == 0
+    }
+
+    /// Resolves once every watch started so far has listed its objects.
+    pub async fn complete(&self) {
+        let mut done = self.done.subscribe();
+        while !self.is_complete() {
+            if done.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn expect_one(&self) {
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn one_done(&self) {
+        self.waiting.fetch_sub(1, Ordering::AcqRel);
+        self.done.send_replace(true);
+    }
+}
+
+/// Which objects to watch, and whom to tell once they are listed.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    /// The kind in plural, for log lines: `pods`.
+    pub what: &'static str,
+    /// What an operator can do when the API server does not know the kind.
+    pub when_absent: &'static str,
+    /// A field selector; empty for all.
+    pub fields: &'static str,
+    /// Counts this watch until it has listed.
+    pub synced: Synced,
+}
+
+/// Watches whole objects until the process ends.
+pub fn objects<K>(api: Api<K>, watch: Watch, on_change: impl FnMut(Change<K>) + Send + 'static)
+where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let config = config(&watch);
+    start(watcher(api, config), watch, on_change);
+}
+
+/// Watches the metadata of objects until the process ends: a fraction of the traffic.
+pub fn metadata<K>(
+    api: Api<K>,
+    watch: Watch,
+    on_change: impl FnMut(Change<kube::api::PartialObjectMeta<K>>) + Send + 'static,
+) where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let config = config(&watch);
+    start(metadata_watcher(api, config), watch, on_change);
+}
+
+fn config(watch: &Watch) -> watcher::Config {
+    let config = watcher::Config::default();
+    if watch.fields.is_empty() { config } else { config.fields(watch.fields) }
+}
+
+fn start<K: Resource + Send + 'static>(
+    events: impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static,
+    watch: Watch,
+    mut on_change: impl FnMut(Change<K>) + Send + 'static,
+) {
+    watch.synced.expect_one();
+    tokio::spawn(async move {
+        let mut events = std::pin::pin!(events.backoff(Retry::default()));
+        let mut listing = HashSet::new();
+        let mut first_list = true;
+        let mut trouble = String::new();
+        // The stream ends only with the process.
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(event) => {
+                    if !trouble.is_empty() {
+                        tracing::info!(what = watch.what, "watch works again");
+                        trouble.clear();
+                    }
+                    match event {
+                        Event::Init => listing.clear(),
+                        Event::InitApply(object) => {
+                            listing.insert((object.namespace().unwrap_or_default(), object.name_any()));
+                            on_change(Change::Apply(object));
+                        }
+                        Event::InitDone => {
+                            on_change(Change::Listed(std::mem::take(&mut listing)));
+                            if std::mem::take(&mut first_list) {
+                                watch.synced.one_done();
+                            }
+                        }
+                        Event::Apply(object) => on_change(Change::Apply(object)),
+                        Event::Delete(object) => on_change(Change::Delete(object)),
+                    }
+                }
+                Err(error) => tell(&watch, &error, &mut trouble),
+            }
+        }
+    });
+}
+
+/// Logs a trouble when it is another than the last.
+fn tell(watch: &Watch, error: &watcher::Error, last: &mut String) {
+    let (text, absent) = match error {
+        watcher::Error::InitialListFailed(e)
+        | watcher::Error::WatchStartFailed(e)
+        | watcher::Error::WatchFailed(e) => {
+            (explain(e), matches!(e, kube::Error::Api(status) if status.code == 404))
+        }
+        // The server asks for a fresh list (410): normal, and the watcher does it.
+        watcher::Error::WatchError(status) if status.code == 410 => return,
+        other => (other.to_string(), false),
+    };
+    if *last == text {
+        return;
+    }
+    if absent {
+        tracing::warn!(what = watch.what, todo = watch.when_absent, "the API server does not know this kind; waiting for it");
+    } else {
+        tracing::warn!(what = watch.what, error = text, "watch interrupted; trying again");
+    }
+    *last = text;
+}
+
+/// 0.2 s, doubled up to 5 s: a CRD installed a moment later, or an API server restarted, is found quickly.
+#[derive(Debug)]
+struct Retry(Duration);
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self(Duration::from_millis(200))
+    }
+}
+
+impl Iterator for Retry {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let now = self.0;
+        self.0 = (now * 2).min(Duration::from_secs(5));
+        Some(now)
+    }
+}
+
+impl Backoff for Retry {
+    fn reset(&mut self) {
+        *self = Self::default();
+    }
+}
