@@ -1,0 +1,63 @@
+{{/* The flags of each program, one a line. Flags of values come last, so that they win. */}}
+
+{{- define "podfit.arguments" -}}
+{{- $component := index .root.Values .name -}}
+- --address={{ $component.metricsAddress }}
+- --profile={{ .root.Values.profile }}
+- --v={{ .root.Values.verbosity }}
+- --log-format={{ .root.Values.logFormat }}
+{{- with .root.Values.vpaObjectNamespace }}
+- --vpa-object-namespace={{ . }}
+{{- end }}
+{{- with .root.Values.ignoredVpaObjectNamespaces }}
+- --ignored-vpa-object-namespaces={{ join "," . }}
+{{- end }}
+{{- include (printf "podfit.arguments.%s" .name) .root }}
+{{- range $component.extraArgs }}
+- {{ . | quote }}
+{{- end }}
+{{- end }}
+
+{{- define "podfit.arguments.recommender" }}
+{{- include "podfit.arguments.leaderElection" (dict "root" . "election" .Values.recommender.leaderElection) }}
+{{- end }}
+
+{{- define "podfit.arguments.updater" }}
+{{- include "podfit.arguments.leaderElection" (dict "root" . "election" .Values.updater.leaderElection) }}
+- --admission-controller-status-lease-name={{ .Values.webhook.statusLease.name }}
+- --admission-controller-status-lease-namespace={{ .Release.Namespace }}
+{{- end }}
+
+{{- define "podfit.arguments.webhook" }}
+- --bind-address={{ .Values.webhook.bindAddress }}
+- --port={{ .Values.webhook.port }}
+- --certificate-secret={{ .Values.webhook.certificateSecret }}
+- --webhook-service={{ include "podfit.webhookService" . }}
+- --webhook-service-port={{ .Values.webhook.service.port }}
+{{- with .Values.webhook.url }}
+{{- $url := urlParse . }}
+- --register-by-url=true
+- --webhook-address={{ $url.scheme }}://{{ $url.hostname }}
+- --webhook-port={{ include "podfit.port" $url.host }}
+{{- end }}
+{{- with .Values.webhook.mutatingWebhookConfiguration }}
+- --webhook-timeout-seconds={{ .timeoutSeconds }}
+- --webhook-failure-policy-fail={{ eq .failurePolicy "Fail" }}
+{{- end }}
+{{- with .Values.webhook.statusLease }}
+- --status-lease-name={{ .name }}
+- --status-lease-namespace={{ $.Release.Namespace }}
+- --status-lease-update-interval={{ .updateInterval }}
+{{- end }}
+{{- end }}
+
+{{- define "podfit.arguments.leaderElection" }}
+- --leader-elect={{ .election.enabled }}
+{{- if .election.enabled }}
+- --leader-elect-resource-name={{ .election.resourceName }}
+- --leader-elect-resource-namespace={{ .root.Release.Namespace }}
+- --leader-elect-lease-duration={{ .election.leaseDuration }}
+- --leader-elect-renew-deadline={{ .election.renewDeadline }}
+- --leader-elect-retry-period={{ .election.retryPeriod }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,157 @@
+{{/*
+What each component may do, by the role it stands in:
+  workloads      in all namespaces, or in vpaObjectNamespace alone
+  own            in podfit's own namespace
+  configuration  cluster-wide whatever vpaObjectNamespace says
+*/}}
+
+{{- define "podfit.rules.recommender.workloads" -}}
+# What to size, and how.
+- apiGroups: [autoscaling.k8s.io]
+  resources: [verticalpodautoscalers]
+  verbs: [get, list, watch]
+# The recommendation and its conditions.
+- apiGroups: [autoscaling.k8s.io]
+  resources: [verticalpodautoscalers/status]
+  verbs: [patch]
+# What was measured, kept over restarts; deleted when its VPA is gone.
+- apiGroups: [autoscaling.k8s.io]
+  resources: [verticalpodautoscalercheckpoints]
+  verbs: [get, list, watch, create, patch, delete]
+# Which containers there are, their requests, and their OOM kills.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch]
+# What the containers use.
+- apiGroups: [metrics.k8s.io]
+  resources: [pods]
+  verbs: [get, list]
+{{ include "podfit.rules.owners" . }}
+{{ include "podfit.rules.events" . }}
+{{- with .Values.rbac.extraRules }}
+# rbac.extraRules
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "podfit.rules.recommender.own" -}}
+{{ include "podfit.rules.leadership" .Values.recommender.leaderElection }}
+{{- end }}
+
+{{- define "podfit.rules.updater.workloads" -}}
+# The recommendations.
+- apiGroups: [autoscaling.k8s.io]
+  resources: [verticalpodautoscalers]
+  verbs: [get, list, watch]
+# The conditions that say what was done and what is in the way.
+- apiGroups: [autoscaling.k8s.io]
+  resources: [verticalpodautoscalers/status]
+  verbs: [patch]
+# Which pods run with which requests; the patch notes on the pod that it was resized.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch, patch]
+# Resizing in place.
+- apiGroups: [""]
+  resources: [pods/resize]
+  verbs: [patch]
+# Evicting, which the API server refuses where a disruption budget forbids it.
+- apiGroups: [""]
+  resources: [pods/eviction]
+  verbs: [create]
+# To name the budget that is in the way.
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch]
+# Nothing is applied that a LimitRange would refuse.
+- apiGroups: [""]
+  resources: [limitranges]
+  verbs: [get, list, watch]
+{{ include "podfit.rules.owners" . }}
+{{ include "podfit.rules.events" . }}
+{{- end }}
+
+{{- define "podfit.rules.updater.own" -}}
+{{ include "podfit.rules.leadership" .Values.updater.leaderElection }}
+# Is the webhook alive? If not, an evicted pod would come back as it was.
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [{{ .Values.webhook.statusLease.name }}]
+  verbs: [get]
+{{- end }}
+
+{{- define "podfit.rules.webhook.workloads" -}}
+# The recommendations.
+- apiGroups: [autoscaling.k8s.io]
+  resources: [verticalpodautoscalers]
+  verbs: [get, list, watch]
+# No pod is given what a LimitRange would refuse.
+- apiGroups: [""]
+  resources: [limitranges]
+  verbs: [get, list, watch]
+{{ include "podfit.rules.owners" . }}
+{{- end }}
+
+{{- define "podfit.rules.webhook.own" -}}
+# Its certificates. Making an object cannot be limited to a name.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create]
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: [{{ .Values.webhook.certificateSecret }}]
+  verbs: [get, update]
+# The sign of life that the updater reads.
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [{{ .Values.webhook.statusLease.name }}]
+  verbs: [get, update]
+{{- end }}
+
+{{- define "podfit.rules.webhook.configuration" -}}
+# To put its certificate authority into the one configuration that this chart makes. It may not make any itself.
+- apiGroups: [admissionregistration.k8s.io]
+  resources: [mutatingwebhookconfigurations]
+  resourceNames: [vpa-webhook-config]
+  verbs: [get, patch, update]
+{{- end }}
+
+{{/* Who owns a pod, up to the controller that a VPA targets, and how many replicas that has. */}}
+{{- define "podfit.rules.owners" -}}
+# Which controller a pod belongs to.
+- apiGroups: [apps]
+  resources: [daemonsets, deployments, replicasets, statefulsets]
+  verbs: [get, list, watch]
+- apiGroups: [batch]
+  resources: [cronjobs, jobs]
+  verbs: [get, list, watch]
+- apiGroups: [""]
+  resources: [replicationcontrollers]
+  verbs: [get, list, watch]
+{{- with .Values.rbac.targetRules }}
+# rbac.targetRules
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "podfit.rules.events" -}}
+# Events on pods and VPAs say what was done and why.
+- apiGroups: ["", events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}
+
+{{/* Takes the leaderElection values. */}}
+{{- define "podfit.rules.leadership" -}}
+# Its turn to act. Making an object cannot be limited to a name.
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [{{ .resourceName }}]
+  verbs: [get, update]
+{{- end }}
