@@ -1,13 +1,15 @@
-//! What a VPA, and its namespace's LimitRanges, let a recommendation be.
+//! What a VPA, and its namespace's `LimitRanges`, let a recommendation be.
 //!
 //! Two steps at two times: [`cap`] shapes what the recommender publishes, knowing no pod; [`cap_for_pod`] fits the
 //! published recommendation to one pod, whose limits and namespace are known.
 
+pub mod change;
 pub mod limit;
 pub mod limit_range;
 pub mod note;
 pub mod pod;
 
+pub use change::{ContainerChange, changes};
 pub use limit::proportional_limit;
 pub use limit_range::{LimitRangeItem, LimitRangeScope};
 pub use note::Note;

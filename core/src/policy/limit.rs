@@ -6,7 +6,7 @@ use crate::quantity::{Resource, ResourceList};
 
 /// The limits that go with `recommended` requests in a container that has `original` ones.
 ///
-/// `default_limit` is the namespace's LimitRange default, which stands in for an absent limit. When neither resource
+/// `default_limit` is the namespace's `LimitRange` default, which stands in for an absent limit. When neither resource
 /// gets a limit there is nothing to remark either, as upstream.
 pub fn proportional_limit(
     original: EffectiveResources,

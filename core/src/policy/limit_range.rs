@@ -1,8 +1,8 @@
-//! A namespace's LimitRanges, reduced to what bears on requests and limits.
+//! A namespace's `LimitRanges`, reduced to what bears on requests and limits.
 
 use crate::quantity::{Resource, ResourceList};
 
-/// What one LimitRange item bounds.
+/// What one `LimitRange` item bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LimitRangeScope {
     /// The sum over the containers of a pod.
@@ -11,7 +11,7 @@ pub enum LimitRangeScope {
     Container,
 }
 
-/// One item of a LimitRange (`spec.limits[]`).
+/// One item of a `LimitRange` (`spec.limits[]`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimitRangeItem {
     /// What it bounds.

@@ -11,9 +11,9 @@ pub enum Note {
     CappedToMinAllowed(Resource),
     /// Lowered to the policy's `maxAllowed`.
     CappedToMaxAllowed(Resource),
-    /// Raised so that request and limit reach the minimum of the namespace's LimitRange for containers.
+    /// Raised so that request and limit reach the minimum of the namespace's `LimitRange` for containers.
     CappedToLimitRangeMin(Resource),
-    /// Lowered so that request and limit keep the maximum of the namespace's LimitRange for containers.
+    /// Lowered so that request and limit keep the maximum of the namespace's `LimitRange` for containers.
     CappedToLimitRangeMax(Resource),
     /// Lowered to the limit, which `controlledValues: RequestsOnly` leaves alone.
     CappedToContainerLimit(Resource),

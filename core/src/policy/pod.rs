@@ -1,4 +1,4 @@
-//! Fits a published recommendation to one pod: its limits, its policies, its namespace's LimitRanges.
+//! Fits a published recommendation to one pod: its limits, its policies, its namespace's `LimitRanges`.
 
 use super::limit::{proportional_limit, scale};
 use super::limit_range::{LimitRangeItem, LimitRangeScope};
@@ -21,7 +21,7 @@ pub struct PodRecommendation {
 
 /// The recommendations that apply to the containers of `pod`, in the order of its spec.
 ///
-/// First the sums over the pod are brought into the LimitRanges for pods, then each container into those for
+/// First the sums over the pod are brought into the `LimitRanges` for pods, then each container into those for
 /// containers, then into the policy (which therefore wins), and with `controlledValues: RequestsOnly` below the limit it
 /// has. Recommendations for containers that the pod lacks, and for what policies take out of control, are dropped.
 pub fn cap_for_pod(
@@ -85,7 +85,7 @@ fn controlled(
     })
 }
 
-/// Scales each bound of all containers so that the pod's sums fit the LimitRange for pods.
+/// Scales each bound of all containers so that the pod's sums fit the `LimitRange` for pods.
 fn fit_sums(
     pod: &Pod,
     fitted: &mut [PodRecommendation],
