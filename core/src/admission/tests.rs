@@ -101,11 +101,13 @@ fn the_updates_annotation_names_what_was_set() {
     ];
     for (containers, want) in rows {
         let names: Vec<_> = (0..containers.len()).map(|i| format!("c{i}")).collect();
-        let named = || names.iter().map(String::as_str).zip(containers);
-        let pod = pod(named()
+        let with_names = || names.iter().map(String::as_str).zip(containers);
+        let pod = pod(with_names()
             .map(|(name, (own, _))| container(name, *own, NOTHING))
             .collect());
-        let targets: Vec<_> = named().map(|(name, (_, target))| (name, *target)).collect();
+        let targets: Vec<_> = with_names()
+            .map(|(name, (_, target))| (name, *target))
+            .collect();
         let got = admit(&pod, &vpa(&targets, free()), &[]);
         let mut annotations = Vec::new();
         if let Some(text) = want {
