@@ -25,7 +25,7 @@ What each component may do, by the role it stands in:
 # What the containers use.
 - apiGroups: [metrics.k8s.io]
   resources: [pods]
-  verbs: [get, list]
+  verbs: [list]
 {{ include "podfit.rules.owners" . }}
 {{ include "podfit.rules.events" . }}
 {{- with .Values.rbac.extraRules }}
@@ -62,11 +62,11 @@ What each component may do, by the role it stands in:
 # To name the budget that is in the way.
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 # Nothing is applied that a LimitRange would refuse.
 - apiGroups: [""]
   resources: [limitranges]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 {{ include "podfit.rules.owners" . }}
 {{ include "podfit.rules.events" . }}
 {{- end }}
@@ -88,7 +88,7 @@ What each component may do, by the role it stands in:
 # No pod is given what a LimitRange would refuse.
 - apiGroups: [""]
   resources: [limitranges]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 {{ include "podfit.rules.owners" . }}
 {{- end }}
 
@@ -124,13 +124,13 @@ What each component may do, by the role it stands in:
 # Which controller a pod belongs to.
 - apiGroups: [apps]
   resources: [daemonsets, deployments, replicasets, statefulsets]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [batch]
   resources: [cronjobs, jobs]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [""]
   resources: [replicationcontrollers]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 {{- with .Values.rbac.targetRules }}
 # rbac.targetRules
 {{ toYaml . }}
@@ -139,9 +139,9 @@ What each component may do, by the role it stands in:
 
 {{- define "podfit.rules.events" -}}
 # Events on pods and VPAs say what was done and why.
-- apiGroups: ["", events.k8s.io]
+- apiGroups: [""]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create]
 {{- end }}
 
 {{/* Takes the leaderElection values. */}}
