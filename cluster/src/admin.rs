@@ -45,7 +45,9 @@ impl Health {
     /// A loop came to its end; from the first call on, monitoring is on.
     pub fn active(&self) {
         let elapsed = u64::try_from(self.0.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.0.last_activity.store(elapsed.max(1), Ordering::Relaxed);
+        self.0
+            .last_activity
+            .store(elapsed.max(1), Ordering::Relaxed);
     }
 
     /// Why the process counts as dead, or `None` while it lives.
@@ -54,15 +56,25 @@ impl Health {
         if last == 0 {
             return None; // a standby, or not started yet
         }
-        let silence = self.0.started.elapsed().saturating_sub(Duration::from_millis(last));
-        (silence > self.0.longest_silence).then(|| format!("Error: last activity more than {silence:.0?} ago"))
+        let silence = self
+            .0
+            .started
+            .elapsed()
+            .saturating_sub(Duration::from_millis(last));
+        (silence > self.0.longest_silence)
+            .then(|| format!("Error: last activity more than {silence:.0?} ago"))
     }
 }
 
 /// Turns an `--address` value into a socket address: `:8942` means every address of the machine.
 pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
-    let full = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.to_owned() };
-    full.parse().map_err(|_| format!("`{text}` is not an address; write it like :8942 or 127.0.0.1:8942"))
+    let full = if text.starts_with(':') {
+        format!("0.0.0.0{text}")
+    } else {
+        text.to_owned()
+    };
+    full.parse()
+        .map_err(|_| format!("`{text}` is not an address; write it like :8942 or 127.0.0.1:8942"))
 }
 
 /// Serves until the process ends. Returns once it listens.
@@ -72,7 +84,12 @@ pub fn serve(address: SocketAddr, registry: Registry, health: Health) -> std::io
         .workers(1)
         .disable_signals()
         .bind(address)
-        .map_err(|e| std::io::Error::new(e.kind(), format!("cannot listen on --address {address}: {e}")))?
+        .map_err(|e| {
+            std::io::Error::new(
+                e.kind(),
+                format!("cannot listen on --address {address}: {e}"),
+            )
+        })?
         .run();
     tokio::spawn(server);
     tracing::info!(%address, "serving /metrics, /healthz, /readyz and /health-check");
@@ -92,7 +109,9 @@ type Shared = web::Data<(Registry, Health)>;
 
 async fn metrics(state: Shared) -> HttpResponse {
     match TextEncoder::new().encode_to_string(&state.0.gather()) {
-        Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(text),
+        Ok(text) => HttpResponse::Ok()
+            .content_type("text/plain; version=0.0.4")
+            .body(text),
         Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
     }
 }
@@ -108,7 +127,8 @@ async fn readyz(state: Shared) -> HttpResponse {
     if state.1.is_ready() {
         HttpResponse::Ok().body("OK")
     } else {
-        HttpResponse::ServiceUnavailable().body("not ready: the first lists of watched objects are not complete")
+        HttpResponse::ServiceUnavailable()
+            .body("not ready: the first lists of watched objects are not complete")
     }
 }
 
@@ -121,7 +141,10 @@ mod tests {
     #[test]
     fn addresses_are_written_as_upstream_takes_them() {
         assert_eq!(parse_address(":8942").unwrap().to_string(), "0.0.0.0:8942");
-        assert_eq!(parse_address("127.0.0.1:1").unwrap().to_string(), "127.0.0.1:1");
+        assert_eq!(
+            parse_address("127.0.0.1:1").unwrap().to_string(),
+            "127.0.0.1:1"
+        );
         assert!(parse_address("8942").unwrap_err().contains("write it like"));
     }
 
@@ -129,11 +152,22 @@ mod tests {
     async fn health_follows_activity_and_readiness() {
         let health = Health::new(Duration::ZERO);
         let registry = Registry::new();
-        crate::metrics::register(&registry, prometheus::IntCounter::new("x_total", "A test.").unwrap()).unwrap();
+        crate::metrics::register(
+            &registry,
+            prometheus::IntCounter::new("x_total", "A test.").unwrap(),
+        )
+        .unwrap();
         let data = web::Data::new((registry, health.clone()));
         let app = init_service(App::new().app_data(data).configure(routes)).await;
-        let get = async |path: &str| call_service(&app, TestRequest::get().uri(path).to_request()).await.status();
-        assert_eq!((get("/healthz").await, get("/readyz").await), (200.try_into().unwrap(), 503.try_into().unwrap()));
+        let get = async |path: &str| {
+            call_service(&app, TestRequest::get().uri(path).to_request())
+                .await
+                .status()
+        };
+        assert_eq!(
+            (get("/healthz").await, get("/readyz").await),
+            (200.try_into().unwrap(), 503.try_into().unwrap())
+        );
         health.set_ready(true);
         health.active();
         while health.failure().is_none() {

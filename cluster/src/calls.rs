@@ -35,7 +35,10 @@ impl CallError {
     /// The HTTP status of the API server's answer, when there was one.
     pub fn status(&self) -> Option<u16> {
         match self {
-            Self::Failed { source: kube::Error::Api(status), .. } => Some(status.code),
+            Self::Failed {
+                source: kube::Error::Api(status),
+                ..
+            } => Some(status.code),
             _ => None,
         }
     }
@@ -58,7 +61,10 @@ impl CallError {
     /// The API server's own words, when it answered.
     pub fn server_message(&self) -> Option<&str> {
         match self {
-            Self::Failed { source: kube::Error::Api(status), .. } => Some(&status.message),
+            Self::Failed {
+                source: kube::Error::Api(status),
+                ..
+            } => Some(&status.message),
             _ => None,
         }
     }
@@ -92,8 +98,15 @@ pub struct Calls {
 impl Calls {
     /// Over a client, with the limits of `options`.
     pub fn new(client: Client, options: &ClusterOptions) -> Self {
-        let limiter = Arc::new(RateLimiter::new(options.kube_api_qps, options.kube_api_burst));
-        Self { client, timeout: options.kube_api_timeout.0, limiter }
+        let limiter = Arc::new(RateLimiter::new(
+            options.kube_api_qps,
+            options.kube_api_burst,
+        ));
+        Self {
+            client,
+            timeout: options.kube_api_timeout.0,
+            limiter,
+        }
     }
 
     /// The client, to make typed `Api`s from. Requests outside [`Calls::run`] are for watches only.
@@ -110,8 +123,14 @@ impl Calls {
         self.limiter.acquire().await;
         match tokio::time::timeout(self.timeout, request).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(source)) => Err(CallError::Failed { what: what.into(), source }),
-            Err(_) => Err(CallError::TimedOut { what: what.into(), after: self.timeout }),
+            Ok(Err(source)) => Err(CallError::Failed {
+                what: what.into(),
+                source,
+            }),
+            Err(_) => Err(CallError::TimedOut {
+                what: what.into(),
+                after: self.timeout,
+            }),
         }
     }
 }
@@ -120,22 +139,31 @@ impl Calls {
 pub async fn connect(options: &ClusterOptions) -> Result<Client, ConnectError> {
     let mut config = match &options.kubeconfig {
         Some(path) if !path.as_os_str().is_empty() => {
-            let kubeconfig = kube::config::Kubeconfig::read_from(path).map_err(|e| ConnectError::Kubeconfig {
-                path: path.display().to_string(),
-                source: Box::new(e),
+            let kubeconfig = kube::config::Kubeconfig::read_from(path).map_err(|e| {
+                ConnectError::Kubeconfig {
+                    path: path.display().to_string(),
+                    source: Box::new(e),
+                }
             })?;
-            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.map_err(|e| {
-                ConnectError::Kubeconfig { path: path.display().to_string(), source: Box::new(e) }
-            })?
+            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+                .await
+                .map_err(|e| ConnectError::Kubeconfig {
+                    path: path.display().to_string(),
+                    source: Box::new(e),
+                })?
         }
-        _ => Config::incluster().map_err(|e| ConnectError::NotInCluster { source: Box::new(e) })?,
+        _ => Config::incluster().map_err(|e| ConnectError::NotInCluster {
+            source: Box::new(e),
+        })?,
     };
     config.connect_timeout = Some(Duration::from_secs(10));
     // Longer than a watch lives (the server ends it after 290 s): only a dead connection reaches it.
-    config.read_timeout = Some(Duration::from_secs(300));
+    config.read_timeout = Some(Duration::from_mins(5));
     // One place retries, with its own limits: the loops. The client's own would hide 429s from the rate limit.
     config.default_retry = false;
-    Client::try_from(config).map_err(|e| ConnectError::Client { source: Box::new(e) })
+    Client::try_from(config).map_err(|e| ConnectError::Client {
+        source: Box::new(e),
+    })
 }
 
 /// A configuration that no client can be made of.
@@ -150,7 +178,9 @@ pub enum ConnectError {
         source: Box<kube::config::KubeconfigError>,
     },
     /// No kubeconfig and no service account.
-    #[error("not running in a pod with a service account ({source}); outside a cluster give --kubeconfig FILE")]
+    #[error(
+        "not running in a pod with a service account ({source}); outside a cluster give --kubeconfig FILE"
+    )]
     NotInCluster {
         /// Why.
         source: Box<kube::config::InClusterError>,
@@ -174,7 +204,11 @@ impl RateLimiter {
     /// `per_second` tokens a second, at most `burst` saved up.
     pub fn new(per_second: f64, burst: f64) -> Self {
         let burst = burst.max(1.0);
-        Self { per_second, burst, bucket: Mutex::new((burst, Instant::now())) }
+        Self {
+            per_second,
+            burst,
+            bucket: Mutex::new((burst, Instant::now())),
+        }
     }
 
     /// Waits for a token. Waiters are served in turn.
@@ -185,7 +219,8 @@ impl RateLimiter {
         let mut bucket = self.bucket.lock().await;
         let now = Instant::now();
         let (tokens, filled) = *bucket;
-        let tokens = (tokens + now.duration_since(filled).as_secs_f64() * self.per_second).min(self.burst);
+        let tokens =
+            (tokens + now.duration_since(filled).as_secs_f64() * self.per_second).min(self.burst);
         if tokens < 1.0 {
             // Held across the pause on purpose: whoever comes next queues behind.
             tokio::time::sleep(Duration::from_secs_f64((1.0 - tokens) / self.per_second)).await;
@@ -208,7 +243,11 @@ mod tests {
             limiter.acquire().await;
         }
         // 5 at once, 10 at 50 a second. Only the lower bound is certain on a busy machine.
-        assert!(start.elapsed() >= Duration::from_millis(190), "{:?}", start.elapsed());
+        assert!(
+            start.elapsed() >= Duration::from_millis(190),
+            "{:?}",
+            start.elapsed()
+        );
     }
 
     #[tokio::test]

@@ -52,10 +52,18 @@ pub fn pod_reference(namespace: &str, name: &str, uid: &str) -> ObjectReference 
 
 /// A reference to a VPA.
 pub fn vpa_reference(namespace: &str, name: &str, uid: &str) -> ObjectReference {
-    reference("autoscaling.k8s.io/v1", "VerticalPodAutoscaler", (namespace, name, uid))
+    reference(
+        "autoscaling.k8s.io/v1",
+        "VerticalPodAutoscaler",
+        (namespace, name, uid),
+    )
 }
 
-fn reference(api_version: &str, kind: &str, (namespace, name, uid): (&str, &str, &str)) -> ObjectReference {
+fn reference(
+    api_version: &str,
+    kind: &str,
+    (namespace, name, uid): (&str, &str, &str),
+) -> ObjectReference {
     ObjectReference {
         api_version: Some(api_version.into()),
         kind: Some(kind.into()),
@@ -81,7 +89,10 @@ async fn post(calls: &Calls, component: &'static str, instance: &str, notice: No
         reason: Some(notice.reason.into()),
         message: Some(notice.message),
         type_: Some(if notice.warning { "Warning" } else { "Normal" }.into()),
-        source: Some(EventSource { component: Some(component.into()), ..EventSource::default() }),
+        source: Some(EventSource {
+            component: Some(component.into()),
+            ..EventSource::default()
+        }),
         reporting_component: Some(component.into()),
         reporting_instance: Some(instance.into()),
         first_timestamp: Some(Time(now)),
@@ -90,7 +101,10 @@ async fn post(calls: &Calls, component: &'static str, instance: &str, notice: No
         ..Event::default()
     };
     let api: Api<Event> = Api::namespaced(calls.client().clone(), &namespace);
-    if let Err(error) = calls.run("create event", api.create(&PostParams::default(), &event)).await {
+    if let Err(error) = calls
+        .run("create event", api.create(&PostParams::default(), &event))
+        .await
+    {
         tracing::warn!(%error, object = name, "event not posted");
     }
 }

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use kube::Client;
-use kube::api::Api;
+use kube::api::{Api, ApiResource, PartialObjectMeta};
+use kube::core::{DynamicResourceScope, NamespaceResourceScope};
 use kube::{Resource, ResourceExt};
 use podfit_core::ownership::{Controller, ControllerKey, Owners, Vpas, WELL_KNOWN_KINDS};
 use podfit_core::pod::Pod;
@@ -39,7 +40,13 @@ impl Index {
 
     /// The items of all LimitRanges of a namespace.
     pub fn limit_ranges(&self, namespace: &str) -> Vec<LimitRangeItem> {
-        self.limit_ranges.get(namespace).into_iter().flat_map(HashMap::values).flatten().cloned().collect()
+        self.limit_ranges
+            .get(namespace)
+            .into_iter()
+            .flat_map(HashMap::values)
+            .flatten()
+            .copied()
+            .collect()
     }
 
     /// The namespaces that have LimitRanges.
@@ -54,14 +61,19 @@ impl Index {
                 if !options.covers(&vpa.namespace) {
                     return;
                 }
-                let known = self.vpas.get(&vpa.namespace, &vpa.name).map(|v| v.problems.as_slice()).unwrap_or_default();
+                let known = self
+                    .vpas
+                    .get(&vpa.namespace, &vpa.name)
+                    .map(|v| v.problems.as_slice())
+                    .unwrap_or_default();
                 if !vpa.problems.is_empty() && known != vpa.problems {
                     tracing::warn!(vpa = vpa.key(), problems = ?vpa.problems, "parts of this VPA cannot be understood");
                 }
                 self.vpas.apply(vpa);
             }
             Change::Delete(object) => {
-                self.vpas.delete(&object.namespace().unwrap_or_default(), &object.name_any());
+                self.vpas
+                    .delete(&object.namespace().unwrap_or_default(), &object.name_any());
             }
             Change::Listed(there) => {
                 let gone: Vec<_> = self
@@ -77,13 +89,21 @@ impl Index {
         }
     }
 
-    fn controller<K: Resource>(&mut self, kind: &str, change: Change<K>, read: impl Fn(&K) -> Controller) {
-        let key = |o: &K| ControllerKey::new(&o.namespace().unwrap_or_default(), kind, &o.name_any());
+    fn controller<K: Resource>(
+        &mut self,
+        kind: &str,
+        change: Change<K>,
+        read: impl Fn(&K) -> Controller,
+    ) {
+        let key =
+            |o: &K| ControllerKey::new(&o.namespace().unwrap_or_default(), kind, &o.name_any());
         match change {
             Change::Apply(object) => self.owners.apply(key(&object), read(&object)),
             Change::Delete(object) => self.owners.delete(&key(&object)),
             Change::Listed(there) => {
-                self.owners.retain(kind, |k| there.contains(&(k.namespace.clone(), k.name.clone())));
+                self.owners.retain(kind, |k| {
+                    there.contains(&(k.namespace.clone(), k.name.clone()))
+                });
             }
         }
     }
@@ -109,20 +129,28 @@ impl Index {
         match change {
             Change::Apply(object) => {
                 let namespace = object.namespace().unwrap_or_default();
-                self.limit_ranges.entry(namespace).or_default().insert(object.name_any(), object.items());
+                self.limit_ranges
+                    .entry(namespace)
+                    .or_default()
+                    .insert(object.name_any(), object.items());
             }
             Change::Delete(object) => {
-                if let Some(of_namespace) = self.limit_ranges.get_mut(&object.namespace().unwrap_or_default()) {
+                if let Some(of_namespace) = self
+                    .limit_ranges
+                    .get_mut(&object.namespace().unwrap_or_default())
+                {
                     of_namespace.remove(&object.name_any());
                 }
             }
             Change::Listed(there) => {
                 for (namespace, of_namespace) in &mut self.limit_ranges {
-                    of_namespace.retain(|name, _| there.contains(&(namespace.clone(), name.clone())));
+                    of_namespace
+                        .retain(|name, _| there.contains(&(namespace.clone(), name.clone())));
                 }
             }
         }
-        self.limit_ranges.retain(|_, of_namespace| !of_namespace.is_empty());
+        self.limit_ranges
+            .retain(|_, of_namespace| !of_namespace.is_empty());
     }
 }
 
@@ -134,11 +162,15 @@ impl SharedIndex {
     /// For reading.
     pub fn read(&self) -> RwLockReadGuard<'_, Index> {
         // A poisoned lock means a panic, and a panic ends the process.
-        self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Index> {
-        self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -153,7 +185,12 @@ pub struct Watches {
 impl Watches {
     /// None is started yet.
     pub fn new(client: Client, options: &ClusterOptions) -> Self {
-        Self { client, options: options.clone(), index: SharedIndex::default(), synced: Synced::default() }
+        Self {
+            client,
+            options: options.clone(),
+            index: SharedIndex::default(),
+            synced: Synced::default(),
+        }
     }
 
     /// The index they feed.
@@ -169,10 +206,15 @@ impl Watches {
     /// VPAs.
     pub fn vpas(&self) -> &Self {
         let (index, options) = (self.index.clone(), self.options.clone());
-        let absent = "install the CustomResourceDefinitions (they are in the Helm chart's crds folder)";
-        watch::objects(self.api::<VpaObject>(), self.watch("verticalpodautoscalers", absent), move |change| {
-            index.write().vpa(change, &options);
-        });
+        let absent =
+            "install the CustomResourceDefinitions (they are in the Helm chart's crds folder)";
+        watch::objects(
+            self.api::<VpaObject>(),
+            self.watch("verticalpodautoscalers", absent),
+            move |change| {
+                index.write().vpa(change, &options);
+            },
+        );
         self
     }
 
@@ -180,12 +222,12 @@ impl Watches {
     pub fn owners(&self) -> &Self {
         for (api_version, kind) in WELL_KNOWN_KINDS {
             let index = self.index.clone();
-            watch::metadata(self.controllers(api_version, kind), self.watch(kind, NOT_IN_CLUSTER), move |change| {
-                let read = |o: &kube::api::PartialObjectMeta<ControllerObject>| Controller {
-                    owner: controlling_owner(&o.metadata),
+            let api: Api<PartialObjectMeta<ControllerObject>> = self.controllers(api_version, kind);
+            watch::objects(api, self.watch(kind, NOT_IN_CLUSTER), move |change| {
+                index.write().controller(kind, change, |object| Controller {
+                    owner: controlling_owner(&object.metadata),
                     replicas: None,
-                };
-                index.write().controller(kind, change, read);
+                });
             });
         }
         self
@@ -195,8 +237,11 @@ impl Watches {
     pub fn owners_and_replicas(&self) -> &Self {
         for (api_version, kind) in WELL_KNOWN_KINDS {
             let index = self.index.clone();
-            watch::objects(self.controllers(api_version, kind), self.watch(kind, NOT_IN_CLUSTER), move |change| {
-                index.write().controller(kind, change, ControllerObject::to_controller);
+            let api: Api<ControllerObject> = self.controllers(api_version, kind);
+            watch::objects(api, self.watch(kind, NOT_IN_CLUSTER), move |change| {
+                index
+                    .write()
+                    .controller(kind, change, ControllerObject::to_controller);
             });
         }
         self
@@ -205,34 +250,46 @@ impl Watches {
     /// Pods; `first` sees every change before the index does.
     pub fn pods(&self, mut first: impl FnMut(&Change<Pod>) + Send + 'static) -> &Self {
         let index = self.index.clone();
-        watch::objects(self.api::<PodObject>(), self.watch("pods", NOT_IN_CLUSTER), move |change| {
-            let change = match change {
-                Change::Apply(object) => Change::Apply(Pod::from(&object)),
-                Change::Delete(object) => Change::Delete(Pod::from(&object)),
-                Change::Listed(there) => Change::Listed(there),
-            };
-            first(&change);
-            index.write().pod(change);
-        });
+        watch::objects(
+            self.api::<PodObject>(),
+            self.watch("pods", NOT_IN_CLUSTER),
+            move |change| {
+                let change = match change {
+                    Change::Apply(object) => Change::Apply(Pod::from(&object)),
+                    Change::Delete(object) => Change::Delete(Pod::from(&object)),
+                    Change::Listed(there) => Change::Listed(there),
+                };
+                first(&change);
+                index.write().pod(change);
+            },
+        );
         self
     }
 
     /// LimitRanges.
     pub fn limit_ranges(&self) -> &Self {
         let index = self.index.clone();
-        watch::objects(self.api::<LimitRangeObject>(), self.watch("limitranges", NOT_IN_CLUSTER), move |change| {
-            index.write().limit_range(change);
-        });
+        watch::objects(
+            self.api::<LimitRangeObject>(),
+            self.watch("limitranges", NOT_IN_CLUSTER),
+            move |change| {
+                index.write().limit_range(change);
+            },
+        );
         self
     }
 
     fn watch(&self, what: &'static str, when_absent: &'static str) -> Watch {
-        Watch { what, when_absent, fields: "", synced: self.synced.clone() }
+        Watch {
+            what,
+            when_absent,
+            synced: self.synced.clone(),
+        }
     }
 
     fn api<K>(&self) -> Api<K>
     where
-        K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
     {
         if self.options.vpa_object_namespace.is_empty() {
             Api::all(self.client.clone())
@@ -241,12 +298,19 @@ impl Watches {
         }
     }
 
-    fn controllers(&self, api_version: &str, kind: &str) -> Api<ControllerObject> {
+    fn controllers<K>(&self, api_version: &str, kind: &str) -> Api<K>
+    where
+        K: Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>,
+    {
         let resource = api_resource(api_version, kind);
         if self.options.vpa_object_namespace.is_empty() {
             Api::all_with(self.client.clone(), &resource)
         } else {
-            Api::namespaced_with(self.client.clone(), &self.options.vpa_object_namespace, &resource)
+            Api::namespaced_with(
+                self.client.clone(),
+                &self.options.vpa_object_namespace,
+                &resource,
+            )
         }
     }
 }

@@ -68,13 +68,18 @@ pub fn elect(
         retry_period: options.leader_elect_retry_period.0,
         observed: None,
     };
-    (Leadership(receiver), tokio::spawn(elector.run(sender, shutdown)))
+    (
+        Leadership(receiver),
+        tokio::spawn(elector.run(sender, shutdown)),
+    )
 }
 
 /// `<host name>_<something unique>`, as upstream writes it.
 fn identity() -> String {
     let host = std::env::var("POD_NAME")
-        .or_else(|_| std::fs::read_to_string("/proc/sys/kernel/hostname").map(|h| h.trim().to_owned()))
+        .or_else(|_| {
+            std::fs::read_to_string("/proc/sys/kernel/hostname").map(|h| h.trim().to_owned())
+        })
         .unwrap_or_else(|_| "podfit".into());
     let nanos = jiff::Timestamp::now().as_nanosecond();
     format!("{host}_{:x}-{:x}", nanos, std::process::id())
@@ -111,7 +116,11 @@ impl Elector {
                 Err(error) => {
                     let text = error.to_string();
                     if text != trouble {
-                        tracing::warn!(lease = self.name, error = text, "cannot read or write the lease; trying again");
+                        tracing::warn!(
+                            lease = self.name,
+                            error = text,
+                            "cannot read or write the lease; trying again"
+                        );
                         trouble = text;
                     }
                     if renewed.elapsed() > self.renew_deadline {
@@ -139,25 +148,48 @@ impl Elector {
     async fn try_hold(&mut self) -> Result<bool, CallError> {
         // A request that outlives the deadline must not report success after it.
         let limit = self.renew_deadline;
-        let timed_out = || CallError::TimedOut { what: "hold the lease".into(), after: limit };
-        tokio::time::timeout(limit, self.read_and_write()).await.map_err(|_| timed_out())?
+        let timed_out = || CallError::TimedOut {
+            what: "hold the lease".into(),
+            after: limit,
+        };
+        tokio::time::timeout(limit, self.read_and_write())
+            .await
+            .map_err(|_| timed_out())?
     }
 
     async fn read_and_write(&mut self) -> Result<bool, CallError> {
-        let Some(mut lease) = self.calls.run("get lease", self.api.get_opt(&self.name)).await? else {
+        let Some(mut lease) = self
+            .calls
+            .run("get lease", self.api.get_opt(&self.name))
+            .await?
+        else {
             let lease = Lease {
-                metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },
+                metadata: ObjectMeta {
+                    name: Some(self.name.clone()),
+                    ..ObjectMeta::default()
+                },
                 spec: Some(self.claim(None)),
             };
-            return self.won(self.calls.run("create lease", self.api.create(&PostParams::default(), &lease)).await);
+            return self.won(
+                self.calls
+                    .run(
+                        "create lease",
+                        self.api.create(&PostParams::default(), &lease),
+                    )
+                    .await,
+            );
         };
         let held = lease.spec.clone().unwrap_or_default();
         if !self.may_take(&held) {
             return Ok(false);
         }
         lease.spec = Some(self.claim(Some(&held)));
-        let written = self.api.replace(&self.name, &PostParams::default(), &lease);
-        self.won(self.calls.run("update lease", written).await)
+        let put = PostParams::default();
+        self.won(
+            self.calls
+                .run("update lease", self.api.replace(&self.name, &put, &lease))
+                .await,
+        )
     }
 
     /// Another replica that was quicker is no error.
@@ -178,11 +210,15 @@ impl Elector {
         if holder.is_empty() || holder == self.identity {
             return true;
         }
-        let (seen, since) = self.observed.get_or_insert_with(|| (held.clone(), Instant::now()));
+        let (seen, since) = self
+            .observed
+            .get_or_insert_with(|| (held.clone(), Instant::now()));
         if seen != held {
             (*seen, *since) = (held.clone(), Instant::now());
         }
-        let duration = held.lease_duration_seconds.map_or(self.duration, |s| Duration::from_secs(s.max(0) as u64));
+        let duration = held
+            .lease_duration_seconds
+            .map_or(self.duration, |s| Duration::from_secs(s.max(0) as u64));
         since.elapsed() >= duration
     }
 
@@ -192,10 +228,18 @@ impl Elector {
         let transitions = held.and_then(|h| h.lease_transitions).unwrap_or(0);
         LeaseSpec {
             holder_identity: Some(self.identity.clone()),
-            lease_duration_seconds: Some(i32::try_from(self.duration.as_secs()).unwrap_or(i32::MAX)),
-            acquire_time: ours.and_then(|h| h.acquire_time.clone()).or_else(|| Some(now.clone())),
+            lease_duration_seconds: Some(
+                i32::try_from(self.duration.as_secs()).unwrap_or(i32::MAX),
+            ),
+            acquire_time: ours
+                .and_then(|h| h.acquire_time.clone())
+                .or_else(|| Some(now.clone())),
             renew_time: Some(now),
-            lease_transitions: Some(if held.is_some() && ours.is_none() { transitions + 1 } else { transitions }),
+            lease_transitions: Some(if held.is_some() && ours.is_none() {
+                transitions + 1
+            } else {
+                transitions
+            }),
             ..LeaseSpec::default()
         }
     }
@@ -203,14 +247,23 @@ impl Elector {
     /// Gives the lease up, if it is still ours.
     async fn release(&self) {
         let released = async {
-            let mut lease = self.calls.run("get lease", self.api.get(&self.name)).await?;
+            let mut lease = self
+                .calls
+                .run("get lease", self.api.get(&self.name))
+                .await?;
             let spec = lease.spec.get_or_insert_with(LeaseSpec::default);
             if spec.holder_identity.as_ref() != Some(&self.identity) {
                 return Ok(());
             }
             spec.holder_identity = Some(String::new());
             spec.lease_duration_seconds = Some(1);
-            self.calls.run("release lease", self.api.replace(&self.name, &PostParams::default(), &lease)).await.map(|_| ())
+            self.calls
+                .run(
+                    "release lease",
+                    self.api.replace(&self.name, &PostParams::default(), &lease),
+                )
+                .await
+                .map(|_| ())
         };
         // Not worth delaying the exit for: the lease runs out by itself.
         match tokio::time::timeout(Duration::from_secs(2), released).await {
@@ -236,13 +289,19 @@ impl StatusLease {
     /// True when it was renewed (or made) within the time-out; false when not, or when there is none.
     pub async fn is_alive(&self, calls: &Calls, now: Timestamp) -> Result<bool, CallError> {
         let api: Api<Lease> = Api::namespaced(calls.client().clone(), &self.namespace);
-        let lease = calls.run("get the admission controller's status lease", api.get_opt(&self.name)).await?;
+        let lease = calls
+            .run(
+                "get the admission controller's status lease",
+                api.get_opt(&self.name),
+            )
+            .await?;
         Ok(lease.is_some_and(|lease| {
             let created = lease.metadata.creation_timestamp.as_ref().map(|t| t.0);
             let renewed = lease.spec.and_then(|s| s.renew_time).map(|t| t.0);
-            [created, renewed].into_iter().flatten().any(|t| {
-                Timestamp::from_unix_millis(t.as_millisecond()) + self.timeout > now
-            })
+            [created, renewed]
+                .into_iter()
+                .flatten()
+                .any(|t| Timestamp::from_unix_millis(t.as_millisecond()) + self.timeout > now)
         }))
     }
 }

@@ -14,3 +14,4 @@ pub mod options;
 pub mod process;
 pub mod usage;
 pub mod watch;
+pub mod writes;

@@ -6,18 +6,21 @@ use prometheus::{HistogramOpts, HistogramVec, Opts, Registry, core::Collector};
 
 /// Seconds, for steps of a loop.
 pub const EXECUTION_BUCKETS: [f64; 23] = [
-    0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0, 120.0,
-    150.0, 240.0, 300.0,
+    0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0,
+    90.0, 100.0, 120.0, 150.0, 240.0, 300.0,
 ];
 
 /// Seconds, for one request.
 pub const LATENCY_BUCKETS: [f64; 21] = [
-    0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0,
-    300.0,
+    0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0,
+    60.0, 120.0, 300.0,
 ];
 
 /// Registers a collector and hands it back.
-pub fn register<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> Result<C, prometheus::Error> {
+pub fn register<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    collector: C,
+) -> Result<C, prometheus::Error> {
     registry.register(Box::new(collector.clone()))?;
     Ok(collector)
 }
@@ -29,7 +32,10 @@ pub fn histogram(
     labels: &[&str],
     buckets: &[f64],
 ) -> Result<HistogramVec, prometheus::Error> {
-    HistogramVec::new(HistogramOpts::from(Opts::new(name, help)).buckets(buckets.to_vec()), labels)
+    HistogramVec::new(
+        HistogramOpts::from(Opts::new(name, help)).buckets(buckets.to_vec()),
+        labels,
+    )
 }
 
 /// Times the steps of one loop into `<component>_execution_latency_seconds{step}`.
@@ -43,18 +49,26 @@ impl<'a> StepTimer<'a> {
     /// Starts with the loop.
     pub fn start(histogram: &'a HistogramVec) -> Self {
         let now = Instant::now();
-        Self { histogram, started: now, last: now }
+        Self {
+            histogram,
+            started: now,
+            last: now,
+        }
     }
 
     /// Ends a step.
     pub fn step(&mut self, name: &str) {
         let now = Instant::now();
-        self.histogram.with_label_values(&[name]).observe(now.duration_since(self.last).as_secs_f64());
+        self.histogram
+            .with_label_values(&[name])
+            .observe(now.duration_since(self.last).as_secs_f64());
         self.last = now;
     }
 
     /// Ends the loop.
     pub fn total(self) {
-        self.histogram.with_label_values(&["total"]).observe(self.started.elapsed().as_secs_f64());
+        self.histogram
+            .with_label_values(&["total"])
+            .observe(self.started.elapsed().as_secs_f64());
     }
 }

@@ -15,19 +15,40 @@ pub struct ClusterOptions {
     pub kubeconfig: Option<PathBuf>,
 
     /// API requests per second that this process allows itself (watches do not count).
-    #[arg(long, env = "PODFIT_KUBE_API_QPS", default_value_t = 50.0, value_name = "N")]
+    #[arg(
+        long,
+        env = "PODFIT_KUBE_API_QPS",
+        default_value_t = 50.0,
+        value_name = "N"
+    )]
     pub kube_api_qps: f64,
 
     /// How many API requests may be made at once before the rate above holds.
-    #[arg(long, env = "PODFIT_KUBE_API_BURST", default_value_t = 100.0, value_name = "N")]
+    #[arg(
+        long,
+        env = "PODFIT_KUBE_API_BURST",
+        default_value_t = 100.0,
+        value_name = "N"
+    )]
     pub kube_api_burst: f64,
 
     /// How long one API request may take before it is given up (and tried again in the next loop).
-    #[arg(long, env = "PODFIT_KUBE_API_TIMEOUT", default_value = "30s", value_name = "DURATION")]
+    #[arg(
+        long,
+        env = "PODFIT_KUBE_API_TIMEOUT",
+        default_value = "30s",
+        value_name = "DURATION"
+    )]
     pub kube_api_timeout: GoDuration,
 
     /// Look only at VPAs and pods of this namespace. Empty: all.
-    #[arg(long, env = "PODFIT_VPA_OBJECT_NAMESPACE", default_value = "", value_name = "NAMESPACE", hide_default_value = true)]
+    #[arg(
+        long,
+        env = "PODFIT_VPA_OBJECT_NAMESPACE",
+        default_value = "",
+        value_name = "NAMESPACE",
+        hide_default_value = true
+    )]
     pub vpa_object_namespace: String,
 
     /// Leave VPAs of these namespaces alone (a comma-separated list).
@@ -49,7 +70,10 @@ impl ClusterOptions {
     /// True when VPAs of `namespace` are to be looked at.
     pub fn covers(&self, namespace: &str) -> bool {
         if self.vpa_object_namespace.is_empty() {
-            !self.ignored_vpa_object_namespaces.iter().any(|n| n == namespace)
+            !self
+                .ignored_vpa_object_namespaces
+                .iter()
+                .any(|n| n == namespace)
         } else {
             self.vpa_object_namespace == namespace
         }
@@ -71,7 +95,12 @@ pub enum Profile {
 pub struct LogOptions {
     /// Log verbosity on upstream's scale: up to 1 warnings, 2 to 4 information, 5 and 6 debug, above that everything.
     /// The environment variable `RUST_LOG` (for example `info,podfit_updater=debug`) is finer and wins.
-    #[arg(long = "v", env = "PODFIT_V", default_value_t = 4, value_name = "LEVEL")]
+    #[arg(
+        long = "v",
+        env = "PODFIT_V",
+        default_value_t = 4,
+        value_name = "LEVEL"
+    )]
     pub verbosity: u8,
 
     /// How log lines look.
@@ -105,15 +134,30 @@ pub struct LeaderElectionOptions {
     pub leader_elect: bool,
 
     /// How long a lease is good for after its last renewal.
-    #[arg(long, env = "PODFIT_LEADER_ELECT_LEASE_DURATION", default_value = "15s", value_name = "DURATION")]
+    #[arg(
+        long,
+        env = "PODFIT_LEADER_ELECT_LEASE_DURATION",
+        default_value = "15s",
+        value_name = "DURATION"
+    )]
     pub leader_elect_lease_duration: GoDuration,
 
     /// How long the holder keeps trying to renew before it gives up.
-    #[arg(long, env = "PODFIT_LEADER_ELECT_RENEW_DEADLINE", default_value = "10s", value_name = "DURATION")]
+    #[arg(
+        long,
+        env = "PODFIT_LEADER_ELECT_RENEW_DEADLINE",
+        default_value = "10s",
+        value_name = "DURATION"
+    )]
     pub leader_elect_renew_deadline: GoDuration,
 
     /// Pause between tries to take or renew the lease.
-    #[arg(long, env = "PODFIT_LEADER_ELECT_RETRY_PERIOD", default_value = "2s", value_name = "DURATION")]
+    #[arg(
+        long,
+        env = "PODFIT_LEADER_ELECT_RETRY_PERIOD",
+        default_value = "2s",
+        value_name = "DURATION"
+    )]
     pub leader_elect_retry_period: GoDuration,
 
     /// The kind of lock. Only `leases` exists any more.
@@ -121,22 +165,41 @@ pub struct LeaderElectionOptions {
     pub leader_elect_resource_lock: String,
 
     /// Name of the Lease. Empty: the component's own.
-    #[arg(long, env = "PODFIT_LEADER_ELECT_RESOURCE_NAME", default_value = "", hide_default_value = true, value_name = "NAME")]
+    #[arg(
+        long,
+        env = "PODFIT_LEADER_ELECT_RESOURCE_NAME",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "NAME"
+    )]
     pub leader_elect_resource_name: String,
 
     /// Namespace of the Lease. Empty: the one in `NAMESPACE`, else kube-system.
-    #[arg(long, env = "PODFIT_LEADER_ELECT_RESOURCE_NAMESPACE", default_value = "", hide_default_value = true, value_name = "NAMESPACE")]
+    #[arg(
+        long,
+        env = "PODFIT_LEADER_ELECT_RESOURCE_NAMESPACE",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "NAMESPACE"
+    )]
     pub leader_elect_resource_namespace: String,
 }
 
 /// The namespace this process runs in: `NAMESPACE`, else kube-system, as upstream has it.
 pub fn own_namespace() -> String {
-    std::env::var("NAMESPACE").ok().filter(|n| !n.is_empty()).unwrap_or_else(|| "kube-system".into())
+    std::env::var("NAMESPACE")
+        .ok()
+        .filter(|n| !n.is_empty())
+        .unwrap_or_else(|| "kube-system".into())
 }
 
 /// `given`, or this process' own namespace when it is empty.
 pub fn namespace_or_own(given: &str) -> String {
-    if given.is_empty() { own_namespace() } else { given.into() }
+    if given.is_empty() {
+        own_namespace()
+    } else {
+        given.into()
+    }
 }
 
 /// A duration in Go's syntax, as upstream's flags take it: `1h30m`, `500ms`, `1.5s`. Not negative.
@@ -147,9 +210,9 @@ impl FromStr for GoDuration {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        parse_go_duration(text)
-            .map(Self)
-            .ok_or_else(|| format!("`{text}` is not a duration; write it like 90s, 1m30s, 500ms or 24h"))
+        parse_go_duration(text).map(Self).ok_or_else(|| {
+            format!("`{text}` is not a duration; write it like 90s, 1m30s, 500ms or 24h")
+        })
     }
 }
 
@@ -172,7 +235,9 @@ fn parse_go_duration(text: &str) -> Option<Duration> {
         let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let value: f64 = rest[..number].parse().ok()?;
         rest = &rest[number..];
-        let unit = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
+        let unit = rest
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(rest.len());
         seconds += value
             * match &rest[..unit] {
                 "ns" => 1e-9,
@@ -191,14 +256,24 @@ fn parse_go_duration(text: &str) -> Option<Duration> {
 /// The process' arguments with underscores in flag names turned into dashes, and Go's single dash into two, since
 /// upstream's flag library takes both.
 pub fn arguments() -> Vec<String> {
-    std::env::args().map(|argument| normalize(&argument)).collect()
+    std::env::args()
+        .map(|argument| normalize(&argument))
+        .collect()
 }
 
 fn normalize(argument: &str) -> String {
-    let Some(flag) = argument.strip_prefix("--").or_else(|| argument.strip_prefix('-').filter(|f| f.len() > 1)) else {
+    let Some(flag) = argument
+        .strip_prefix("--")
+        .or_else(|| argument.strip_prefix('-').filter(|f| f.len() > 1))
+    else {
         return argument.into();
     };
-    if argument.starts_with('-') && !argument.starts_with("--") && !flag.contains('=') && flag.len() < 3 && flag != "v" {
+    if argument.starts_with('-')
+        && !argument.starts_with("--")
+        && !flag.contains('=')
+        && flag.len() < 3
+        && flag != "v"
+    {
         return argument.into(); // -h, -V
     }
     match flag.split_once('=') {
@@ -227,7 +302,11 @@ mod tests {
             ("1s ", None),
         ];
         for (text, millis) in cases {
-            assert_eq!(parse_go_duration(text).map(|d| d.as_millis()), millis, "{text:?}");
+            assert_eq!(
+                parse_go_duration(text).map(|d| d.as_millis()),
+                millis,
+                "{text:?}"
+            );
         }
     }
 

@@ -18,9 +18,14 @@ pub fn start_logging(options: &LogOptions) {
         _ => "trace",
     };
     // The client's and the HTTP stack's own words below a warning help nobody who runs podfit.
-    let default = format!("warn,podfit={level},podfit_core={level},podfit_cluster={level},podfit_recommender={level},podfit_updater={level},podfit_webhook={level}");
+    let default = format!(
+        "warn,podfit={level},podfit_core={level},podfit_cluster={level},podfit_recommender={level},podfit_updater={level},podfit_webhook={level}"
+    );
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false);
     match options.log_format {
         LogFormat::Text => logs.with_ansi(false).init(),
         LogFormat::Json => logs.json().flatten_event(true).init(),
@@ -29,7 +34,9 @@ pub fn start_logging(options: &LogOptions) {
 
 /// Makes ring the process' only TLS provider. False when another one was installed before.
 pub fn install_tls_provider() -> bool {
-    rustls::crypto::ring::default_provider().install_default().is_ok()
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_ok()
 }
 
 /// Turns true when the process is asked to stop.

@@ -40,13 +40,20 @@ pub async fn from_metrics_api(calls: &Calls, namespace: &str) -> Result<Vec<PodU
     } else {
         Api::namespaced(calls.client().clone(), namespace)
     };
-    let list = calls.run("list pods of metrics.k8s.io", api.list(&ListParams::default())).await?;
+    let list = calls
+        .run(
+            "list pods of metrics.k8s.io",
+            api.list(&ListParams::default()),
+        )
+        .await?;
     Ok(list.items.iter().filter_map(pod_usage).collect())
 }
 
 fn pod_usage(object: &PodMetricsObject) -> Option<PodUsage> {
     let read = |resource: Resource, usage: &crate::api::quantity::QuantityMap| {
-        usage.get(resource.name()).and_then(|value| amount(resource, value).ok())
+        usage
+            .get(resource.name())
+            .and_then(|value| amount(resource, value).ok())
     };
     Some(PodUsage {
         namespace: object.metadata.namespace.clone()?,
@@ -82,7 +89,10 @@ mod tests {
         let usage = pod_usage(&serde_json::from_value(object).unwrap()).unwrap();
         assert_eq!(usage.containers[0].cpu, Some(Millicores(124)));
         assert_eq!(usage.containers[0].memory, Some(Bytes(52 << 20)));
-        assert_eq!((usage.containers[1].cpu, usage.containers[1].memory), (None, None));
+        assert_eq!(
+            (usage.containers[1].cpu, usage.containers[1].memory),
+            (None, None)
+        );
 
         let timeless = json!({"metadata": {"namespace": "shop", "name": "web-1"}});
         assert_eq!(pod_usage(&serde_json::from_value(timeless).unwrap()), None);

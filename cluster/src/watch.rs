@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use kube::api::Api;
+use kube::runtime::WatchStreamExt;
 use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::runtime::{WatchStreamExt, metadata_watcher};
 use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch as signal;
@@ -37,7 +37,10 @@ pub struct Synced {
 
 impl Default for Synced {
     fn default() -> Self {
-        Self { waiting: Arc::new(AtomicUsize::new(0)), done: signal::Sender::new(false) }
+        Self {
+            waiting: Arc::new(AtomicUsize::new(0)),
+            done: signal::Sender::new(false),
+        }
     }
 }
 
@@ -74,36 +77,17 @@ pub struct Watch {
     pub what: &'static str,
     /// What an operator can do when the API server does not know the kind.
     pub when_absent: &'static str,
-    /// A field selector; empty for all.
-    pub fields: &'static str,
     /// Counts this watch until it has listed.
     pub synced: Synced,
 }
 
-/// Watches whole objects until the process ends.
+/// Watches objects until the process ends. An `Api<PartialObjectMeta<K>>` asks for metadata only: a fraction of the traffic.
 pub fn objects<K>(api: Api<K>, watch: Watch, on_change: impl FnMut(Change<K>) + Send + 'static)
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    let config = config(&watch);
-    start(watcher(api, config), watch, on_change);
-}
-
-/// Watches the metadata of objects until the process ends: a fraction of the traffic.
-pub fn metadata<K>(
-    api: Api<K>,
-    watch: Watch,
-    on_change: impl FnMut(Change<kube::api::PartialObjectMeta<K>>) + Send + 'static,
-) where
-    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
-{
-    let config = config(&watch);
-    start(metadata_watcher(api, config), watch, on_change);
-}
-
-fn config(watch: &Watch) -> watcher::Config {
     let config = watcher::Config::default();
-    if watch.fields.is_empty() { config } else { config.fields(watch.fields) }
+    start(watcher(api, config), watch, on_change);
 }
 
 fn start<K: Resource + Send + 'static>(
@@ -128,7 +112,10 @@ fn start<K: Resource + Send + 'static>(
                     match event {
                         Event::Init => listing.clear(),
                         Event::InitApply(object) => {
-                            listing.insert((object.namespace().unwrap_or_default(), object.name_any()));
+                            listing.insert((
+                                object.namespace().unwrap_or_default(),
+                                object.name_any(),
+                            ));
                             on_change(Change::Apply(object));
                         }
                         Event::InitDone => {
@@ -152,9 +139,10 @@ fn tell(watch: &Watch, error: &watcher::Error, last: &mut String) {
     let (text, absent) = match error {
         watcher::Error::InitialListFailed(e)
         | watcher::Error::WatchStartFailed(e)
-        | watcher::Error::WatchFailed(e) => {
-            (explain(e), matches!(e, kube::Error::Api(status) if status.code == 404))
-        }
+        | watcher::Error::WatchFailed(e) => (
+            explain(e),
+            matches!(e, kube::Error::Api(status) if status.code == 404),
+        ),
         // The server asks for a fresh list (410): normal, and the watcher does it.
         watcher::Error::WatchError(status) if status.code == 410 => return,
         other => (other.to_string(), false),
@@ -163,9 +151,17 @@ fn tell(watch: &Watch, error: &watcher::Error, last: &mut String) {
         return;
     }
     if absent {
-        tracing::warn!(what = watch.what, todo = watch.when_absent, "the API server does not know this kind; waiting for it");
+        tracing::warn!(
+            what = watch.what,
+            todo = watch.when_absent,
+            "the API server does not know this kind; waiting for it"
+        );
     } else {
-        tracing::warn!(what = watch.what, error = text, "watch interrupted; trying again");
+        tracing::warn!(
+            what = watch.what,
+            error = text,
+            "watch interrupted; trying again"
+        );
     }
     *last = text;
 }

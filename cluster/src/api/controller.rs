@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use kube::api::{ApiResource, DynamicResourceScope, GroupVersionKind, ObjectMeta};
+use kube::api::{ApiResource, GroupVersionKind, ObjectMeta};
+use kube::core::DynamicResourceScope;
 use podfit_core::ownership::Controller;
 use podfit_core::pod::OwnerRef;
 use serde::Deserialize;
@@ -65,14 +66,26 @@ pub fn api_resource(api_version: &str, kind: &str) -> ApiResource {
 
 /// The owner reference flagged as controller. Several are an error of whoever wrote them; upstream takes the last.
 pub fn controlling_owner(meta: &ObjectMeta) -> Option<OwnerRef> {
-    let owner = meta.owner_references.as_ref()?.iter().rev().find(|o| o.controller == Some(true))?;
-    Some(OwnerRef { api_version: owner.api_version.clone(), kind: owner.kind.clone(), name: owner.name.clone() })
+    let owner = meta
+        .owner_references
+        .as_ref()?
+        .iter()
+        .rev()
+        .find(|o| o.controller == Some(true))?;
+    Some(OwnerRef {
+        api_version: owner.api_version.clone(),
+        kind: owner.kind.clone(),
+        name: owner.name.clone(),
+    })
 }
 
 impl ControllerObject {
     /// As a plain value.
     pub fn to_controller(&self) -> Controller {
         let replicas = self.spec.replicas.or(self.status.number_ready);
-        Controller { owner: controlling_owner(&self.metadata), replicas }
+        Controller {
+            owner: controlling_owner(&self.metadata),
+            replicas,
+        }
     }
 }

@@ -28,4 +28,10 @@ pub struct ContainerMetrics {
     pub usage: QuantityMap,
 }
 
-namespaced_resource!(PodMetricsObject, "metrics.k8s.io", "v1beta1", "PodMetrics", "pods");
+namespaced_resource!(
+    PodMetricsObject,
+    "metrics.k8s.io",
+    "v1beta1",
+    "PodMetrics",
+    "pods"
+);

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use kube::api::ObjectMeta;
 use podfit_core::pod::{
-    Container, ContainerStatus, EffectiveResources, Phase, Pod, PresentMaps, ResizeState, Termination,
+    Container, ContainerStatus, EffectiveResources, Phase, Pod, PresentMaps, ResizeState,
+    Termination,
 };
 use podfit_core::time::Timestamp;
 use serde::Deserialize;
@@ -109,14 +110,24 @@ namespaced_resource!(PodObject, "", "v1", "Pod", "pods");
 
 impl From<&PodObject> for Pod {
     fn from(object: &PodObject) -> Self {
-        let PodObject { metadata: meta, spec, status } = object;
+        let PodObject {
+            metadata: meta,
+            spec,
+            status,
+        } = object;
         Self {
             namespace: meta.namespace.clone().unwrap_or_default(),
             name: meta.name.clone().unwrap_or_default(),
             uid: meta.uid.clone().unwrap_or_default(),
             owner: controlling_owner(meta),
-            template_hash: meta.labels.as_ref().and_then(|l| l.get("pod-template-hash").cloned()),
-            annotations: meta.annotations.clone().map(|a| a.into_iter().collect::<BTreeMap<_, _>>()),
+            template_hash: meta
+                .labels
+                .as_ref()
+                .and_then(|l| l.get("pod-template-hash").cloned()),
+            annotations: meta
+                .annotations
+                .clone()
+                .map(|a| a.into_iter().collect::<BTreeMap<_, _>>()),
             phase: phase(&status.phase),
             terminating: meta.deletion_timestamp.is_some(),
             node: spec.node_name.clone(),
@@ -124,8 +135,16 @@ impl From<&PodObject> for Pod {
             started: parse(status.start_time.as_ref()),
             ready_since: ready_since(&status.conditions),
             resize: resize_state(&status.conditions),
-            containers: spec.containers.iter().map(|c| container(c, &status.container_statuses)).collect(),
-            init_containers: spec.init_containers.iter().map(|c| c.name.clone()).collect(),
+            containers: spec
+                .containers
+                .iter()
+                .map(|c| container(c, &status.container_statuses))
+                .collect(),
+            init_containers: spec
+                .init_containers
+                .iter()
+                .map(|c| c.name.clone())
+                .collect(),
         }
     }
 }
@@ -145,13 +164,19 @@ fn phase(text: &str) -> Phase {
 }
 
 fn ready_since(conditions: &[Condition]) -> Option<Timestamp> {
-    let ready = conditions.iter().find(|c| c.r#type == "Ready" && c.status == "True")?;
+    let ready = conditions
+        .iter()
+        .find(|c| c.r#type == "Ready" && c.status == "True")?;
     parse(ready.last_transition_time.as_ref())
 }
 
 /// A pending resize says more than one in progress, whatever the order in the list.
 fn resize_state(conditions: &[Condition]) -> ResizeState {
-    let find = |kind: &str| conditions.iter().find(|c| c.r#type == kind && c.status == "True");
+    let find = |kind: &str| {
+        conditions
+            .iter()
+            .find(|c| c.r#type == kind && c.status == "True")
+    };
     let message = |c: &Condition| c.message.clone().unwrap_or_default();
     if let Some(pending) = find("PodResizePending") {
         let message = message(pending);
@@ -161,7 +186,9 @@ fn resize_state(conditions: &[Condition]) -> ResizeState {
             _ => ResizeState::Unknown { message },
         };
     }
-    let Some(progress) = find("PodResizeInProgress") else { return ResizeState::None };
+    let Some(progress) = find("PodResizeInProgress") else {
+        return ResizeState::None;
+    };
     let message = message(progress);
     match progress.reason.as_deref().unwrap_or_default() {
         "" if message.is_empty() => ResizeState::InProgress,
@@ -172,13 +199,23 @@ fn resize_state(conditions: &[Condition]) -> ResizeState {
 
 fn container(spec: &SpecContainer, statuses: &[StatusContainer]) -> Container {
     let restarts = |resource: &str| {
-        spec.resize_policy.iter().any(|p| p.resource_name == resource && p.restart_policy == "RestartContainer")
+        spec.resize_policy
+            .iter()
+            .any(|p| p.resource_name == resource && p.restart_policy == "RestartContainer")
     };
     let resources = spec.resources.clone().unwrap_or_default();
     Container {
         name: spec.name.clone(),
-        requests: resources.requests.as_ref().map(resource_list).unwrap_or_default(),
-        limits: resources.limits.as_ref().map(resource_list).unwrap_or_default(),
+        requests: resources
+            .requests
+            .as_ref()
+            .map(resource_list)
+            .unwrap_or_default(),
+        limits: resources
+            .limits
+            .as_ref()
+            .map(resource_list)
+            .unwrap_or_default(),
         present: PresentMaps {
             resources: spec.resources.is_some(),
             requests: resources.requests.is_some(),
@@ -186,7 +223,10 @@ fn container(spec: &SpecContainer, statuses: &[StatusContainer]) -> Container {
         },
         restarts_on_cpu_resize: restarts("cpu"),
         restarts_on_memory_resize: restarts("memory"),
-        status: statuses.iter().find(|s| s.name == spec.name).map(container_status),
+        status: statuses
+            .iter()
+            .find(|s| s.name == spec.name)
+            .map(container_status),
     }
 }
 
@@ -247,13 +287,29 @@ mod tests {
                     "resources": {"requests": {"cpu": "300m"}}
                 }]}
         }));
-        assert_eq!(pod.owner.as_ref().map(|o| o.name.as_str()), Some("web-5d4f"));
-        assert_eq!((pod.phase, pod.template_hash.as_deref()), (Phase::Running, Some("5d4f")));
+        assert_eq!(
+            pod.owner.as_ref().map(|o| o.name.as_str()),
+            Some("web-5d4f")
+        );
+        assert_eq!(
+            (pod.phase, pod.template_hash.as_deref()),
+            (Phase::Running, Some("5d4f"))
+        );
         assert!(pod.annotations.is_none() && pod.ready_since.is_some() && !pod.is_resizing());
         let app = pod.container("app").unwrap();
-        assert_eq!((app.requests.cpu, app.requests.memory), (Some(Millicores(250)), Some(Bytes(1 << 30))));
+        assert_eq!(
+            (app.requests.cpu, app.requests.memory),
+            (Some(Millicores(250)), Some(Bytes(1 << 30)))
+        );
         assert_eq!(app.effective().requests.cpu, Some(Millicores(300)));
-        assert_eq!(app.present, PresentMaps { resources: true, requests: true, limits: false });
+        assert_eq!(
+            app.present,
+            PresentMaps {
+                resources: true,
+                requests: true,
+                limits: false
+            }
+        );
         assert!(app.restarts_on_memory_resize && !app.restarts_on_cpu_resize);
         let status = app.status.as_ref().unwrap();
         assert!(status.running && status.last_terminated.as_ref().unwrap().is_oom());
@@ -261,23 +317,45 @@ mod tests {
 
     #[test]
     fn resize_conditions_are_read_in_any_order() {
-        let pending = |reason: &str| json!({"type": "PodResizePending", "status": "True", "reason": reason});
+        let pending =
+            |reason: &str| json!({"type": "PodResizePending", "status": "True", "reason": reason});
         let progress = json!({"type": "PodResizeInProgress", "status": "True"});
         let failed = json!({"type": "PodResizeInProgress", "status": "True", "reason": "Error"});
         let message = String::new;
         let cases = [
             (json!([]), ResizeState::None),
-            (json!([{"type": "PodResizePending", "status": "False", "reason": "Deferred"}]), ResizeState::None),
-            (json!([pending("Deferred")]), ResizeState::Deferred { message: message() }),
-            (json!([pending("Infeasible")]), ResizeState::Infeasible { message: message() }),
-            (json!([pending("")]), ResizeState::Unknown { message: message() }),
+            (
+                json!([{"type": "PodResizePending", "status": "False", "reason": "Deferred"}]),
+                ResizeState::None,
+            ),
+            (
+                json!([pending("Deferred")]),
+                ResizeState::Deferred { message: message() },
+            ),
+            (
+                json!([pending("Infeasible")]),
+                ResizeState::Infeasible { message: message() },
+            ),
+            (
+                json!([pending("")]),
+                ResizeState::Unknown { message: message() },
+            ),
             (json!([progress]), ResizeState::InProgress),
             (json!([failed]), ResizeState::Error { message: message() }),
-            (json!([progress, pending("Deferred")]), ResizeState::Deferred { message: message() }),
-            (json!([pending("Infeasible"), failed]), ResizeState::Infeasible { message: message() }),
+            (
+                json!([progress, pending("Deferred")]),
+                ResizeState::Deferred { message: message() },
+            ),
+            (
+                json!([pending("Infeasible"), failed]),
+                ResizeState::Infeasible { message: message() },
+            ),
         ];
         for (conditions, state) in cases {
-            assert_eq!(pod(json!({"metadata": {}, "status": {"conditions": conditions}})).resize, state);
+            assert_eq!(
+                pod(json!({"metadata": {}, "status": {"conditions": conditions}})).resize,
+                state
+            );
         }
     }
 

@@ -14,10 +14,15 @@ pub fn resource_list(quantities: &QuantityMap) -> ResourceList {
 }
 
 /// As [`resource_list`], telling `problem` of each amount that cannot be read: resource name, why.
-pub fn resource_list_or(quantities: &QuantityMap, mut problem: impl FnMut(&str, String)) -> ResourceList {
+pub fn resource_list_or(
+    quantities: &QuantityMap,
+    mut problem: impl FnMut(&str, String),
+) -> ResourceList {
     let mut list = ResourceList::default();
     for resource in Resource::ALL {
-        let Some(value) = quantities.get(resource.name()) else { continue };
+        let Some(value) = quantities.get(resource.name()) else {
+            continue;
+        };
         match amount(resource, value) {
             Ok(amount) => list.set(resource, Some(amount)),
             Err(why) => problem(resource.name(), why),
@@ -34,7 +39,9 @@ pub fn amount(resource: Resource, value: &Value) -> Result<i64, String> {
         other => return Err(format!("`{other}` is not a quantity")),
     };
     match resource {
-        Resource::Cpu => Millicores::parse(&text).map(|m| m.0).map_err(|e| e.to_string()),
+        Resource::Cpu => Millicores::parse(&text)
+            .map(|m| m.0)
+            .map_err(|e| e.to_string()),
         Resource::Memory => Bytes::parse(&text).map(|b| b.0).map_err(|e| e.to_string()),
     }
 }

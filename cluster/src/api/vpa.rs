@@ -4,7 +4,8 @@ use kube::api::ObjectMeta;
 use podfit_core::pod::OwnerRef;
 use podfit_core::quantity::{Resource, ResourceList};
 use podfit_core::vpa::{
-    ChangeRequirement, Condition, ContainerPolicy, ContainerRecommendation, EvictionRequirement, UpdateMode, Vpa,
+    ChangeRequirement, Condition, ContainerPolicy, ContainerRecommendation, EvictionRequirement,
+    UpdateMode, Vpa,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -24,12 +25,24 @@ pub struct VpaObject {
     status: Value,
 }
 
-namespaced_resource!(VpaObject, "autoscaling.k8s.io", "v1", "VerticalPodAutoscaler", "verticalpodautoscalers");
+namespaced_resource!(
+    VpaObject,
+    "autoscaling.k8s.io",
+    "v1",
+    "VerticalPodAutoscaler",
+    "verticalpodautoscalers"
+);
 
 impl From<&VpaObject> for Vpa {
     fn from(object: &VpaObject) -> Self {
-        let VpaObject { metadata: meta, spec, status } = object;
-        let mut read = Reader { problems: Vec::new() };
+        let VpaObject {
+            metadata: meta,
+            spec,
+            status,
+        } = object;
+        let mut read = Reader {
+            problems: Vec::new(),
+        };
         Self {
             namespace: meta.namespace.clone().unwrap_or_default(),
             name: meta.name.clone().unwrap_or_default(),
@@ -37,13 +50,22 @@ impl From<&VpaObject> for Vpa {
             resource_version: meta.resource_version.clone().unwrap_or_default(),
             created: time::created(meta).unwrap_or_default(),
             generation: meta.generation.unwrap_or_default(),
-            annotations: meta.annotations.clone().unwrap_or_default().into_iter().collect(),
+            annotations: meta
+                .annotations
+                .clone()
+                .unwrap_or_default()
+                .into_iter()
+                .collect(),
             target: read.target(&spec["targetRef"]),
             update_mode: read.update_mode(&spec["updatePolicy"]["updateMode"]),
             min_replicas: spec["updatePolicy"]["minReplicas"].as_i64(),
-            eviction_requirements: read.eviction_requirements(&spec["updatePolicy"]["evictionRequirements"]),
-            container_policies: read.container_policies(&spec["resourcePolicy"]["containerPolicies"]),
-            recommenders: items(&spec["recommenders"]).filter_map(|r| text(&r["name"])).collect(),
+            eviction_requirements: read
+                .eviction_requirements(&spec["updatePolicy"]["evictionRequirements"]),
+            container_policies: read
+                .container_policies(&spec["resourcePolicy"]["containerPolicies"]),
+            recommenders: items(&spec["recommenders"])
+                .filter_map(|r| text(&r["name"]))
+                .collect(),
             recommendation: read.recommendation(&status["recommendation"]),
             conditions: items(&status["conditions"]).map(condition).collect(),
             problems: read.problems,
@@ -62,16 +84,18 @@ impl Reader {
     }
 
     fn target(&mut self, target: &Value) -> Option<OwnerRef> {
-        let (kind, name) = (text(&target["kind"]), text(&target["name"]));
-        match (kind, name) {
-            (Some(kind), Some(name)) => {
-                Some(OwnerRef { api_version: text(&target["apiVersion"]).unwrap_or_default(), kind, name })
-            }
-            _ => {
-                self.problem("spec.targetRef", "kind and name are needed; nothing is sized");
-                None
-            }
-        }
+        let (Some(kind), Some(name)) = (text(&target["kind"]), text(&target["name"])) else {
+            self.problem(
+                "spec.targetRef",
+                "kind and name are needed; nothing is sized",
+            );
+            return None;
+        };
+        Some(OwnerRef {
+            api_version: text(&target["apiVersion"]).unwrap_or_default(),
+            kind,
+            name,
+        })
     }
 
     fn update_mode(&mut self, mode: &Value) -> UpdateMode {
@@ -79,7 +103,10 @@ impl Reader {
             None | Some("") => UpdateMode::default(),
             Some(name) => UpdateMode::from_name(name).unwrap_or_else(|| {
                 // An unknown mode must not start evictions.
-                self.problem("spec.updatePolicy.updateMode", format!("`{name}` is unknown; taken as Off"));
+                self.problem(
+                    "spec.updatePolicy.updateMode",
+                    format!("`{name}` is unknown; taken as Off"),
+                );
                 UpdateMode::Off
             }),
         }
@@ -104,11 +131,17 @@ impl Reader {
                     Some("TargetHigherThanRequests") => ChangeRequirement::TargetHigherThanRequests,
                     Some("TargetLowerThanRequests") => ChangeRequirement::TargetLowerThanRequests,
                     other => {
-                        self.problem(path, format!("changeRequirement {other:?} is unknown; left out"));
+                        self.problem(
+                            path,
+                            format!("changeRequirement {other:?} is unknown; left out"),
+                        );
                         return None;
                     }
                 };
-                Some(EvictionRequirement { resources: self.resources(path, &r["resources"]), change })
+                Some(EvictionRequirement {
+                    resources: self.resources(path, &r["resources"]),
+                    change,
+                })
             })
             .collect()
     }
@@ -123,9 +156,12 @@ impl Reader {
                     off: policy["mode"] == "Off",
                     min_allowed: self.list(&format!("{path}.minAllowed"), &policy["minAllowed"]),
                     max_allowed: self.list(&format!("{path}.maxAllowed"), &policy["maxAllowed"]),
-                    controlled_resources: policy["controlledResources"]
-                        .is_array()
-                        .then(|| self.resources(&format!("{path}.controlledResources"), &policy["controlledResources"])),
+                    controlled_resources: policy["controlledResources"].is_array().then(|| {
+                        self.resources(
+                            &format!("{path}.controlledResources"),
+                            &policy["controlledResources"],
+                        )
+                    }),
                     requests_only: policy["controlledValues"] == "RequestsOnly",
                 }
             })
@@ -141,7 +177,10 @@ impl Reader {
             }
             match amount(resource, value) {
                 Ok(amount) if amount >= 0 => list.set(resource, Some(amount)),
-                Ok(_) => self.problem(path, format!("{} {value} is negative; left out", resource.name())),
+                Ok(_) => self.problem(
+                    path,
+                    format!("{} {value} is negative; left out", resource.name()),
+                ),
                 Err(why) => self.problem(path, format!("{}: {why}; left out", resource.name())),
             }
         }
@@ -235,7 +274,7 @@ mod tests {
 
     use super::*;
 
-    fn vpa(spec: Value, status: Value) -> Vpa {
+    fn vpa(spec: &Value, status: &Value) -> Vpa {
         let object = json!({
             "metadata": {"namespace": "shop", "name": "web", "generation": 3},
             "spec": spec, "status": status
@@ -246,7 +285,7 @@ mod tests {
     #[test]
     fn a_full_object_is_read() {
         let vpa = vpa(
-            json!({
+            &json!({
                 "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
                 "updatePolicy": {"updateMode": "InPlaceOrRecreate", "minReplicas": 1, "evictionRequirements":
                     [{"resources": ["cpu", "memory"], "changeRequirement": "TargetHigherThanRequests"}]},
@@ -254,17 +293,29 @@ mod tests {
                     "controlledResources": [], "controlledValues": "RequestsOnly"}]},
                 "recommenders": [{"name": "gpu"}]
             }),
-            json!({"recommendation": {"containerRecommendations": [{"containerName": "app", "target": {"cpu": "250m", "memory": "1Gi"}}]},
+            &json!({"recommendation": {"containerRecommendations": [{"containerName": "app", "target": {"cpu": "250m", "memory": "1Gi"}}]},
                 "conditions": [{"type": "RecommendationProvided", "status": "True"}]}),
         );
         assert_eq!(vpa.problems, Vec::<String>::new());
         assert_eq!(vpa.target.as_ref().unwrap().name, "web");
-        assert_eq!((vpa.update_mode, vpa.min_replicas), (UpdateMode::InPlaceOrRecreate, Some(1)));
+        assert_eq!(
+            (vpa.update_mode, vpa.min_replicas),
+            (UpdateMode::InPlaceOrRecreate, Some(1))
+        );
         assert_eq!(vpa.eviction_requirements[0].resources, Resource::ALL);
         let policy = &vpa.container_policies[0];
-        assert_eq!(policy.min_allowed, ResourceList { cpu: Some(Millicores(1000)), memory: Some(Bytes(64 << 20)) });
+        assert_eq!(
+            policy.min_allowed,
+            ResourceList {
+                cpu: Some(Millicores(1000)),
+                memory: Some(Bytes(64 << 20))
+            }
+        );
         assert!(policy.requests_only && policy.controlled_resources.as_ref().unwrap().is_empty());
-        assert_eq!(vpa.recommendation_for("app").unwrap().target.memory, Some(Bytes(1 << 30)));
+        assert_eq!(
+            vpa.recommendation_for("app").unwrap().target.memory,
+            Some(Bytes(1 << 30))
+        );
         assert_eq!(vpa.conditions[0].kind, "RecommendationProvided");
     }
 
@@ -275,7 +326,10 @@ mod tests {
             (json!(null), "spec.targetRef"),
             (json!({"targetRef": null}), "spec.targetRef"),
             (json!({"targetRef": 7}), "spec.targetRef"),
-            (json!({"updatePolicy": {"updateMode": "Sometimes"}}), "spec.updatePolicy.updateMode"),
+            (
+                json!({"updatePolicy": {"updateMode": "Sometimes"}}),
+                "spec.updatePolicy.updateMode",
+            ),
             (
                 json!({"updatePolicy": {"evictionRequirements": [{"changeRequirement": "Up"}]}}),
                 "spec.updatePolicy.evictionRequirements",
@@ -294,15 +348,21 @@ mod tests {
             ),
         ];
         for (spec, path) in cases {
-            let vpa = vpa(spec.clone(), json!({"conditions": "none", "recommendation": []}));
-            assert!(vpa.problems.iter().any(|p| p.starts_with(path)), "{spec}: {:?}", vpa.problems);
+            let vpa = vpa(&spec, &json!({"conditions": "none", "recommendation": []}),
+            );
+            assert!(
+                vpa.problems.iter().any(|p| p.starts_with(path)),
+                "{spec}: {:?}",
+                vpa.problems
+            );
             assert_eq!(vpa.name, "web");
         }
     }
 
     #[test]
     fn an_unknown_mode_never_evicts() {
-        let vpa = vpa(json!({"updatePolicy": {"updateMode": "Sometimes"}}), json!({}));
+        let vpa = vpa(&json!({"updatePolicy": {"updateMode": "Sometimes"}}), &json!({}),
+        );
         assert_eq!(vpa.update_mode, UpdateMode::Off);
     }
 
@@ -310,7 +370,10 @@ mod tests {
     fn what_is_written_reads_back() {
         let recommendation = vec![ContainerRecommendation {
             container_name: "app".into(),
-            target: ResourceList { cpu: Some(Millicores(476)), memory: Some(Bytes(380_258_472)) },
+            target: ResourceList {
+                cpu: Some(Millicores(476)),
+                memory: Some(Bytes(380_258_472)),
+            },
             ..ContainerRecommendation::default()
         }];
         let conditions = vec![Condition {
@@ -323,7 +386,7 @@ mod tests {
             "recommendation": recommendation_to_json(&recommendation),
             "conditions": conditions_to_json(&conditions)
         });
-        let vpa = vpa(json!({}), status);
+        let vpa = vpa(&json!({}), &status);
         assert_eq!(vpa.recommendation, Some(recommendation));
         assert_eq!(vpa.conditions, conditions);
     }

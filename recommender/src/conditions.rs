@@ -1,0 +1,161 @@
+//! The recommender's conditions of a VPA: which hold, merged with what others wrote.
+
+use podfit_core::ownership::{ControllerKey, Owners, is_well_known};
+use podfit_core::time::Timestamp;
+use podfit_core::vpa::{Condition, Vpa};
+
+/// The types this component owns; all others are left as they are.
+const OWNED: [&str; 4] = ["ConfigDeprecated", "ConfigUnsupported", "NoPodsMatched", "RecommendationProvided"];
+
+/// What one loop found out about a VPA.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Findings {
+    /// Why its target cannot be sized, if so.
+    pub unsupported: Option<String>,
+    /// How many live pods it has.
+    pub pods: usize,
+    /// True when there is a recommendation for at least one container.
+    pub provided: bool,
+}
+
+/// The conditions to be published: sorted by type, transition times moved only where the status changed.
+pub fn merge(present: &[Condition], findings: &Findings, now: Timestamp) -> Vec<Condition> {
+    let mut wanted = Vec::new();
+    let no_pods = (findings.pods == 0).then_some(("NoPodsMatched", "No pods match this VPA object"));
+    if let Some(message) = &findings.unsupported {
+        wanted.push(condition("ConfigUnsupported", "True", ("", message)));
+    }
+    if let Some(why) = no_pods {
+        wanted.push(condition("NoPodsMatched", "True", why));
+    }
+    wanted.push(match (findings.provided, no_pods) {
+        (true, _) => condition("RecommendationProvided", "True", ("", "")),
+        (false, Some(why)) => condition("RecommendationProvided", "False", why),
+        (false, None) => condition("RecommendationProvided", "False", ("", "")),
+    });
+    for condition in &mut wanted {
+        let before = present.iter().find(|c| c.kind == condition.kind && c.status == condition.status);
+        condition.last_transition = before.and_then(|c| c.last_transition).or(Some(now));
+        condition.observed_generation = before.and_then(|c| c.observed_generation);
+    }
+    wanted.extend(present.iter().filter(|c| !OWNED.contains(&c.kind.as_str())).cloned());
+    wanted.sort_by(|a, b| a.kind.cmp(&b.kind));
+    wanted
+}
+
+fn condition(kind: &str, status: &str, (reason, message): (&str, &str)) -> Condition {
+    Condition {
+        kind: kind.into(),
+        status: status.into(),
+        reason: reason.into(),
+        message: message.into(),
+        ..Condition::default()
+    }
+}
+
+/// Why the target of a VPA cannot be sized, in upstream's words; `None` when it can.
+pub fn unsupported(vpa: &Vpa, owners: &Owners) -> Option<String> {
+    let Some(target) = &vpa.target else {
+        return Some("Cannot read targetRef. Reason: targetRef not defined".into());
+    };
+    let key = ControllerKey::of(&vpa.namespace, target);
+    if is_well_known(&target.kind) && owners.get(&key).is_none() {
+        return Some(format!("Cannot read targetRef. Reason: {key} does not exist"));
+    }
+    let name = format!("{}.{}/{}", target.api_version, target.kind, target.name);
+    match owners.topmost(&key) {
+        Ok(top) if top == key => None,
+        Ok(_) => Some(format!(
+            "The target {name} has a parent controller but it should point to a topmost well-known or scalable controller"
+        )),
+        Err(cycle) => {
+            Some(format!("Error checking if target {name} is a topmost well-known or scalable controller: {cycle}"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use podfit_core::ownership::Controller;
+    use podfit_core::pod::OwnerRef;
+
+    use super::*;
+
+    const EARLIER: Timestamp = Timestamp::from_unix_seconds(100);
+    const NOW: Timestamp = Timestamp::from_unix_seconds(200);
+
+    /// Upstream's rows: pods matched, recommendation there -> the two conditions.
+    #[test]
+    fn provided_and_no_pods() {
+        let no_pods = ("NoPodsMatched", "No pods match this VPA object");
+        let cases = [
+            (1, true, vec![("RecommendationProvided", "True", "", "")]),
+            (0, true, vec![("NoPodsMatched", "True", no_pods.0, no_pods.1), ("RecommendationProvided", "True", "", "")]),
+            (1, false, vec![("RecommendationProvided", "False", "", "")]),
+            (
+                0,
+                false,
+                vec![
+                    ("NoPodsMatched", "True", no_pods.0, no_pods.1),
+                    ("RecommendationProvided", "False", no_pods.0, no_pods.1),
+                ],
+            ),
+        ];
+        for (pods, provided, expected) in cases {
+            let merged = merge(&[], &Findings { unsupported: None, pods, provided }, NOW);
+            let seen: Vec<_> = merged
+                .iter()
+                .map(|c| (c.kind.as_str(), c.status.as_str(), c.reason.as_str(), c.message.as_str()))
+                .collect();
+            assert_eq!(seen, expected);
+        }
+    }
+
+    #[test]
+    fn transition_times_move_with_the_status_and_others_conditions_stay() {
+        let at = |kind: &str, status: &str| Condition {
+            last_transition: Some(EARLIER),
+            ..condition(kind, status, ("", ""))
+        };
+        let present = [at("UpdateBlocked", "True"), at("RecommendationProvided", "True"), at("ConfigDeprecated", "True")];
+        let times = |provided| {
+            merge(&present, &Findings { unsupported: Some("x".into()), pods: 1, provided }, NOW)
+                .into_iter()
+                .map(|c| (c.kind, c.last_transition))
+                .collect::<Vec<_>>()
+        };
+        let expected = |provided_since| {
+            vec![
+                ("ConfigUnsupported".to_owned(), Some(NOW)),
+                ("RecommendationProvided".to_owned(), Some(provided_since)),
+                ("UpdateBlocked".to_owned(), Some(EARLIER)),
+            ]
+        };
+        assert_eq!(times(true), expected(EARLIER));
+        assert_eq!(times(false), expected(NOW));
+    }
+
+    #[test]
+    fn targets_that_cannot_be_sized_are_told_in_upstreams_words() {
+        let owner = |kind: &str, name: &str| OwnerRef { api_version: "apps/v1".into(), kind: kind.into(), name: name.into() };
+        let mut owners = Owners::default();
+        let mut add = |kind: &str, name: &str, parent: Option<OwnerRef>| {
+            owners.apply(ControllerKey::new("ns", kind, name), Controller { owner: parent, replicas: None });
+        };
+        add("Deployment", "web", None);
+        add("ReplicaSet", "web-1", Some(owner("Deployment", "web")));
+        add("Deployment", "loop", Some(owner("Deployment", "loop")));
+        let why = |target: Option<OwnerRef>| {
+            unsupported(&Vpa { namespace: "ns".into(), target, ..Vpa::default() }, &owners).unwrap_or_default()
+        };
+        assert_eq!(why(Some(owner("Deployment", "web"))), "");
+        assert_eq!(why(Some(owner("Sandbox", "custom"))), "");
+        assert_eq!(why(None), "Cannot read targetRef. Reason: targetRef not defined");
+        assert_eq!(
+            why(Some(owner("Deployment", "gone"))),
+            "Cannot read targetRef. Reason: Deployment ns/gone does not exist"
+        );
+        assert!(why(Some(owner("ReplicaSet", "web-1"))).starts_with("The target apps/v1.ReplicaSet/web-1 has a parent"));
+        assert!(why(Some(owner("Deployment", "loop"))).ends_with("cycle detected in ownership chain"));
+    }
+}

@@ -1,0 +1,153 @@
+//! The updater's flags: upstream's names, defaults and value syntax, each with an environment twin.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::Parser;
+use podfit_cluster::admin::parse_address;
+use podfit_cluster::lease::StatusLease;
+use podfit_cluster::options::{
+    ClusterOptions, GoDuration, LeaderElectionOptions, LogOptions, namespace_or_own,
+};
+
+/// Brings running pods to what is recommended for them: resized in place where that can be done, evicted under their
+/// PodDisruptionBudgets where it cannot.
+///
+/// It acts only while the webhook shows a sign of life, since an evicted pod that comes back unsized was evicted for
+/// nothing. What it did, or why it did nothing, is told in events on pods and VPAs.
+#[derive(Parser, Clone, Debug)]
+#[command(name = "podfit-updater", version = podfit_cluster::process::VERSION)]
+pub struct Options {
+    /// How often pods are compared with their recommendations.
+    #[arg(long, env = "PODFIT_UPDATER_INTERVAL", default_value = "1m", value_name = "DURATION")]
+    pub updater_interval: GoDuration,
+
+    /// Where /metrics, /healthz, /readyz and /health-check are served.
+    #[arg(long, env = "PODFIT_ADDRESS", default_value = ":8943", value_parser = parse_address, value_name = "ADDRESS")]
+    pub address: SocketAddr,
+
+    #[command(flatten)]
+    pub disruption: DisruptionOptions,
+
+    #[command(flatten)]
+    pub webhook: WebhookOptions,
+
+    #[command(flatten)]
+    pub cluster: ClusterOptions,
+
+    #[command(flatten)]
+    pub leader_election: LeaderElectionOptions,
+
+    #[command(flatten)]
+    pub logs: LogOptions,
+}
+
+/// When and how much may be disrupted.
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Disruption")]
+pub struct DisruptionOptions {
+    /// Live pods a group must have before one may be evicted, unless its VPA says otherwise.
+    #[arg(long, env = "PODFIT_MIN_REPLICAS", default_value_t = 2, value_name = "N")]
+    pub min_replicas: i64,
+
+    /// The fraction of a group's replicas that may be disrupted at one time.
+    #[arg(long, env = "PODFIT_EVICTION_TOLERANCE", default_value_t = 0.5, value_parser = fraction, value_name = "0..1")]
+    pub eviction_tolerance: f64,
+
+    /// Evictions, and resizes, per second. Zero or less: no limit.
+    #[arg(long, env = "PODFIT_EVICTION_RATE_LIMIT", default_value_t = -1.0, allow_negative_numbers = true, value_name = "N")]
+    pub eviction_rate_limit: f64,
+
+    /// How many may happen at once before that rate holds.
+    #[arg(long, env = "PODFIT_EVICTION_RATE_BURST", default_value_t = 1.0, value_name = "N")]
+    pub eviction_rate_burst: f64,
+
+    /// A pod within its bounds is updated only when its requests are off by at least this fraction.
+    #[arg(long, env = "PODFIT_POD_UPDATE_THRESHOLD", default_value_t = 0.1, value_parser = fraction, value_name = "0..1")]
+    pub pod_update_threshold: f64,
+
+    /// A pod within its bounds is updated only once it is this old.
+    #[arg(long, env = "PODFIT_IN_RECOMMENDATION_BOUNDS_EVICTION_LIFETIME_THRESHOLD", default_value = "12h", value_name = "DURATION")]
+    pub in_recommendation_bounds_eviction_lifetime_threshold: GoDuration,
+
+    /// A container killed for memory within this time of its start is updated at once.
+    #[arg(long, env = "PODFIT_EVICT_AFTER_OOM_THRESHOLD", default_value = "10m", value_name = "DURATION")]
+    pub evict_after_oom_threshold: GoDuration,
+
+    /// Resize in place without regard to --min-replicas and --eviction-tolerance where that restarts no container.
+    /// Not given: true in profile safe, false in profile upstream.
+    #[arg(long, env = "PODFIT_IN_PLACE_SKIP_DISRUPTION_BUDGET", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub in_place_skip_disruption_budget: Option<bool>,
+}
+
+/// How the webhook's sign of life is read.
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Webhook")]
+pub struct WebhookOptions {
+    /// Act only while the webhook renews its status lease.
+    #[arg(long, env = "PODFIT_USE_ADMISSION_CONTROLLER_STATUS", num_args = 0..=1, default_missing_value = "true", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub use_admission_controller_status: bool,
+
+    /// Name of that lease.
+    #[arg(long, env = "PODFIT_ADMISSION_CONTROLLER_STATUS_LEASE_NAME", default_value = "vpa-admission-controller", value_name = "NAME")]
+    pub admission_controller_status_lease_name: String,
+
+    /// Namespace of that lease. Empty: the one in `NAMESPACE`, else kube-system.
+    #[arg(long, env = "PODFIT_ADMISSION_CONTROLLER_STATUS_LEASE_NAMESPACE", default_value = "", hide_default_value = true, value_name = "NAMESPACE")]
+    pub admission_controller_status_lease_namespace: String,
+
+    /// For how long one renewal counts.
+    #[arg(long, env = "PODFIT_ADMISSION_CONTROLLER_STATUS_LEASE_TIMEOUT", default_value = "1m", value_parser = positive, value_name = "DURATION")]
+    pub admission_controller_status_lease_timeout: GoDuration,
+}
+
+impl WebhookOptions {
+    /// The lease to look at; `None` when it is not to be looked at.
+    pub fn status_lease(&self) -> Option<StatusLease> {
+        self.use_admission_controller_status.then(|| StatusLease {
+            namespace: namespace_or_own(&self.admission_controller_status_lease_namespace),
+            name: self.admission_controller_status_lease_name.clone(),
+            timeout: self.admission_controller_status_lease_timeout.0,
+        })
+    }
+}
+
+fn fraction(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if (0.0..=1.0).contains(&number) => Ok(number),
+        _ => Err(format!("`{text}` is not a number between 0 and 1")),
+    }
+}
+
+fn positive(text: &str) -> Result<GoDuration, String> {
+    let duration: GoDuration = text.parse()?;
+    if duration.0 == Duration::ZERO { Err("must be longer than nothing".into()) } else { Ok(duration) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Options, clap::Error> {
+        Options::try_parse_from([&["podfit-updater"], arguments].concat())
+    }
+
+    #[test]
+    fn defaults_are_upstreams() {
+        let options = parse(&[]).unwrap();
+        assert_eq!((options.updater_interval.0.as_secs(), options.address.port()), (60, 8943));
+        assert_eq!((options.disruption.min_replicas, options.disruption.in_place_skip_disruption_budget), (2, None));
+        let lease = options.webhook.status_lease().unwrap();
+        assert_eq!((lease.name.as_str(), lease.timeout.as_secs()), ("vpa-admission-controller", 60));
+    }
+
+    #[test]
+    fn values_are_taken_as_upstream_takes_them() {
+        let options = parse(&["--use-admission-controller-status=false", "--eviction-rate-limit=-1", "--in-place-skip-disruption-budget=true"]).unwrap();
+        assert!(options.webhook.status_lease().is_none());
+        assert_eq!(options.disruption.in_place_skip_disruption_budget, Some(true));
+        for argument in ["--eviction-tolerance=2", "--admission-controller-status-lease-timeout=0s", "--pod-update-threshold=x"] {
+            assert!(parse(&[argument]).is_err(), "{argument}");
+        }
+    }
+}
