@@ -1,2 +1,104 @@
-//! To be written.
-fn main() {}
+//! podfit-updater: pods and recommendations to a plan, and the plan to resizes and evictions.
+
+mod act;
+mod conditions;
+mod metrics;
+mod options;
+mod run;
+mod snapshot;
+
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Parser;
+use podfit_cluster::admin::{self, Health};
+use podfit_cluster::calls::{Calls, connect};
+use podfit_cluster::events::Events;
+use podfit_cluster::index::Watches;
+use podfit_cluster::{lease, options::Profile, options::arguments, process};
+use podfit_core::disruption;
+
+use crate::options::{DisruptionOptions, Options};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let options = Options::parse_from(arguments());
+    process::start_logging(&options.logs);
+    anyhow::ensure!(
+        process::install_tls_provider(),
+        "another TLS provider is installed already"
+    );
+    let shutdown = process::shutdown_signal().context("listening for signals")?;
+    tracing::info!(version = process::VERSION, "podfit-updater starts");
+
+    let period = options.updater_interval.0.max(Duration::from_millis(100));
+    let registry = prometheus::Registry::new();
+    let metrics = metrics::Metrics::new(&registry)?;
+    let health = Health::new(period * 5);
+    admin::serve(options.address, registry, health.clone())?;
+
+    let client = connect(&options.cluster).await?;
+    let calls = Calls::new(client.clone(), &options.cluster);
+    let watches = Watches::new(client, &options.cluster);
+    watches
+        .vpas()
+        .owners_and_replicas()
+        .limit_ranges()
+        .pods(|_| {});
+    let synced = watches.synced();
+    tokio::select! {
+        () = synced.complete() => {}
+        () = process::stopped(&shutdown) => return Ok(()),
+    }
+    tracing::info!("all watches have listed");
+    health.set_ready(true);
+
+    let (leadership, election) = lease::elect(
+        calls.clone(),
+        &options.leader_election,
+        "vpa-updater",
+        shutdown.clone(),
+    );
+    let rate = (
+        options.disruption.eviction_rate_limit,
+        options.disruption.eviction_rate_burst,
+    );
+    let updater = run::Updater {
+        index: watches.index(),
+        actor: act::Actor::new(
+            calls.clone(),
+            Events::start(calls.clone(), "vpa-updater"),
+            metrics.clone(),
+            rate,
+        ),
+        webhook: options.webhook.status_lease(),
+        config: config(options.cluster.profile, &options.disruption),
+        calls,
+        leadership,
+        metrics,
+        health,
+    };
+    updater.run(period, shutdown).await;
+    election.await.context("leader election ended badly")
+}
+
+fn config(profile: Profile, options: &DisruptionOptions) -> disruption::Config {
+    let profile = match profile {
+        Profile::Safe => disruption::Profile::Safe,
+        Profile::Upstream => disruption::Profile::Upstream,
+    };
+    let defaults = disruption::Config::new(profile);
+    disruption::Config {
+        min_replicas: options.min_replicas,
+        eviction_tolerance: options.eviction_tolerance,
+        update_threshold: options.pod_update_threshold,
+        lifetime_threshold: options
+            .in_recommendation_bounds_eviction_lifetime_threshold
+            .0,
+        oom_threshold: options.evict_after_oom_threshold.0,
+        in_place_skip_disruption_budget: options
+            .in_place_skip_disruption_budget
+            .unwrap_or(defaults.in_place_skip_disruption_budget),
+        ..defaults
+    }
+}

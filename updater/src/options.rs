@@ -19,7 +19,12 @@ use podfit_cluster::options::{
 #[command(name = "podfit-updater", version = podfit_cluster::process::VERSION)]
 pub struct Options {
     /// How often pods are compared with their recommendations.
-    #[arg(long, env = "PODFIT_UPDATER_INTERVAL", default_value = "1m", value_name = "DURATION")]
+    #[arg(
+        long,
+        env = "PODFIT_UPDATER_INTERVAL",
+        default_value = "1m",
+        value_name = "DURATION"
+    )]
     pub updater_interval: GoDuration,
 
     /// Where /metrics, /healthz, /readyz and /health-check are served.
@@ -47,7 +52,12 @@ pub struct Options {
 #[command(next_help_heading = "Disruption")]
 pub struct DisruptionOptions {
     /// Live pods a group must have before one may be evicted, unless its VPA says otherwise.
-    #[arg(long, env = "PODFIT_MIN_REPLICAS", default_value_t = 2, value_name = "N")]
+    #[arg(
+        long,
+        env = "PODFIT_MIN_REPLICAS",
+        default_value_t = 2,
+        value_name = "N"
+    )]
     pub min_replicas: i64,
 
     /// The fraction of a group's replicas that may be disrupted at one time.
@@ -59,7 +69,12 @@ pub struct DisruptionOptions {
     pub eviction_rate_limit: f64,
 
     /// How many may happen at once before that rate holds.
-    #[arg(long, env = "PODFIT_EVICTION_RATE_BURST", default_value_t = 1.0, value_name = "N")]
+    #[arg(
+        long,
+        env = "PODFIT_EVICTION_RATE_BURST",
+        default_value_t = 1.0,
+        value_name = "N"
+    )]
     pub eviction_rate_burst: f64,
 
     /// A pod within its bounds is updated only when its requests are off by at least this fraction.
@@ -67,11 +82,21 @@ pub struct DisruptionOptions {
     pub pod_update_threshold: f64,
 
     /// A pod within its bounds is updated only once it is this old.
-    #[arg(long, env = "PODFIT_IN_RECOMMENDATION_BOUNDS_EVICTION_LIFETIME_THRESHOLD", default_value = "12h", value_name = "DURATION")]
+    #[arg(
+        long,
+        env = "PODFIT_IN_RECOMMENDATION_BOUNDS_EVICTION_LIFETIME_THRESHOLD",
+        default_value = "12h",
+        value_name = "DURATION"
+    )]
     pub in_recommendation_bounds_eviction_lifetime_threshold: GoDuration,
 
     /// A container killed for memory within this time of its start is updated at once.
-    #[arg(long, env = "PODFIT_EVICT_AFTER_OOM_THRESHOLD", default_value = "10m", value_name = "DURATION")]
+    #[arg(
+        long,
+        env = "PODFIT_EVICT_AFTER_OOM_THRESHOLD",
+        default_value = "10m",
+        value_name = "DURATION"
+    )]
     pub evict_after_oom_threshold: GoDuration,
 
     /// Resize in place without regard to --min-replicas and --eviction-tolerance where that restarts no container.
@@ -89,11 +114,22 @@ pub struct WebhookOptions {
     pub use_admission_controller_status: bool,
 
     /// Name of that lease.
-    #[arg(long, env = "PODFIT_ADMISSION_CONTROLLER_STATUS_LEASE_NAME", default_value = "vpa-admission-controller", value_name = "NAME")]
+    #[arg(
+        long,
+        env = "PODFIT_ADMISSION_CONTROLLER_STATUS_LEASE_NAME",
+        default_value = "vpa-admission-controller",
+        value_name = "NAME"
+    )]
     pub admission_controller_status_lease_name: String,
 
     /// Namespace of that lease. Empty: the one in `NAMESPACE`, else kube-system.
-    #[arg(long, env = "PODFIT_ADMISSION_CONTROLLER_STATUS_LEASE_NAMESPACE", default_value = "", hide_default_value = true, value_name = "NAMESPACE")]
+    #[arg(
+        long,
+        env = "PODFIT_ADMISSION_CONTROLLER_STATUS_LEASE_NAMESPACE",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "NAMESPACE"
+    )]
     pub admission_controller_status_lease_namespace: String,
 
     /// For how long one renewal counts.
@@ -121,7 +157,11 @@ fn fraction(text: &str) -> Result<f64, String> {
 
 fn positive(text: &str) -> Result<GoDuration, String> {
     let duration: GoDuration = text.parse()?;
-    if duration.0 == Duration::ZERO { Err("must be longer than nothing".into()) } else { Ok(duration) }
+    if duration.0 == Duration::ZERO {
+        Err("must be longer than nothing".into())
+    } else {
+        Ok(duration)
+    }
 }
 
 #[cfg(test)]
@@ -135,18 +175,42 @@ mod tests {
     #[test]
     fn defaults_are_upstreams() {
         let options = parse(&[]).unwrap();
-        assert_eq!((options.updater_interval.0.as_secs(), options.address.port()), (60, 8943));
-        assert_eq!((options.disruption.min_replicas, options.disruption.in_place_skip_disruption_budget), (2, None));
+        assert_eq!(
+            (options.updater_interval.0.as_secs(), options.address.port()),
+            (60, 8943)
+        );
+        assert_eq!(
+            (
+                options.disruption.min_replicas,
+                options.disruption.in_place_skip_disruption_budget
+            ),
+            (2, None)
+        );
         let lease = options.webhook.status_lease().unwrap();
-        assert_eq!((lease.name.as_str(), lease.timeout.as_secs()), ("vpa-admission-controller", 60));
+        assert_eq!(
+            (lease.name.as_str(), lease.timeout.as_secs()),
+            ("vpa-admission-controller", 60)
+        );
     }
 
     #[test]
     fn values_are_taken_as_upstream_takes_them() {
-        let options = parse(&["--use-admission-controller-status=false", "--eviction-rate-limit=-1", "--in-place-skip-disruption-budget=true"]).unwrap();
+        let options = parse(&[
+            "--use-admission-controller-status=false",
+            "--eviction-rate-limit=-1",
+            "--in-place-skip-disruption-budget=true",
+        ])
+        .unwrap();
         assert!(options.webhook.status_lease().is_none());
-        assert_eq!(options.disruption.in_place_skip_disruption_budget, Some(true));
-        for argument in ["--eviction-tolerance=2", "--admission-controller-status-lease-timeout=0s", "--pod-update-threshold=x"] {
+        assert_eq!(
+            options.disruption.in_place_skip_disruption_budget,
+            Some(true)
+        );
+        for argument in [
+            "--eviction-tolerance=2",
+            "--admission-controller-status-lease-timeout=0s",
+            "--pod-update-threshold=x",
+        ] {
             assert!(parse(&[argument]).is_err(), "{argument}");
         }
     }

@@ -348,8 +348,7 @@ mod tests {
             ),
         ];
         for (spec, path) in cases {
-            let vpa = vpa(&spec, &json!({"conditions": "none", "recommendation": []}),
-            );
+            let vpa = vpa(&spec, &json!({"conditions": "none", "recommendation": []}));
             assert!(
                 vpa.problems.iter().any(|p| p.starts_with(path)),
                 "{spec}: {:?}",
@@ -361,7 +360,9 @@ mod tests {
 
     #[test]
     fn an_unknown_mode_never_evicts() {
-        let vpa = vpa(&json!({"updatePolicy": {"updateMode": "Sometimes"}}), &json!({}),
+        let vpa = vpa(
+            &json!({"updatePolicy": {"updateMode": "Sometimes"}}),
+            &json!({}),
         );
         assert_eq!(vpa.update_mode, UpdateMode::Off);
     }

@@ -1,0 +1,221 @@
+//! The updater's loop: look, plan, act, remember.
+
+use std::collections::{HashMap, HashSet};
+
+use podfit_cluster::admin::Health;
+use podfit_cluster::calls::Calls;
+use podfit_cluster::index::SharedIndex;
+use podfit_cluster::lease::{Leadership, StatusLease};
+use podfit_cluster::metrics::StepTimer;
+use podfit_cluster::process::{Shutdown, stopped};
+use podfit_cluster::{api::time::now, writes};
+use podfit_core::disruption::{Action, Config, Decision, Memory, Snapshot, plan};
+use podfit_core::time::Timestamp;
+use tokio::time::{Duration, MissedTickBehavior, interval};
+
+use crate::act::{Actor, Outcome};
+use crate::conditions::{Blocked, lasts, merge};
+use crate::metrics::{Metrics, size_label};
+use crate::snapshot::{live_pods, snapshot};
+
+/// The loop with all it needs.
+pub struct Updater {
+    /// The watched objects.
+    pub index: SharedIndex,
+    /// For requests.
+    pub calls: Calls,
+    /// Whether this replica acts.
+    pub leadership: Leadership,
+    /// Where the webhook shows that it lives; `None` when that is not asked.
+    pub webhook: Option<StatusLease>,
+    /// When and how much may be disrupted.
+    pub config: Config,
+    /// Carries plans out.
+    pub actor: Actor,
+    /// What is measured.
+    pub metrics: Metrics,
+    /// Told after each loop.
+    pub health: Health,
+}
+
+impl Updater {
+    /// Runs a loop per `period` until shutdown. A loop that takes longer delays the next: none are made up for.
+    pub async fn run(mut self, period: Duration, shutdown: Shutdown) {
+        let mut ticks = interval(period);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut memory = Memory::default();
+        let mut webhook_trouble = None;
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = stopped(&shutdown) => return,
+            }
+            if self.leadership.is_leader() {
+                let trouble = self.webhook_trouble().await;
+                if trouble != webhook_trouble {
+                    match &trouble {
+                        Some(why) => {
+                            tracing::warn!(why, "not updating pods: they might come back unsized")
+                        }
+                        None => tracing::info!("the webhook is alive; updating pods"),
+                    }
+                    webhook_trouble = trouble;
+                }
+                if webhook_trouble.is_none() {
+                    tokio::select! {
+                        () = self.one_loop(&mut memory) => {}
+                        () = stopped(&shutdown) => return,
+                    }
+                }
+            }
+            self.health.active();
+        }
+    }
+
+    /// Why the webhook cannot be counted on; `None` when it can.
+    async fn webhook_trouble(&self) -> Option<String> {
+        let lease = self.webhook.as_ref()?;
+        match lease.is_alive(&self.calls, now()).await {
+            Ok(true) => None,
+            Ok(false) => Some(format!(
+                "the webhook's status lease {}/{} was not renewed within {:?}; is podfit-webhook running?",
+                lease.namespace, lease.name, lease.timeout
+            )),
+            Err(error) => Some(format!(
+                "the webhook's status lease cannot be read: {error}"
+            )),
+        }
+    }
+
+    async fn one_loop(&mut self, memory: &mut Memory) {
+        let mut timer = StepTimer::start(&self.metrics.execution_latency);
+        let now = now();
+        let snapshot = snapshot(&self.index.read());
+        timer.step("ListPods");
+        memory.observe(&snapshot, now);
+        let decisions = plan(&snapshot, memory, &self.config, now);
+        let pods = live_pods(&snapshot);
+        self.show(&snapshot, &decisions, &pods);
+        timer.step("FilterPods");
+        let outcomes = self.actor.carry_out(&decisions, &pods).await;
+        for (decision, outcome) in &outcomes {
+            if let (Outcome::Infeasible(_), Action::Resize(changes)) = (outcome, &decision.action) {
+                memory.refuse(&decision.pod.uid, changes.clone());
+            }
+        }
+        let uids: HashSet<_> = decisions.iter().map(|d| d.pod.uid.as_str()).collect();
+        self.actor.retain(|uid| uids.contains(uid));
+        timer.step("EvictPods");
+        self.write_conditions(&snapshot, &decisions, &outcomes, now)
+            .await;
+        timer.total();
+    }
+
+    /// Brings the gauges up to date.
+    fn show(
+        &self,
+        snapshot: &Snapshot,
+        decisions: &[Decision],
+        pods: &HashMap<(String, String), usize>,
+    ) {
+        let metrics = &self.metrics;
+        metrics.controlled_pods.reset();
+        metrics.evictable_pods.reset();
+        metrics.in_place_updatable_pods.reset();
+        let size = |vpa: &podfit_core::vpa::Vpa| {
+            size_label(
+                pods.get(&(vpa.namespace.clone(), vpa.name.clone()))
+                    .copied()
+                    .unwrap_or(0),
+            )
+        };
+        for workload in &snapshot.workloads {
+            let live = workload.pods.iter().filter(|p| !p.terminating).count();
+            let labels = [&size(&workload.vpa), workload.vpa.update_mode.name()];
+            metrics
+                .controlled_pods
+                .with_label_values(&labels)
+                .add(i64::try_from(live).unwrap_or(i64::MAX));
+        }
+        for Decision {
+            vpa,
+            action,
+            pod,
+            reason,
+        } in decisions
+        {
+            match action {
+                Action::Evict(_) => {
+                    metrics
+                        .evictable_pods
+                        .with_label_values(&[size(vpa).as_str(), vpa.update_mode.name()])
+                        .inc();
+                }
+                Action::Resize(_) => metrics
+                    .in_place_updatable_pods
+                    .with_label_values(&[&size(vpa)])
+                    .inc(),
+                Action::Skip => {
+                    tracing::debug!(pod = pod.name, namespace = pod.namespace, vpa = vpa.name, %reason, "pod left alone");
+                }
+            }
+        }
+    }
+
+    /// Writes `UpdateBlocked` where it changed.
+    async fn write_conditions(
+        &self,
+        snapshot: &Snapshot,
+        decisions: &[Decision],
+        outcomes: &[(&Decision, Outcome)],
+        now: Timestamp,
+    ) {
+        let blocked = blocked(decisions, outcomes);
+        for workload in &snapshot.workloads {
+            let vpa = &workload.vpa;
+            let why = blocked.get(&(vpa.namespace.as_str(), vpa.name.as_str()));
+            let Some(conditions) = merge(&vpa.conditions, why, now) else {
+                continue;
+            };
+            match writes::vpa_status(&self.calls, vpa, None, &conditions).await {
+                Ok(()) => {}
+                // The recommender wrote meanwhile; the next loop sees what, and writes then.
+                Err(error) if error.is_conflict() || error.is_not_found() => {
+                    tracing::debug!(vpa = vpa.key(), %error, "condition not written");
+                }
+                Err(error) => {
+                    tracing::warn!(vpa = vpa.key(), %error, "condition not written; trying again")
+                }
+            }
+        }
+    }
+}
+
+/// Which VPAs have pods that wait for something that does not pass by itself.
+fn blocked<'a>(
+    decisions: &'a [Decision],
+    outcomes: &[(&'a Decision, Outcome)],
+) -> HashMap<(&'a str, &'a str), Blocked> {
+    let mut all: HashMap<(&str, &str), Option<Blocked>> = HashMap::new();
+    let mut add = |decision: &'a Decision, code: &str, why: String| {
+        let key = (decision.vpa.namespace.as_str(), decision.vpa.name.as_str());
+        Blocked::add(all.entry(key).or_default(), code, &decision.pod.name, why);
+    };
+    for (decision, outcome) in outcomes {
+        if let Outcome::Budget(why) = outcome {
+            add(decision, "PodDisruptionBudget", why.clone());
+        }
+    }
+    for decision in decisions {
+        if decision.action == Action::Skip && lasts(&decision.reason) {
+            add(
+                decision,
+                decision.reason.code(),
+                decision.reason.to_string(),
+            );
+        }
+    }
+    all.into_iter()
+        .filter_map(|(key, blocked)| Some((key, blocked?)))
+        .collect()
+}

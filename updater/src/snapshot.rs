@@ -1,0 +1,75 @@
+//! From the watched objects to what a plan is made from.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use podfit_cluster::index::Index;
+use podfit_core::disruption::{ConfiguredReplicas, Snapshot, Workload};
+use podfit_core::ownership::{ControllerKey, is_well_known};
+use podfit_core::pod::{OwnerRef, Pod};
+use podfit_core::vpa::{UpdateMode, Vpa};
+
+/// All VPAs that change running pods, with the pods they control. Pods of one VPA are in order of their names.
+pub fn snapshot(index: &Index) -> Snapshot {
+    let mut workloads: BTreeMap<(String, String), Workload> = BTreeMap::new();
+    for pod in index.pods.values() {
+        let Some(vpa) = index.controlling_vpa(pod, changes_running_pods) else {
+            continue;
+        };
+        let key = (vpa.namespace.clone(), vpa.name.clone());
+        let workload = workloads.entry(key).or_insert_with(|| Workload {
+            vpa: Arc::clone(vpa),
+            ..Workload::default()
+        });
+        if let Some(owner) = &pod.owner
+            && let Some(replicas) = configured_replicas(index, pod, owner)
+        {
+            workload.replicas.insert(owner.clone(), replicas);
+        }
+        workload.pods.push(Arc::clone(pod));
+    }
+    let mut workloads: Vec<_> = workloads.into_values().collect();
+    for workload in &mut workloads {
+        workload.pods.sort_by(|a, b| a.name.cmp(&b.name));
+    }
+    let limit_ranges = index
+        .limited_namespaces()
+        .map(|namespace| (namespace.clone(), index.limit_ranges(namespace)))
+        .collect();
+    Snapshot {
+        workloads,
+        limit_ranges,
+    }
+}
+
+fn changes_running_pods(vpa: &Vpa) -> bool {
+    !matches!(vpa.update_mode, UpdateMode::Off | UpdateMode::Initial)
+}
+
+/// How many replicas the direct owner of a pod asks for; `None` when the owner is not known to exist.
+fn configured_replicas(index: &Index, pod: &Pod, owner: &OwnerRef) -> Option<ConfiguredReplicas> {
+    match owner.kind.as_str() {
+        "Job" => Some(ConfiguredReplicas::LivePods),
+        kind if is_well_known(kind) => {
+            let controller = index
+                .owners
+                .get(&ControllerKey::of(&pod.namespace, owner))?;
+            controller.replicas.map(ConfiguredReplicas::Known)
+        }
+        _ => Some(ConfiguredReplicas::Custom),
+    }
+}
+
+/// How many live pods each VPA of a snapshot has.
+pub fn live_pods(snapshot: &Snapshot) -> HashMap<(String, String), usize> {
+    snapshot
+        .workloads
+        .iter()
+        .map(|w| {
+            (
+                (w.vpa.namespace.clone(), w.vpa.name.clone()),
+                w.pods.iter().filter(|p| !p.terminating).count(),
+            )
+        })
+        .collect()
+}
