@@ -30,7 +30,7 @@ impl Blocked {
                     pod: pod.into(),
                     message,
                     pods: 1,
-                })
+                });
             }
         }
     }

@@ -53,12 +53,9 @@ impl Updater {
             if self.leadership.is_leader() {
                 let trouble = self.webhook_trouble().await;
                 if trouble != webhook_trouble {
-                    match &trouble {
-                        Some(why) => {
-                            tracing::warn!(why, "not updating pods: they might come back unsized")
-                        }
-                        None => tracing::info!("the webhook is alive; updating pods"),
-                    }
+                    if let Some(why) = &trouble {
+                        tracing::warn!(why, "not updating pods: they might come back unsized");
+                    } else { tracing::info!("the webhook is alive; updating pods") }
                     webhook_trouble = trouble;
                 }
                 if webhook_trouble.is_none() {
@@ -184,7 +181,7 @@ impl Updater {
                     tracing::debug!(vpa = vpa.key(), %error, "condition not written");
                 }
                 Err(error) => {
-                    tracing::warn!(vpa = vpa.key(), %error, "condition not written; trying again")
+                    tracing::warn!(vpa = vpa.key(), %error, "condition not written; trying again");
                 }
             }
         }
