@@ -1,1 +1,205 @@
-//! To be written.
+//! Which running pods get their new size now, and how: a plan, as a function of what is known.
+//!
+//! ```text
+//! pods of a VPA ─► consider: is a change due?  ─► priority ─► act: in place or by eviction, within the group's budget
+//!                     └─ skip, with the reason                  └─ skip, with the reason
+//! ```
+//!
+//! Every pod gets exactly one [`Decision`]. PodDisruptionBudgets are not looked at: the API server keeps them when it
+//! is asked to evict.
+
+mod act;
+mod consider;
+mod group;
+mod memory;
+mod priority;
+mod reason;
+mod requirements;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use memory::Memory;
+pub use reason::UpdateReason;
+
+use crate::pod::{OwnerRef, Pod};
+use crate::policy::{ContainerChange, LimitRangeItem};
+use crate::time::Timestamp;
+use crate::vpa::Vpa;
+
+/// Whose rules win where podfit's safety rules and upstream's behaviour differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// podfit's.
+    #[default]
+    Safe,
+    /// Upstream's.
+    Upstream,
+}
+
+/// The updater's settings; the flags of the same names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Whose rules win.
+    pub profile: Profile,
+    /// Live pods a replication group must have before one of them may be disrupted; a VPA's own `minReplicas` wins.
+    pub min_replicas: i64,
+    /// The part of a group's configured replicas that may be disrupted at once, from 0 to 1.
+    pub eviction_tolerance: f64,
+    /// The relative change from which a long-lived pod is updated although its requests lie within bounds.
+    pub update_threshold: f64,
+    /// The age from which a pod is long-lived.
+    pub lifetime_threshold: Duration,
+    /// A container OOM-killed sooner than this after its start makes its pod's update due.
+    pub oom_threshold: Duration,
+    /// How long the kubelet may defer a resize before the pod is evicted instead.
+    pub deferred_timeout: Duration,
+    /// How long a resize may be in progress before the pod is evicted instead.
+    pub in_progress_timeout: Duration,
+    /// True when a resize that restarts no container counts as no disruption, and so needs neither budget nor replicas.
+    pub in_place_skip_disruption_budget: bool,
+    /// True when update mode `InPlace` is acted on (feature gate `InPlace`).
+    pub in_place_mode: bool,
+}
+
+impl Config {
+    /// The defaults of a profile. Numbers are upstream's; in-place resizing is on, and free of budgets, where it is safe.
+    pub fn new(profile: Profile) -> Self {
+        Self {
+            profile,
+            min_replicas: 2,
+            eviction_tolerance: 0.5,
+            update_threshold: 0.1,
+            lifetime_threshold: Duration::from_hours(12),
+            oom_threshold: Duration::from_mins(10),
+            deferred_timeout: Duration::from_mins(5),
+            in_progress_timeout: Duration::from_hours(1),
+            in_place_skip_disruption_budget: profile == Profile::Safe,
+            in_place_mode: profile == Profile::Safe,
+        }
+    }
+
+    fn is_safe(&self) -> bool {
+        self.profile == Profile::Safe
+    }
+}
+
+/// How many replicas the owner of a group of pods asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfiguredReplicas {
+    /// So many, as its object says; for a DaemonSet, as many as are ready.
+    Known(i64),
+    /// As many as live: a Job.
+    LivePods,
+    /// Its kind is none that podfit can ask. Counts as the live pods; in profile `upstream` as zero, as there.
+    Custom,
+}
+
+/// What the plan is made from.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// The VPAs with their pods, in the order in which they are to be served.
+    pub workloads: Vec<Workload>,
+    /// LimitRange items by namespace.
+    pub limit_ranges: BTreeMap<String, Vec<LimitRangeItem>>,
+}
+
+/// A VPA and the pods that it controls.
+#[derive(Clone, Debug, Default)]
+pub struct Workload {
+    /// The VPA.
+    pub vpa: Arc<Vpa>,
+    /// Its pods, whatever their state.
+    pub pods: Vec<Arc<Pod>>,
+    /// The replicas that the direct owners of those pods ask for. An owner that is missing here is not known to exist.
+    pub replicas: HashMap<OwnerRef, ConfiguredReplicas>,
+}
+
+/// What is to be done with a pod.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// The pod.
+    pub pod: Arc<Pod>,
+    /// The VPA that controls it.
+    pub vpa: Arc<Vpa>,
+    /// What to do.
+    pub action: Action,
+    /// Why that, or why nothing.
+    pub reason: UpdateReason,
+}
+
+/// What can be done with a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Give the running pod these resources.
+    Resize(Vec<ContainerChange>),
+    /// Evict it. Its replacement should be admitted with these resources.
+    Evict(Vec<ContainerChange>),
+    /// Leave it alone.
+    Skip,
+}
+
+/// Decides on every pod of the snapshot. Per VPA the pods to act on come last, the most urgent of them first; decisions
+/// count on the ones before them being carried out. A group of pods is never split over VPAs, as each pod has one.
+pub fn plan(
+    snapshot: &Snapshot,
+    memory: &Memory,
+    config: &Config,
+    now: Timestamp,
+) -> Vec<Decision> {
+    let mut decisions = Vec::new();
+    for workload in &snapshot.workloads {
+        let limit_ranges = snapshot
+            .limit_ranges
+            .get(&workload.vpa.namespace)
+            .map_or(&[][..], Vec::as_slice);
+        let setting = Setting {
+            vpa: &workload.vpa,
+            limit_ranges,
+            memory,
+            config,
+            now,
+        };
+        plan_workload(workload, &setting, &mut decisions);
+    }
+    decisions
+}
+
+/// What all decisions on one VPA's pods depend on.
+struct Setting<'a> {
+    vpa: &'a Vpa,
+    limit_ranges: &'a [LimitRangeItem],
+    memory: &'a Memory,
+    config: &'a Config,
+    now: Timestamp,
+}
+
+fn plan_workload(workload: &Workload, setting: &Setting<'_>, decisions: &mut Vec<Decision>) {
+    let mut decide = |pod: &Arc<Pod>, action: Action, reason: UpdateReason| {
+        decisions.push(Decision {
+            pod: Arc::clone(pod),
+            vpa: Arc::clone(&workload.vpa),
+            action,
+            reason,
+        });
+    };
+    let mut candidates = Vec::new();
+    for pod in &workload.pods {
+        match consider::consider(pod, setting) {
+            Ok(candidate) => candidates.push((pod, candidate)),
+            Err(reason) => decide(pod, Action::Skip, reason),
+        }
+    }
+    candidates.sort_by(|(_, a), (_, b)| b.priority.cmp(&a.priority));
+    let mut groups = group::Groups::of(workload, setting.config);
+    for (pod, candidate) in candidates {
+        match act::act(candidate, &mut groups, setting) {
+            Ok((action, reason)) => decide(pod, action, reason),
+            Err(reason) => decide(pod, Action::Skip, reason),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -26,23 +26,30 @@ pub struct ContainerChange {
 impl ContainerChange {
     /// True when `container`'s spec would read differently afterwards.
     pub fn alters_spec(&self, container: &Container) -> bool {
-        self.differs(container.requests, container.limits)
+        Resource::ALL
+            .into_iter()
+            .any(|resource| self.alters_resource(container, resource))
+    }
+
+    /// True when one resource would read differently in `container`'s spec afterwards.
+    pub fn alters_resource(&self, container: &Container, resource: Resource) -> bool {
+        self.differs(container.requests, container.limits, resource)
     }
 
     /// True when the resources in force in `container` would be others afterwards.
     pub fn alters_effective(&self, container: &Container) -> bool {
         let own = container.effective();
-        self.differs(own.requests, own.limits)
+        Resource::ALL
+            .into_iter()
+            .any(|resource| self.differs(own.requests, own.limits, resource))
     }
 
-    fn differs(&self, requests: ResourceList, limits: ResourceList) -> bool {
-        Resource::ALL.into_iter().any(|resource| {
-            let other = |new: ResourceList, old: ResourceList| {
-                new.get(resource)
-                    .is_some_and(|amount| old.get(resource) != Some(amount))
-            };
-            other(self.requests, requests) || other(self.limits, limits)
-        })
+    fn differs(&self, requests: ResourceList, limits: ResourceList, resource: Resource) -> bool {
+        let differ = |new: ResourceList, old: ResourceList| {
+            new.get(resource)
+                .is_some_and(|amount| old.get(resource) != Some(amount))
+        };
+        differ(self.requests, requests) || differ(self.limits, limits)
     }
 }
 

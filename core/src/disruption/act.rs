@@ -1,0 +1,171 @@
+//! How a due change reaches a pod: in place, by eviction, or not yet.
+
+use super::consider::Candidate;
+use super::group::{Group, Groups};
+use super::memory::lower_in;
+use super::{Action, Setting, UpdateReason};
+use crate::pod::{Phase, Pod, ResizeState};
+use crate::quantity::Resource;
+use crate::vpa::UpdateMode;
+
+/// An action and why, or why there is none.
+type Outcome = Result<(Action, UpdateReason), UpdateReason>;
+
+pub(super) fn act(
+    candidate: Candidate<'_>,
+    groups: &mut Groups<'_>,
+    setting: &Setting<'_>,
+) -> Outcome {
+    let group = groups
+        .of_pod(candidate.pod)
+        .ok_or(UpdateReason::NoController)?;
+    match setting.vpa.update_mode {
+        UpdateMode::InPlace | UpdateMode::InPlaceOrRecreate => {
+            act_in_place(candidate, group, setting)
+        }
+        _ => {
+            let due = stuck(candidate.pod, setting)?.unwrap_or_else(|| candidate.due.clone());
+            evict(candidate, due, group, setting)
+        }
+    }
+}
+
+fn act_in_place(candidate: Candidate<'_>, group: &mut Group, setting: &Setting<'_>) -> Outcome {
+    let pod = candidate.pod;
+    if pod.phase == Phase::Pending {
+        return Err(UpdateReason::NotStarted);
+    }
+    let may_evict = setting.vpa.update_mode == UpdateMode::InPlaceOrRecreate;
+    if setting.memory.refuses(&pod.uid, &candidate.changes) {
+        return if may_evict {
+            evict(candidate, UpdateReason::ResizeRefused, group, setting)
+        } else {
+            Err(UpdateReason::ResizeRefused)
+        };
+    }
+    match (&pod.resize, may_evict) {
+        (ResizeState::None, _) => resize(candidate, group, setting),
+        (_, true) => {
+            let due = stuck(pod, setting)?.unwrap_or_else(|| candidate.due.clone());
+            evict(candidate, due, group, setting)
+        }
+        // What the node can never hold stays in the spec; asking for less may succeed.
+        (ResizeState::Infeasible { .. }, false) if asks_less(&candidate) => {
+            resize(candidate, group, setting)
+        }
+        (state, false) => Err(UpdateReason::ResizeStuck {
+            state: state.clone(),
+        }),
+    }
+}
+
+/// True when some target is lower than what the pod's spec already asks for.
+fn asks_less(candidate: &Candidate<'_>) -> bool {
+    let spec = |index: usize| candidate.pod.containers.get(index).map(|c| c.requests);
+    candidate
+        .changes
+        .iter()
+        .any(|change| spec(change.index).is_some_and(|old| lower_in(change.requests, old)))
+}
+
+fn resize(candidate: Candidate<'_>, group: &mut Group, setting: &Setting<'_>) -> Outcome {
+    if !candidate.changes.iter().any(|change| {
+        candidate
+            .pod
+            .containers
+            .get(change.index)
+            .is_some_and(|c| change.alters_spec(c))
+    }) {
+        return Err(UpdateReason::ResizeAsked);
+    }
+    if setting.config.in_place_skip_disruption_budget && !restarts_a_container(&candidate) {
+        group.count();
+    } else {
+        group.disrupt()?;
+    }
+    Ok((Action::Resize(candidate.changes), candidate.due))
+}
+
+/// True when the resize changes a resource whose `resizePolicy` is to restart the container.
+fn restarts_a_container(candidate: &Candidate<'_>) -> bool {
+    candidate.changes.iter().any(|change| {
+        candidate
+            .pod
+            .containers
+            .get(change.index)
+            .is_some_and(|container| {
+                Resource::ALL.into_iter().any(|r| {
+                    container.restarts_on_resize(r) && change.alters_resource(container, r)
+                })
+            })
+    })
+}
+
+/// Why a pod in the middle of a resize is to be evicted instead; an error while it is to be waited for, nothing when it
+/// is not being resized.
+fn stuck(pod: &Pod, setting: &Setting<'_>) -> Result<Option<UpdateReason>, UpdateReason> {
+    let timeout = match pod.resize {
+        ResizeState::None => return Ok(None),
+        ResizeState::Deferred { .. } => setting.config.deferred_timeout,
+        ResizeState::InProgress => setting.config.in_progress_timeout,
+        _ => {
+            return Ok(Some(UpdateReason::ResizeStuck {
+                state: pod.resize.clone(),
+            }));
+        }
+    };
+    let waited = setting
+        .memory
+        .resizing_since(&pod.uid, &pod.resize)
+        .map(|since| setting.now.since(since))
+        .unwrap_or_default();
+    if waited > timeout {
+        return Ok(Some(UpdateReason::ResizeTimedOut {
+            state: pod.resize.clone(),
+            waited,
+        }));
+    }
+    Err(UpdateReason::ResizeUnderWay {
+        state: pod.resize.clone(),
+        waited,
+        timeout,
+    })
+}
+
+fn evict(
+    candidate: Candidate<'_>,
+    due: UpdateReason,
+    group: &mut Group,
+    setting: &Setting<'_>,
+) -> Outcome {
+    if setting.config.is_safe() {
+        may_be_evicted(candidate.pod)?;
+    }
+    if candidate.pod.phase == Phase::Pending {
+        // It serves nobody yet.
+        group.available()?;
+    } else {
+        group.disrupt()?;
+    }
+    Ok((Action::Evict(candidate.changes), due))
+}
+
+/// Annotations, and their values, with which a pod says that it must not be evicted.
+const NEVER_EVICT: [(&str, &str); 3] = [
+    ("podfit.dev/evict", "never"),
+    ("cluster-autoscaler.kubernetes.io/safe-to-evict", "false"),
+    ("karpenter.sh/do-not-disrupt", "true"),
+];
+
+fn may_be_evicted(pod: &Pod) -> Result<(), UpdateReason> {
+    if let Some((annotation, value)) = NEVER_EVICT
+        .into_iter()
+        .find(|(key, value)| pod.annotation(key) == Some(*value))
+    {
+        return Err(UpdateReason::EvictionForbidden { annotation, value });
+    }
+    if pod.owner.as_ref().is_some_and(|owner| owner.kind == "Job") {
+        return Err(UpdateReason::RunsToCompletion);
+    }
+    Ok(())
+}

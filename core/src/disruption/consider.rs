@@ -1,0 +1,103 @@
+//! Is a change to a pod due?
+
+use super::group::is_live;
+use super::priority::{Assessment, Priority, assess};
+use super::{Setting, UpdateReason, requirements};
+use crate::pod::Pod;
+use crate::policy::{ContainerChange, cap_for_pod, changes};
+use crate::vpa::UpdateMode;
+
+/// A pod whose change is due.
+pub(super) struct Candidate<'a> {
+    pub pod: &'a Pod,
+    pub changes: Vec<ContainerChange>,
+    pub priority: Priority,
+    /// What makes it due.
+    pub due: UpdateReason,
+}
+
+/// The change that is due to a pod, or why none is.
+pub(super) fn consider<'a>(
+    pod: &'a Pod,
+    setting: &Setting<'_>,
+) -> Result<Candidate<'a>, UpdateReason> {
+    is_updatable(pod, setting)?;
+    let policies = &setting.vpa.container_policies;
+    let published = setting.vpa.recommendation.as_deref().unwrap_or_default();
+    let recommended = cap_for_pod(pod, published, policies, setting.limit_ranges);
+    if recommended.is_empty() {
+        return Err(UpdateReason::NoRecommendation);
+    }
+    let changes = changes(pod, &recommended, policies, setting.limit_ranges);
+    if !changes_something(pod, &changes) {
+        return Err(UpdateReason::UpToDate);
+    }
+    let assessment = assess(pod, &recommended, setting);
+    let priority = assessment.priority;
+    let due = accept(pod, assessment, setting)?;
+    if !requirements::are_met(pod, &recommended, &setting.vpa.eviction_requirements) {
+        return Err(UpdateReason::RequirementsNotMet);
+    }
+    Ok(Candidate {
+        pod,
+        changes,
+        priority,
+        due,
+    })
+}
+
+/// Rules out pods, and modes, in which nothing is ever updated.
+fn is_updatable(pod: &Pod, setting: &Setting<'_>) -> Result<(), UpdateReason> {
+    let mode = setting.vpa.update_mode;
+    match mode {
+        UpdateMode::Off | UpdateMode::Initial => {
+            return Err(UpdateReason::ModeLeavesPodsAlone { mode });
+        }
+        UpdateMode::InPlace if !setting.config.in_place_mode => {
+            return Err(UpdateReason::ModeNotEnabled { mode });
+        }
+        _ => {}
+    }
+    if !is_live(pod) {
+        return Err(UpdateReason::NotLive);
+    }
+    pod.owner
+        .as_ref()
+        .map(|_| ())
+        .ok_or(UpdateReason::NoController)
+}
+
+/// True when the pod, or for a pod in the middle of a resize what is in force in it, would differ afterwards.
+fn changes_something(pod: &Pod, changes: &[ContainerChange]) -> bool {
+    changes.iter().any(|change| {
+        pod.containers.get(change.index).is_some_and(|c| {
+            change.alters_spec(c) || (pod.is_resizing() && change.alters_effective(c))
+        })
+    })
+}
+
+/// What makes the update of a pod due, or why it is not.
+fn accept(
+    pod: &Pod,
+    assessment: Assessment,
+    setting: &Setting<'_>,
+) -> Result<UpdateReason, UpdateReason> {
+    let change = assessment.priority.change;
+    let Assessment { outside, oom, .. } = assessment;
+    if let Some(due) = oom.filter(|_| change > 0.0).or(outside) {
+        return Ok(due);
+    }
+    let config = setting.config;
+    let age = pod.started.map(|started| setting.now.since(started));
+    match age {
+        Some(age) if age >= config.lifetime_threshold && change >= config.update_threshold => {
+            Ok(UpdateReason::Drifted { change, age })
+        }
+        _ => Err(UpdateReason::WithinBounds {
+            change,
+            age,
+            update_threshold: config.update_threshold,
+            lifetime_threshold: config.lifetime_threshold,
+        }),
+    }
+}

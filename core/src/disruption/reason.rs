@@ -1,0 +1,362 @@
+//! Why a running pod is updated, or is not.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::pod::ResizeState;
+use crate::quantity::{Bytes, Millicores, Resource};
+use crate::vpa::UpdateMode;
+
+/// The reason of a decision on one pod, with the numbers behind it. `Display` is a sentence for operators.
+#[derive(Clone, Debug, PartialEq)]
+pub enum UpdateReason {
+    /// Due: a request is missing, or lies outside of the recommended bounds.
+    OutsideBounds {
+        /// The container.
+        container: String,
+        /// The resource.
+        resource: Resource,
+        /// What is requested, in base units.
+        request: Option<i64>,
+        /// The least that is not worth a disruption.
+        lower: Option<i64>,
+        /// The most that is not worth a disruption.
+        upper: Option<i64>,
+    },
+    /// Due: a container was killed for memory soon after its start.
+    QuickOom {
+        /// The container.
+        container: String,
+        /// How long it had run.
+        ran: Duration,
+    },
+    /// Due: a container was killed for memory and is to get more.
+    OutOfMemory {
+        /// The container.
+        container: String,
+        /// The memory it requests.
+        request: Option<Bytes>,
+        /// The memory recommended.
+        target: Bytes,
+    },
+    /// Due: a long-lived pod would change enough.
+    Drifted {
+        /// The relative change.
+        change: f64,
+        /// The pod's age.
+        age: Duration,
+    },
+    /// Due by eviction: the resize in place did not end in time.
+    ResizeTimedOut {
+        /// The state it was left in.
+        state: ResizeState,
+        /// For how long.
+        waited: Duration,
+    },
+    /// The node cannot do the resize, or failed to: due by eviction, or in mode `InPlace` the end.
+    ResizeStuck {
+        /// What the kubelet says.
+        state: ResizeState,
+    },
+    /// The API server, or the node, refused the resize earlier: due by eviction, or in mode `InPlace` the end until
+    /// less is recommended.
+    ResizeRefused,
+    /// Not now: the resize is under way.
+    ResizeUnderWay {
+        /// How far it is.
+        state: ResizeState,
+        /// Since when.
+        waited: Duration,
+        /// How long it may take.
+        timeout: Duration,
+    },
+    /// Not now: the resize was asked for, and the kubelet has not reacted yet.
+    ResizeAsked,
+    /// No: the pod ended, is being deleted or has no node.
+    NotLive,
+    /// Not now: a pod is resized once its containers have started.
+    NotStarted,
+    /// No: the VPA does not change running pods.
+    ModeLeavesPodsAlone {
+        /// Its mode.
+        mode: UpdateMode,
+    },
+    /// No: the VPA's mode is behind a feature gate that is off.
+    ModeNotEnabled {
+        /// Its mode.
+        mode: UpdateMode,
+    },
+    /// No: nobody would replace the pod.
+    NoController,
+    /// No: nothing is recommended for the pod's containers.
+    NoRecommendation,
+    /// No: the pod is as recommended.
+    UpToDate,
+    /// Not now: the change is too small for the pod's age.
+    WithinBounds {
+        /// The relative change.
+        change: f64,
+        /// The pod's age; `None` before it started.
+        age: Option<Duration>,
+        /// The change that is enough.
+        update_threshold: f64,
+        /// From which age.
+        lifetime_threshold: Duration,
+    },
+    /// No: the VPA's eviction requirements do not all hold.
+    RequirementsNotMet,
+    /// No: the pod says that it must not be evicted.
+    EvictionForbidden {
+        /// The annotation that says so.
+        annotation: &'static str,
+        /// Its value.
+        value: &'static str,
+    },
+    /// No: the pod belongs to a Job, and is never evicted.
+    RunsToCompletion,
+    /// No: it is not known how many replicas the owner asks for, or it asks for none.
+    ReplicasUnknown,
+    /// Not now: the group is too small.
+    TooFewReplicas {
+        /// Its live pods.
+        live: i64,
+        /// The pods it needs.
+        required: i64,
+    },
+    /// Not now: as many pods of the group as may be are disrupted or missing.
+    BudgetSpent {
+        /// Its running pods.
+        running: i64,
+        /// What its owner asks for.
+        configured: i64,
+        /// How many of those may be disrupted at once.
+        tolerated: i64,
+        /// How many this plan disrupts already.
+        disrupted: i64,
+    },
+}
+
+impl UpdateReason {
+    /// A stable word for events, conditions and metrics.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::OutsideBounds { .. } => "OutsideBounds",
+            Self::QuickOom { .. } => "QuickOom",
+            Self::OutOfMemory { .. } => "OutOfMemory",
+            Self::Drifted { .. } => "Drifted",
+            Self::ResizeTimedOut { .. } => "ResizeTimedOut",
+            Self::ResizeStuck { .. } => "ResizeStuck",
+            Self::ResizeRefused => "ResizeRefused",
+            Self::ResizeUnderWay { .. } => "ResizeUnderWay",
+            Self::ResizeAsked => "ResizeAsked",
+            Self::NotLive => "NotLive",
+            Self::NotStarted => "NotStarted",
+            Self::ModeLeavesPodsAlone { .. } => "ModeLeavesPodsAlone",
+            Self::ModeNotEnabled { .. } => "ModeNotEnabled",
+            Self::NoController => "NoController",
+            Self::NoRecommendation => "NoRecommendation",
+            Self::UpToDate => "UpToDate",
+            Self::WithinBounds { .. } => "WithinBounds",
+            Self::RequirementsNotMet => "RequirementsNotMet",
+            Self::EvictionForbidden { .. } => "EvictionForbidden",
+            Self::RunsToCompletion => "RunsToCompletion",
+            Self::ReplicasUnknown => "ReplicasUnknown",
+            Self::TooFewReplicas { .. } => "TooFewReplicas",
+            Self::BudgetSpent { .. } => "BudgetSpent",
+        }
+    }
+}
+
+impl fmt::Display for UpdateReason {
+    #[allow(clippy::too_many_lines, reason = "one arm per sentence")]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutsideBounds {
+                container,
+                resource,
+                request: None,
+                ..
+            } => {
+                write!(f, "container {container} requests no {}", resource.name())
+            }
+            Self::OutsideBounds {
+                container,
+                resource,
+                request: Some(request),
+                lower,
+                upper,
+            } => {
+                let bound =
+                    |b: &Option<i64>| b.map_or_else(|| "any".to_owned(), |b| amount(*resource, b));
+                let (name, request) = (resource.name(), amount(*resource, *request));
+                write!(
+                    f,
+                    "container {container} requests {name} {request}, outside of the recommended {} to {}",
+                    bound(lower),
+                    bound(upper)
+                )
+            }
+            Self::QuickOom { container, ran } => {
+                write!(
+                    f,
+                    "container {container} was killed for memory {} after its start",
+                    span(*ran)
+                )
+            }
+            Self::OutOfMemory {
+                container,
+                request,
+                target,
+            } => {
+                let request = request.map_or_else(|| "none".to_owned(), |r| r.to_string());
+                write!(
+                    f,
+                    "container {container} was killed for memory; it requests {request} and should have {target}"
+                )
+            }
+            Self::Drifted { change, age } => {
+                write!(
+                    f,
+                    "its requests would change by {}, and it is {} old",
+                    percent(*change),
+                    span(*age)
+                )
+            }
+            Self::ResizeTimedOut { state, waited } => {
+                write!(
+                    f,
+                    "its resize in place did not end: {} for {}",
+                    words(state),
+                    span(*waited)
+                )
+            }
+            Self::ResizeStuck { state } => {
+                write!(f, "its resize in place failed: {}", words(state))
+            }
+            Self::ResizeRefused => {
+                f.write_str("a resize to no more than this was refused: its node cannot hold it")
+            }
+            Self::ResizeUnderWay {
+                state,
+                waited,
+                timeout,
+            } => write!(
+                f,
+                "its resize in place is {} for {}; it may take {}",
+                words(state),
+                span(*waited),
+                span(*timeout)
+            ),
+            Self::ResizeAsked => {
+                f.write_str("its resize was asked for, and the kubelet has not reacted yet")
+            }
+            Self::NotLive => f.write_str("it ended, is being deleted or has no node yet"),
+            Self::NotStarted => f.write_str("its containers have not started yet"),
+            Self::ModeLeavesPodsAlone { mode } => {
+                write!(f, "update mode {} leaves running pods alone", mode.name())
+            }
+            Self::ModeNotEnabled { mode } => {
+                write!(
+                    f,
+                    "update mode {0} is not enabled: it needs --feature-gates={0}=true",
+                    mode.name()
+                )
+            }
+            Self::NoController => f.write_str("no controller would replace it"),
+            Self::NoRecommendation => f.write_str("nothing is recommended for its containers"),
+            Self::UpToDate => f.write_str("it is as recommended"),
+            Self::WithinBounds {
+                change,
+                age,
+                update_threshold,
+                lifetime_threshold,
+            } => {
+                let age = age.map_or_else(
+                    || "has not started".to_owned(),
+                    |age| format!("is {} old", span(age)),
+                );
+                write!(
+                    f,
+                    "its requests lie within bounds and would change by {}; at an age of {} a change of {} is enough, and it {age}",
+                    percent(*change),
+                    span(*lifetime_threshold),
+                    percent(*update_threshold)
+                )
+            }
+            Self::RequirementsNotMet => {
+                f.write_str("the VPA's evictionRequirements do not all hold for any container")
+            }
+            Self::EvictionForbidden { annotation, value } => {
+                write!(
+                    f,
+                    "it is never evicted: its annotation {annotation} is \"{value}\""
+                )
+            }
+            Self::RunsToCompletion => {
+                f.write_str("it is never evicted: the work of its Job would be lost")
+            }
+            Self::ReplicasUnknown => {
+                f.write_str("its controller was not found, or asks for no replicas")
+            }
+            Self::TooFewReplicas { live, required } => write!(
+                f,
+                "{live} {} and {required} are needed before one may be disrupted (minReplicas, --min-replicas)",
+                if *live == 1 {
+                    "replica lives"
+                } else {
+                    "replicas live"
+                }
+            ),
+            Self::BudgetSpent {
+                running,
+                configured,
+                tolerated,
+                disrupted,
+            } => write!(
+                f,
+                "{running} of {configured} replicas run; the tolerance lets {tolerated} be disrupted, {} missing and {disrupted} being disrupted now",
+                (configured - running).max(0)
+            ),
+        }
+    }
+}
+
+/// An amount as Kubernetes writes it.
+fn amount(resource: Resource, amount: i64) -> String {
+    match resource {
+        Resource::Cpu => Millicores(amount).to_string(),
+        Resource::Memory => Bytes(amount).to_string(),
+    }
+}
+
+/// What the kubelet says of a resize.
+fn words(state: &ResizeState) -> String {
+    let (word, message) = match state {
+        ResizeState::None => ("absent", ""),
+        ResizeState::InProgress => ("in progress", ""),
+        ResizeState::Deferred { message } => ("deferred", message.as_str()),
+        ResizeState::Infeasible { message } => ("infeasible", message.as_str()),
+        ResizeState::Error { message } => ("in error", message.as_str()),
+        ResizeState::Unknown { message } => ("in an unknown state", message.as_str()),
+    };
+    if message.is_empty() {
+        word.to_owned()
+    } else {
+        format!("{word} ({message})")
+    }
+}
+
+fn percent(fraction: f64) -> String {
+    format!("{:.0} %", fraction * 100.0)
+}
+
+/// A time span in its largest whole unit.
+fn span(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
