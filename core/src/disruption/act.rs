@@ -69,15 +69,6 @@ fn asks_less(candidate: &Candidate<'_>) -> bool {
 }
 
 fn resize(candidate: Candidate<'_>, group: &mut Group, setting: &Setting<'_>) -> Outcome {
-    if !candidate.changes.iter().any(|change| {
-        candidate
-            .pod
-            .containers
-            .get(change.index)
-            .is_some_and(|c| change.alters_spec(c))
-    }) {
-        return Err(UpdateReason::ResizeAsked);
-    }
     if setting.config.in_place_skip_disruption_budget && !restarts_a_container(&candidate) {
         group.count();
     } else {

@@ -3,7 +3,7 @@
 use super::group::is_live;
 use super::priority::{Assessment, Priority, assess};
 use super::{Setting, UpdateReason, requirements};
-use crate::pod::Pod;
+use crate::pod::{Container, Pod};
 use crate::policy::{ContainerChange, cap_for_pod, changes};
 use crate::vpa::UpdateMode;
 
@@ -29,9 +29,7 @@ pub(super) fn consider<'a>(
         return Err(UpdateReason::NoRecommendation);
     }
     let changes = changes(pod, &recommended, policies, setting.limit_ranges);
-    if !changes_something(pod, &changes) {
-        return Err(UpdateReason::UpToDate);
-    }
+    is_changed(pod, &changes)?;
     let assessment = assess(pod, &recommended, setting);
     let priority = assessment.priority;
     let due = accept(pod, assessment, setting)?;
@@ -67,13 +65,25 @@ fn is_updatable(pod: &Pod, setting: &Setting<'_>) -> Result<(), UpdateReason> {
         .ok_or(UpdateReason::NoController)
 }
 
-/// True when the pod, or for a pod in the middle of a resize what is in force in it, would differ afterwards.
-fn changes_something(pod: &Pod, changes: &[ContainerChange]) -> bool {
-    changes.iter().any(|change| {
-        pod.containers.get(change.index).is_some_and(|c| {
-            change.alters_spec(c) || (pod.is_resizing() && change.alters_effective(c))
+/// Rules out pods that would read the same afterwards. One in the middle of a resize may, as long as what is in force in
+/// it would not.
+fn is_changed(pod: &Pod, changes: &[ContainerChange]) -> Result<(), UpdateReason> {
+    let any = |alters: fn(&ContainerChange, &Container) -> bool| {
+        changes.iter().any(|change| {
+            pod.containers
+                .get(change.index)
+                .is_some_and(|c| alters(change, c))
         })
-    })
+    };
+    match (
+        any(ContainerChange::alters_spec),
+        any(ContainerChange::alters_effective),
+    ) {
+        (true, _) => Ok(()),
+        (false, true) if pod.is_resizing() => Ok(()),
+        (false, true) => Err(UpdateReason::NotInForceYet),
+        (false, false) => Err(UpdateReason::UpToDate),
+    }
 }
 
 /// What makes the update of a pod due, or why it is not.

@@ -70,8 +70,8 @@ pub enum UpdateReason {
         /// How long it may take.
         timeout: Duration,
     },
-    /// Not now: the resize was asked for, and the kubelet has not reacted yet.
-    ResizeAsked,
+    /// Not now: the pod's spec is as recommended, and the kubelet has not put that in force yet.
+    NotInForceYet,
     /// No: the pod ended, is being deleted or has no node.
     NotLive,
     /// Not now: a pod is resized once its containers have started.
@@ -148,7 +148,7 @@ impl UpdateReason {
             Self::ResizeStuck { .. } => "ResizeStuck",
             Self::ResizeRefused => "ResizeRefused",
             Self::ResizeUnderWay { .. } => "ResizeUnderWay",
-            Self::ResizeAsked => "ResizeAsked",
+            Self::NotInForceYet => "NotInForceYet",
             Self::NotLive => "NotLive",
             Self::NotStarted => "NotStarted",
             Self::ModeLeavesPodsAlone { .. } => "ModeLeavesPodsAlone",
@@ -247,9 +247,9 @@ impl fmt::Display for UpdateReason {
                 span(*waited),
                 span(*timeout)
             ),
-            Self::ResizeAsked => {
-                f.write_str("its resize was asked for, and the kubelet has not reacted yet")
-            }
+            Self::NotInForceYet => f.write_str(
+                "its spec is as recommended, and the kubelet has yet to put that in force",
+            ),
             Self::NotLive => f.write_str("it ended, is being deleted or has no node yet"),
             Self::NotStarted => f.write_str("its containers have not started yet"),
             Self::ModeLeavesPodsAlone { mode } => {

@@ -1,0 +1,241 @@
+//! The rules of profile `safe`, and what holds in both.
+
+use super::*;
+
+const PROFILES: [Profile; 2] = [Profile::Safe, Profile::Upstream];
+
+#[test]
+fn pods_that_say_no_are_never_evicted() {
+    let rows = [
+        ("podfit.dev/evict", "never", "--"),
+        ("podfit.dev/evict", "yes", "E-"),
+        (
+            "cluster-autoscaler.kubernetes.io/safe-to-evict",
+            "false",
+            "--",
+        ),
+        (
+            "cluster-autoscaler.kubernetes.io/safe-to-evict",
+            "true",
+            "E-",
+        ),
+        ("karpenter.sh/do-not-disrupt", "true", "--"),
+        ("karpenter.sh/do-not-disrupt", "false", "E-"),
+    ];
+    for (key, value, want) in rows {
+        let pods = || {
+            pods(2)
+                .into_iter()
+                .map(|pod| Pod {
+                    annotations: Some(BTreeMap::from([(key.to_owned(), value.to_owned())])),
+                    ..pod
+                })
+                .collect()
+        };
+        let mut case = Case::new(Profile::Safe, UpdateMode::Recreate, pods());
+        assert_eq!(letters(&case.decisions()), want, "{key} {value}");
+        case.config.profile = Profile::Upstream;
+        assert_eq!(letters(&case.decisions()), "E-", "{key} {value}");
+        let in_place = Case::new(Profile::Safe, UpdateMode::InPlaceOrRecreate, pods());
+        assert_eq!(
+            letters(&in_place.decisions()),
+            "RR",
+            "{key} {value}: may be resized"
+        );
+    }
+}
+
+#[test]
+fn pods_of_a_job_are_resized_but_never_evicted() {
+    let of_job = || {
+        pods(2)
+            .into_iter()
+            .map(|pod| Pod {
+                owner: Some(owner("Job")),
+                ..pod
+            })
+            .collect()
+    };
+    let case = |profile, mode| Case {
+        replicas: ConfiguredReplicas::LivePods,
+        ..Case::new(profile, mode, of_job())
+    };
+    let safe = case(Profile::Safe, UpdateMode::Recreate).decisions();
+    assert_eq!(codes(&safe), ["RunsToCompletion"; 2]);
+    assert_eq!(
+        letters(&case(Profile::Upstream, UpdateMode::Recreate).decisions()),
+        "E-"
+    );
+    let mut stuck = case(Profile::Safe, UpdateMode::InPlaceOrRecreate);
+    assert_eq!(letters(&stuck.decisions()), "RR");
+    stuck.pods[0].resize = infeasible();
+    assert_eq!(
+        letters(&stuck.decisions()),
+        "-R",
+        "nor evicted when its node has no room"
+    );
+}
+
+#[test]
+fn an_oom_kill_makes_growth_due_at_any_age() {
+    let killed = |in_last: bool, requests: Amounts| {
+        let mut pods = vec![pod("p0", requests), pod("p1", TARGET)];
+        let mut status = oom_killed_after(300);
+        if !in_last {
+            status.terminated = status.last_terminated.take();
+        }
+        pods[0].containers[0].status = Some(status);
+        pods
+    };
+    // Requests below the target yet within the bounds, of a pod that is an hour old.
+    let rows = [
+        (Profile::Safe, true, (1000, GI - MI), "E-"),
+        (Profile::Safe, false, (1000, GI - MI), "E-"),
+        (Profile::Safe, true, (1000, GI + MI), "--"),
+        (Profile::Safe, true, (900, GI), "--"),
+        (Profile::Upstream, true, (1000, GI - MI), "--"),
+    ];
+    for (profile, in_last, requests, want) in rows {
+        let mut case = Case::new(profile, UpdateMode::Recreate, killed(in_last, requests));
+        case.vpa.recommendation = Some(vec![recommendation(
+            "c",
+            [TARGET, (10, MI), (9000, 9 * GI)],
+        )]);
+        case.now = hours(1);
+        assert_eq!(
+            letters(&case.decisions()),
+            want,
+            "{profile:?} {in_last} {requests:?}"
+        );
+    }
+}
+
+#[test]
+fn a_single_replica_is_resized_where_that_disrupts_nothing() {
+    let mut case = Case::new(Profile::Safe, UpdateMode::InPlaceOrRecreate, pods(1));
+    assert_eq!(letters(&case.decisions()), "R");
+    case.pods[0].containers[0].restarts_on_memory_resize = true;
+    assert_eq!(codes(&case.decisions()), ["TooFewReplicas"]);
+}
+
+#[test]
+fn a_custom_owner_is_taken_to_want_the_pods_it_has() {
+    let case = Case {
+        replicas: ConfiguredReplicas::Custom,
+        ..Case::new(Profile::Safe, UpdateMode::Recreate, pods(3))
+    };
+    assert_eq!(letters(&case.decisions()), "E--");
+}
+
+#[test]
+fn nothing_is_done_without_a_difference_a_controller_or_a_recommendation() {
+    type Change = Box<dyn Fn(&mut Case)>;
+    for profile in PROFILES {
+        let base = || Case::new(profile, UpdateMode::Recreate, pods(2));
+        let rows: [(&str, Change); 9] = [
+            (
+                "UpToDate",
+                Box::new(|case| case.pods[0].containers[0].requests = list(TARGET)),
+            ),
+            ("NoController", Box::new(|case| case.pods[0].owner = None)),
+            (
+                "NoRecommendation",
+                Box::new(|case| case.pods[0].containers[0].name = "other".into()),
+            ),
+            (
+                "NoRecommendation",
+                Box::new(|case| case.vpa.recommendation = Some(vec![])),
+            ),
+            ("NotLive", Box::new(|case| case.pods[0].terminating = true)),
+            (
+                "NotLive",
+                Box::new(|case| case.pods[0].phase = Phase::Failed),
+            ),
+            ("NotLive", Box::new(|case| case.pods[0].node = None)),
+            (
+                "ModeLeavesPodsAlone",
+                Box::new(|case| case.vpa.update_mode = UpdateMode::Off),
+            ),
+            (
+                "ModeLeavesPodsAlone",
+                Box::new(|case| case.vpa.update_mode = UpdateMode::Initial),
+            ),
+        ];
+        for (code, change) in rows {
+            let mut case = base();
+            change(&mut case);
+            let decision = &case.decisions()[0];
+            assert_eq!((letter(decision), decision.reason.code()), ('-', code));
+        }
+        assert_eq!(letters(&base().decisions()), "E-");
+    }
+}
+
+/// The bounds say "outside", yet policy leaves the pod where it is: an eviction would lead nowhere.
+#[test]
+fn a_pod_is_not_evicted_for_what_policy_takes_back() {
+    let mut case = Case::new(Profile::Upstream, UpdateMode::Recreate, pods(2));
+    case.vpa.container_policies = vec![crate::vpa::ContainerPolicy {
+        container_name: "*".into(),
+        max_allowed: list(FAR),
+        ..crate::vpa::ContainerPolicy::default()
+    }];
+    assert_eq!(codes(&case.decisions()), ["UpToDate"; 2]);
+}
+
+#[test]
+fn actions_carry_what_the_pod_should_get() {
+    let mut case = Case::new(Profile::Safe, UpdateMode::Recreate, pods(2));
+    case.pods[0].containers[0].limits = list((200, 256 * MI));
+    for mode in [UpdateMode::Recreate, UpdateMode::InPlaceOrRecreate] {
+        case.vpa.update_mode = mode;
+        let action = case.decisions().swap_remove(0).action;
+        let (Action::Evict(changes) | Action::Resize(changes)) = action else {
+            panic!("a change was due")
+        };
+        let change = &changes[0];
+        assert_eq!((change.index, change.name.as_str()), (0, "c"));
+        assert_eq!(
+            (change.requests, change.limits),
+            (list(TARGET), list((2000, 2 * GI)))
+        );
+    }
+}
+
+/// Every reason that these tests meet reads as a sentence with its numbers.
+#[test]
+fn reasons_are_sentences() {
+    let due = |case: &Case| case.decisions()[0].reason.to_string();
+    let mut case = Case::new(Profile::Safe, UpdateMode::Recreate, pods(2));
+    case.pods[1].containers[0].requests = list(TARGET);
+    assert_eq!(
+        due(&case),
+        "container c requests cpu 100m, outside of the recommended 1 to 1"
+    );
+    case.vpa.recommendation = Some(vec![recommendation("c", [TARGET, NOTHING, NOTHING])]);
+    case.pods[0].containers[0].requests = list((800, GI));
+    assert_eq!(
+        due(&case),
+        "its requests would change by 25 %, and it is 24 h old"
+    );
+    case.now = hours(1);
+    assert_eq!(
+        due(&case),
+        "its requests lie within bounds and would change by 25 %; at an age of 12 h a change of 10 % is enough, and it \
+         is 60 min old"
+    );
+    case.pods[0].containers[0].requests = list((800, 512 * MI));
+    case.pods[0].containers[0].status = Some(oom_killed_after(300));
+    assert_eq!(
+        due(&case),
+        "container c was killed for memory; it requests 512Mi and should have 1Gi"
+    );
+    case.pods[0].containers[0].status = Some(oom_killed_after(3));
+    assert_eq!(
+        due(&case),
+        "container c was killed for memory 3 min after its start"
+    );
+    case.vpa.update_mode = UpdateMode::InPlace;
+    case.pods[0].resize = infeasible();
+    assert_eq!(due(&case), "its resize in place failed: infeasible (never)");
+}
