@@ -51,7 +51,8 @@ pub struct Config {
     pub update_threshold: f64,
     /// The age from which a pod is long-lived.
     pub lifetime_threshold: Duration,
-    /// A container OOM-killed sooner than this after its start makes its pod's update due.
+    /// Profile `upstream`: a container OOM-killed sooner than this after its start makes its pod's update due. Profile
+    /// `safe` does not ask how long it ran, but whether it is to get more.
     pub oom_threshold: Duration,
     /// How long the kubelet may defer a resize before the pod is evicted instead.
     pub deferred_timeout: Duration,

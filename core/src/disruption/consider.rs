@@ -94,7 +94,9 @@ fn accept(
 ) -> Result<UpdateReason, UpdateReason> {
     let change = assessment.priority.change;
     let Assessment { outside, oom, .. } = assessment;
-    if let Some(due) = oom.filter(|_| change > 0.0).or(outside) {
+    // Upstream lets a pod die of its OOM kills when the sum of its requests would stay.
+    let oom = oom.filter(|_| setting.config.is_safe() || change > 0.0);
+    if let Some(due) = oom.or(outside) {
         return Ok(due);
     }
     let config = setting.config;

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::{Setting, UpdateReason};
 use crate::admission::observed_containers;
-use crate::pod::{Container, Pod};
+use crate::pod::{Container, Pod, Termination};
 use crate::policy::PodRecommendation;
 use crate::quantity::{Resource, ResourceList};
 use crate::vpa::ContainerRecommendation;
@@ -78,8 +78,11 @@ pub(super) fn assess(
             }
         }
         if assessment.oom.is_none() {
-            assessment.oom = quick_oom(container, setting)
-                .or_else(|| oom_growth(container, requests, recommendation, setting));
+            assessment.oom = if setting.config.is_safe() {
+                oom_growth(container, requests, recommendation)
+            } else {
+                quick_oom(container, setting)
+            };
         }
     }
     assessment.priority.change = totals.into_iter().map(relative_change).sum();
@@ -113,7 +116,7 @@ fn outside(
     })
 }
 
-/// A container that was killed for memory soon after its start.
+/// Profile `upstream`: a container that was killed for memory soon after its start, whatever it is to get.
 fn quick_oom(container: &Container, setting: &Setting<'_>) -> Option<UpdateReason> {
     let last = container
         .status
@@ -130,25 +133,22 @@ fn quick_oom(container: &Container, setting: &Setting<'_>) -> Option<UpdateReaso
     })
 }
 
-/// A container that was killed for memory and is to get more, however long it ran: profile `safe`.
+/// Profile `safe`: a container that was killed for memory, however long it ran, and is to get more.
 fn oom_growth(
     container: &Container,
     requests: ResourceList,
     recommendation: &ContainerRecommendation,
-    setting: &Setting<'_>,
 ) -> Option<UpdateReason> {
-    let status = container
-        .status
-        .as_ref()
-        .filter(|_| setting.config.is_safe())?;
-    let killed = [&status.terminated, &status.last_terminated]
+    let status = container.status.as_ref()?;
+    let mut ends = [&status.terminated, &status.last_terminated]
         .into_iter()
-        .flatten()
-        .any(crate::pod::Termination::is_oom);
+        .flatten();
     let (request, target) = (requests.memory, recommendation.target.memory?);
-    (killed && request.is_none_or(|r| target > r)).then(|| UpdateReason::OutOfMemory {
-        container: container.name.clone(),
-        request,
-        target,
+    (ends.any(Termination::is_oom) && request.is_none_or(|r| target > r)).then(|| {
+        UpdateReason::OutOfMemory {
+            container: container.name.clone(),
+            request,
+            target,
+        }
     })
 }

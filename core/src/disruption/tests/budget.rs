@@ -84,6 +84,10 @@ fn a_group_is_disrupted_within_its_budget() {
             replicas: ConfiguredReplicas::Custom,
             ..row("custom owner", 0, 0.5, "rrr", ("EEE", "EEE"))
         },
+        Row {
+            min_replicas: 5,
+            ..row("pending, too few", 4, 0.5, "rppp", ("----", "----"))
+        },
         row("asks for none", 0, 0.5, "rrr", ("---", "---")),
     ];
     for row in rows {

@@ -334,6 +334,11 @@ fn a_quick_oom_makes_a_young_pod_due() {
         "nothing would change"
     );
     assert_eq!(
+        evicted(0.5, 11, &[800], oom(10)),
+        [""; 0],
+        "ten minutes are no longer quick"
+    );
+    assert_eq!(
         evicted(0.5, 11, &[800], oom(57)),
         [""; 0],
         "it ran long before"

@@ -110,6 +110,25 @@ fn an_oom_kill_makes_growth_due_at_any_age() {
     }
 }
 
+/// One container is to give the other what that lacks: upstream sees no change, and quick OOM kills go on.
+#[test]
+fn an_oom_kill_counts_although_the_pods_sum_stays() {
+    for (profile, want) in [(Profile::Safe, "E-"), (Profile::Upstream, "--")] {
+        let mut case = Case::new(profile, UpdateMode::Recreate, pods(2));
+        for pod in &mut case.pods {
+            pod.containers = vec![container("a", (0, GI)), container("b", (0, 2 * GI))];
+        }
+        case.pods[0].containers[0].status = Some(oom_killed_after(2));
+        let bounds = |target| [target, (0, MI), (0, 9 * GI)];
+        let recommended = [
+            recommendation("a", bounds((0, 2 * GI))),
+            recommendation("b", bounds((0, GI))),
+        ];
+        case.vpa.recommendation = Some(recommended.to_vec());
+        assert_eq!(letters(&case.decisions()), want, "{profile:?}");
+    }
+}
+
 #[test]
 fn a_single_replica_is_resized_where_that_disrupts_nothing() {
     let mut case = Case::new(Profile::Safe, UpdateMode::InPlaceOrRecreate, pods(1));
@@ -230,6 +249,7 @@ fn reasons_are_sentences() {
         due(&case),
         "container c was killed for memory; it requests 512Mi and should have 1Gi"
     );
+    case.config.profile = Profile::Upstream;
     case.pods[0].containers[0].status = Some(oom_killed_after(3));
     assert_eq!(
         due(&case),
