@@ -1,0 +1,195 @@
+//! Histories outlive the recommender, and move between podfit's and upstream's.
+
+use std::process::Stdio;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use podfit_tests::amounts::Amounts;
+use podfit_tests::cluster::{program, script};
+use podfit_tests::namespace::{CHECKPOINT, Namespace, VPA};
+use podfit_tests::podfit::{Podfit, log_folder};
+use podfit_tests::process::Program;
+use podfit_tests::wait::{secs, until};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::modes::{under_asked, usage};
+
+/// What is published and stored of `web`'s one container at one moment.
+#[derive(Clone, Debug, PartialEq)]
+struct Known {
+    samples: i64,
+    first_sample: String,
+    target: Amounts,
+    lower: Amounts,
+    upper: Amounts,
+}
+
+/// Killed without warning and started again: sample count and first-sample time go on from the checkpoint, and at no
+/// moment does a published number fall back.
+pub async fn restarted(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
+    let recommender = podfit.own_recommender("restarted", &ns.name)?;
+    create_web(&ns, "restarted").await?;
+    let process = recommender.start()?;
+    let before = until("some samples stored", secs(150), async || {
+        samples(&ns, 4).await
+    })
+    .await?;
+    process.kill().await?;
+    let before = Known {
+        samples: known(&ns).await?.samples,
+        ..before
+    };
+
+    let mut process = recommender.start()?;
+    let after = follow(&ns, &before).await?;
+    process.ensure_alive()?;
+    ensure!(
+        after.first_sample == before.first_sample,
+        "the first sample moved from {} to {}",
+        before.first_sample,
+        after.first_sample
+    );
+    process.stop().await
+}
+
+/// Upstream's recommender 1.8.1 begins a history, podfit's goes on with it, and upstream's takes podfit's back.
+pub async fn upstream_and_back(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
+    let built = Command::new(script("build"))
+        .arg("upstream-vpa")
+        .stdin(Stdio::null())
+        .status()
+        .await?;
+    ensure!(built.success(), "upstream's recommender could not be built");
+    let upstream = upstream_recommender(&ns, &podfit)?;
+    let ours = podfit.own_recommender("handover", &ns.name)?;
+    create_web(&ns, "handover").await?;
+
+    let process = upstream.start()?;
+    let theirs = until("samples stored by upstream", secs(150), async || {
+        samples(&ns, 3).await
+    })
+    .await?;
+    process.kill().await?;
+    let theirs = Known {
+        samples: known(&ns).await?.samples,
+        ..theirs
+    };
+
+    let process = ours.start()?;
+    let taken_over = follow(&ns, &theirs)
+        .await
+        .context("podfit after upstream")?;
+    process.stop().await?;
+    let taken_over = Known {
+        samples: known(&ns).await?.samples,
+        ..taken_over
+    };
+
+    let mut process = upstream.start()?;
+    let back = until("samples added by upstream", secs(90), async || {
+        process.ensure_alive()?;
+        samples(&ns, taken_over.samples + 1).await
+    })
+    .await?;
+    process.kill().await?;
+    for known in [&taken_over, &back] {
+        ensure!(
+            known.first_sample == theirs.first_sample,
+            "{known:?} after {theirs:?}"
+        );
+        known.target.ensure_between(0.9, 1.1, theirs.target)?;
+    }
+    let complaints: Vec<_> = upstream
+        .log()
+        .lines()
+        .filter(|l| l.starts_with('E') && l.to_lowercase().contains("checkpoint"))
+        .map(str::to_owned)
+        .collect();
+    ensure!(complaints.is_empty(), "upstream says {complaints:?}");
+    Ok(())
+}
+
+/// The workload, and a VPA for that recommender alone.
+async fn create_web(ns: &Namespace, recommender: &str) -> Result<()> {
+    ns.create(under_asked().manifest()).await?;
+    let mut vpa = under_asked().vpa("Off");
+    vpa["spec"]["recommenders"] = json!([{ "name": recommender }]);
+    ns.create(vpa).await.map(drop)
+}
+
+/// Upstream's program. It gets all rights: it is not what is tested.
+fn upstream_recommender(ns: &Namespace, podfit: &Podfit) -> Result<Program> {
+    let address = podfit.free_address();
+    Ok(Program {
+        name: "upstream's recommender".into(),
+        executable: program("vpa-recommender"),
+        arguments: vec![
+            format!("--kubeconfig={}", ns.cluster.kubeconfig().display()),
+            "--recommender-name=handover".into(),
+            format!("--vpa-object-namespace={}", ns.name),
+            "--recommender-interval=5s".into(),
+            format!("--address={address}"),
+        ],
+        environment: vec![("NAMESPACE".into(), ns.name.clone())],
+        address,
+        log: log_folder(&ns.cluster)?.join(format!("upstream-{}.log", ns.name)),
+    })
+}
+
+/// Waits until a sample was added to `before`, and meanwhile looks all the time whether a published number falls back.
+/// Constant usage and a growing history let the lower bound rise and the upper bound fall, never the other way round.
+async fn follow(ns: &Namespace, before: &Known) -> Result<Known> {
+    until("samples added to the stored ones", secs(90), async || {
+        let now = known(ns).await?;
+        if let Err(fallen_back) = ensure_no_step_back(before, &now) {
+            return Ok(Err(fallen_back.context(format!("{now:?} after {before:?}"))));
+        }
+        ensure!(
+            now.samples > before.samples,
+            "{} samples, as before",
+            now.samples
+        );
+        Ok(Ok(now))
+    })
+    .await?
+}
+
+fn ensure_no_step_back(before: &Known, now: &Known) -> Result<()> {
+    ensure!(now.samples >= before.samples, "samples were lost");
+    now.target
+        .ensure_between(0.9, 1.1, before.target)
+        .context("target")?;
+    now.lower
+        .ensure_between(0.95, f64::INFINITY, before.lower)
+        .context("lower bound")?;
+    now.upper
+        .ensure_between(0.0, 1.05, before.upper)
+        .context("upper bound")
+}
+
+/// What is known, once at least so many samples are stored and a right recommendation is published.
+async fn samples(ns: &Namespace, least: i64) -> Result<Known> {
+    let known = known(ns).await?;
+    known.target.ensure_between(1.0, 1.5, usage()?)?;
+    ensure!(known.samples >= least, "{} samples", known.samples);
+    Ok(known)
+}
+
+async fn known(ns: &Namespace) -> Result<Known> {
+    let status = ns.get(CHECKPOINT, "web-app").await?["status"].clone();
+    let vpa: Value = ns.get(VPA, "web").await?;
+    let first = &vpa["status"]["recommendation"]["containerRecommendations"][0];
+    Ok(Known {
+        samples: status["totalSamplesCount"]
+            .as_i64()
+            .context("no totalSamplesCount")?,
+        first_sample: status["firstSampleStart"]
+            .as_str()
+            .context("no firstSampleStart")?
+            .into(),
+        target: Amounts::from_list(&first["target"])?,
+        lower: Amounts::from_list(&first["lowerBound"])?,
+        upper: Amounts::from_list(&first["upperBound"])?,
+    })
+}

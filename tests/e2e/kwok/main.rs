@@ -1,0 +1,54 @@
+//! Scenarios on simulated nodes, with podfit's programs as processes. See the crate's documentation.
+
+mod budget;
+mod history;
+mod lifecycle;
+mod malformed;
+mod modes;
+mod webhook;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Result;
+use futures::FutureExt;
+use podfit_tests::cluster::Cluster;
+use podfit_tests::podfit::Podfit;
+use podfit_tests::suite::Suite;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    run().await.unwrap_or_else(|error| {
+        println!("FAILED to start the suite: {error:#}\n0 passed, 1 failed");
+        ExitCode::FAILURE
+    })
+}
+
+async fn run() -> Result<ExitCode> {
+    let cluster = Arc::new(Cluster::up("tests-kwok", &["kwok", "metrics-server"]).await?);
+    let podfit = Arc::new(Podfit::prepare(&cluster, true).await?);
+    podfit.start_all().await?;
+    let suite = Suite::new(cluster, Arc::clone(&podfit), |podfit| {
+        async { podfit.logs() }.boxed()
+    });
+    let code = suite
+        .together("off-touches-nothing", modes::off)
+        .together("initial-sizes-new-pods-only", modes::initial)
+        .together("job-is-not-evicted", modes::job)
+        .together("budget-of-zero", budget::nothing_evicted)
+        .together("recommender-restarted", history::restarted)
+        .together("upstream-and-back", history::upstream_and_back)
+        .together("malformed-objects", malformed::objects)
+        .together("malformed-requests", malformed::requests)
+        .together(
+            "without-crds-and-metrics",
+            lifecycle::without_crds_and_metrics,
+        )
+        .alone("webhook-down", webhook::down_and_up)
+        .alone("stops-when-asked", lifecycle::stops_when_asked)
+        .run()
+        .await;
+    println!("figure: resident memory: {}", podfit.memory().await);
+    podfit.stop_all().await?;
+    Ok(code)
+}

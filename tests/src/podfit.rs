@@ -1,0 +1,258 @@
+//! podfit's three programs as processes, with the flags and the rights that the chart gives them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use crate::chart::{self, NAMESPACE};
+use crate::cluster::{Cluster, repository};
+use crate::process::{Process, Program};
+use crate::wait::{secs, until};
+
+/// How often the recommender of the tests looks, in seconds.
+pub const RECOMMENDER_INTERVAL: u64 = 5;
+
+/// The last number of the address on which the programs listen; free for this in `tests/local-cluster`'s plan.
+const ADDRESS: u8 = 12;
+
+/// podfit on one cluster.
+pub struct Podfit {
+    /// Where.
+    pub cluster: Arc<Cluster>,
+    programs: BTreeMap<String, Program>,
+    running: Mutex<BTreeMap<String, Process>>,
+    next_port: AtomicU16,
+}
+
+impl Podfit {
+    /// Applies the chart and prepares the programs, without starting them.
+    pub async fn prepare(cluster: &Arc<Cluster>, with_crds: bool) -> Result<Self> {
+        let components = chart::apply_without_pods(cluster, &values(cluster), with_crds).await?;
+        let logs = log_folder(cluster)?;
+        let mut programs = BTreeMap::new();
+        for (name, component) in components {
+            let account = &component.service_account;
+            let kubeconfig = cluster.service_account(NAMESPACE, account).await?;
+            let mut arguments = component.arguments;
+            arguments.push(format!("--kubeconfig={}", kubeconfig.display()));
+            let address = arguments
+                .iter()
+                .find_map(|a| a.strip_prefix("--address="))
+                .context("the chart gives no --address")?
+                .to_owned();
+            let log = logs.join(format!("{name}.log"));
+            fs::write(&log, "")?;
+            let environment = vec![
+                ("NAMESPACE".into(), NAMESPACE.into()),
+                ("POD_NAME".into(), format!("podfit-{name}-process")),
+            ];
+            let executable = binary(&format!("podfit-{name}"))?;
+            programs.insert(
+                name.clone(),
+                Program {
+                    name: format!("podfit-{name}"),
+                    executable,
+                    arguments,
+                    environment,
+                    address,
+                    log,
+                },
+            );
+        }
+        Ok(Self {
+            cluster: Arc::clone(cluster),
+            programs,
+            running: Mutex::default(),
+            next_port: AtomicU16::new(9000),
+        })
+    }
+
+    /// Starts all three and waits until they are ready.
+    pub async fn start_all(&self) -> Result<()> {
+        for name in self.programs.keys() {
+            self.start(name).await?;
+        }
+        for process in self.running.lock().await.values_mut() {
+            process.ready().await?;
+        }
+        Ok(())
+    }
+
+    /// Starts one: `recommender`, `updater` or `webhook`.
+    pub async fn start(&self, name: &str) -> Result<()> {
+        let process = self.program(name)?.start()?;
+        self.running.lock().await.insert(name.into(), process);
+        Ok(())
+    }
+
+    /// Ends one as Kubernetes would.
+    pub async fn stop(&self, name: &str) -> Result<()> {
+        let process = self.running.lock().await.remove(name);
+        process.context("it does not run")?.stop().await
+    }
+
+    /// Ends one as a lost node would.
+    pub async fn kill(&self, name: &str) -> Result<()> {
+        let process = self.running.lock().await.remove(name);
+        process.context("it does not run")?.kill().await
+    }
+
+    /// Sends one a signal.
+    pub async fn signal(&self, name: &str, signal: &str) -> Result<()> {
+        let running = self.running.lock().await;
+        running
+            .get(name)
+            .context("it does not run")?
+            .signal(signal)
+            .await
+    }
+
+    /// An error when one of them ended by itself.
+    pub async fn ensure_alive(&self) -> Result<()> {
+        for process in self.running.lock().await.values_mut() {
+            process.ensure_alive()?;
+        }
+        Ok(())
+    }
+
+    /// One program's description.
+    pub fn program(&self, name: &str) -> Result<&Program> {
+        self.programs
+            .get(name)
+            .with_context(|| format!("the chart has no {name}"))
+    }
+
+    /// A recommender besides the common one: it serves only that namespace and VPAs that name it `name`.
+    pub fn own_recommender(&self, name: &str, namespace: &str) -> Result<Program> {
+        let mut program = self.program("recommender")?.clone();
+        program.name = name.into();
+        program.log = program
+            .log
+            .with_file_name(format!("{name}-{namespace}.log"));
+        program.address = self.free_address();
+        program.arguments.extend([
+            format!("--recommender-name={name}"),
+            format!("--vpa-object-namespace={namespace}"),
+            format!("--address={}", program.address),
+            "--leader-elect=false".into(),
+        ]);
+        Ok(program)
+    }
+
+    /// An address that nothing listens on.
+    pub fn free_address(&self) -> String {
+        let port = self.next_port.fetch_add(1, Ordering::Relaxed);
+        format!("{}:{port}", self.cluster.address(ADDRESS))
+    }
+
+    /// Waits until the program has gone through `count` more whole loops.
+    pub async fn loops(&self, name: &str, count: u32) -> Result<()> {
+        let metric = format!("vpa_{name}_execution_latency_seconds_count");
+        let address = &self.program(name)?.address;
+        let done = async || {
+            let metrics = crate::scrape::Metrics::of(address).await?;
+            Ok::<_, anyhow::Error>(metrics.sum(&metric, &[("step", "total")]))
+        };
+        let before = done().await?;
+        let what = format!("{count} more loops of the {name}");
+        until(&what, secs(90), async || {
+            let more = done().await? - before;
+            anyhow::ensure!(more >= f64::from(count), "{more} loops more");
+            Ok(())
+        })
+        .await
+    }
+
+    /// The last lines of all logs.
+    pub fn logs(&self) -> String {
+        let parts = self.programs.values().map(|program| {
+            let log = program.log();
+            let lines: Vec<_> = log.lines().collect();
+            let last = lines[lines.len().saturating_sub(40)..].join("\n");
+            format!(
+                "--- {}, end of {}\n{last}\n",
+                program.name,
+                program.log.display()
+            )
+        });
+        parts.collect()
+    }
+
+    /// The resident memory of all that run, as `name MiB, …`.
+    pub async fn memory(&self) -> String {
+        let running = self.running.lock().await;
+        let parts = running.iter().map(|(name, process)| {
+            let used = process.resident_mib().unwrap_or_default();
+            format!("{name} {used:.1} MiB")
+        });
+        parts.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Ends all that run.
+    pub async fn stop_all(&self) -> Result<()> {
+        let all = std::mem::take(&mut *self.running.lock().await);
+        for process in all.into_values() {
+            process.stop().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Quick loops, and addresses of the cluster's network. The webhook listens on its Service's own address and port: on
+/// a loopback Service network, that is what makes it the Service.
+fn values(cluster: &Cluster) -> Value {
+    let address = cluster.address(ADDRESS);
+    let at = |port: u16| format!("{address}:{port}");
+    json!({
+        "recommender": {
+            "replicas": 1,
+            "metricsAddress": at(8942),
+            "extraArgs": [format!("--recommender-interval={RECOMMENDER_INTERVAL}s")],
+        },
+        "updater": {
+            "replicas": 1,
+            "metricsAddress": at(8943),
+            "extraArgs": [
+                "--updater-interval=2s",
+                "--in-recommendation-bounds-eviction-lifetime-threshold=15s",
+                "--admission-controller-status-lease-timeout=10s",
+            ],
+        },
+        "webhook": {
+            "replicas": 1,
+            "metricsAddress": at(8944),
+            "bindAddress": address,
+            "port": 443,
+            "service": {"clusterIP": address, "port": 443},
+            "statusLease": {"updateInterval": "2s"},
+        },
+    })
+}
+
+/// A built program of podfit's: in `$PODFIT_BIN`, else where `make images PROFILE=quick` puts it.
+fn binary(name: &str) -> Result<PathBuf> {
+    let folder = std::env::var("PODFIT_BIN").map_or_else(
+        |_| repository().join("target/x86_64-unknown-linux-gnu/quick"),
+        PathBuf::from,
+    );
+    let file = folder.join(name);
+    anyhow::ensure!(
+        file.is_file(),
+        "{} is not there; build it with: make images PROFILE=quick",
+        file.display()
+    );
+    Ok(file)
+}
+
+/// Where logs of programs on this cluster are kept.
+pub fn log_folder(cluster: &Cluster) -> Result<PathBuf> {
+    let folder = repository().join("target/end-to-end").join(&cluster.name);
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}

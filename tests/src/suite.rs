@@ -1,0 +1,170 @@
+//! Runs scenarios side by side, and counts.
+
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow};
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, stream};
+
+use crate::cluster::Cluster;
+use crate::namespace::Namespace;
+use crate::podfit::log_folder;
+
+/// How long one scenario may take.
+const DEADLINE: Duration = Duration::from_mins(7);
+
+/// How many scenarios run at once.
+const PARALLEL: usize = 8;
+
+/// A line for the end of the run, such as a measured time.
+pub fn figure(text: impl Into<String>) {
+    FIGURES
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(text.into());
+}
+
+static FIGURES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+type Run<C> = Arc<dyn Fn(Namespace, Arc<C>) -> BoxFuture<'static, Result<()>> + Send + Sync>;
+
+/// Scenarios on one cluster. `C` is what they share besides it.
+pub struct Suite<C> {
+    cluster: Arc<Cluster>,
+    shared: Arc<C>,
+    logs: fn(&C) -> BoxFuture<'_, String>,
+    filters: Vec<String>,
+    together: Vec<(&'static str, Run<C>)>,
+    alone: Vec<(&'static str, Run<C>)>,
+}
+
+impl<C: Send + Sync + 'static> Suite<C> {
+    /// No scenarios yet. `logs` gives podfit's logs, shown when one fails. The command line's words select scenarios.
+    pub fn new(
+        cluster: Arc<Cluster>,
+        shared: Arc<C>,
+        logs: fn(&C) -> BoxFuture<'_, String>,
+    ) -> Self {
+        let filters = std::env::args()
+            .skip(1)
+            .filter(|a| !a.starts_with('-'))
+            .collect();
+        Self {
+            cluster,
+            shared,
+            logs,
+            filters,
+            together: Vec::new(),
+            alone: Vec::new(),
+        }
+    }
+
+    /// Adds a scenario that runs beside others.
+    pub fn together<F>(mut self, name: &'static str, run: fn(Namespace, Arc<C>) -> F) -> Self
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.together
+            .push((name, Arc::new(move |n, c| run(n, c).boxed())));
+        self
+    }
+
+    /// Adds a scenario that disturbs what all share; it runs after the others.
+    pub fn alone<F>(mut self, name: &'static str, run: fn(Namespace, Arc<C>) -> F) -> Self
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.alone
+            .push((name, Arc::new(move |n, c| run(n, c).boxed())));
+        self
+    }
+
+    /// Runs all that are selected; tells each outcome, then the figures and the count.
+    pub async fn run(self) -> ExitCode {
+        let selected = |name: &str| {
+            self.filters.is_empty() || self.filters.iter().any(|f| name.contains(f.as_str()))
+        };
+        let together = self.together.iter().filter(|(name, _)| selected(name));
+        let alone = self.alone.iter().filter(|(name, _)| selected(name));
+        let mut outcomes: Vec<bool> = stream::iter(together)
+            .map(|(name, run)| self.scenario(name, run))
+            .buffer_unordered(PARALLEL)
+            .collect()
+            .await;
+        for (name, run) in alone {
+            outcomes.push(self.scenario(name, run).await);
+        }
+        for figure in &*FIGURES.lock().unwrap_or_else(PoisonError::into_inner) {
+            println!("figure: {figure}");
+        }
+        let passed = outcomes.iter().filter(|ok| **ok).count();
+        let failed = outcomes.len() - passed;
+        println!("{passed} passed, {failed} failed");
+        // A filter that matches nothing, or a suite without scenarios, proves nothing.
+        if failed == 0 && passed > 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
+    }
+
+    async fn scenario(&self, name: &str, run: &Run<C>) -> bool {
+        let started = Instant::now();
+        let namespace = match Namespace::create_new(&self.cluster, name).await {
+            Ok(namespace) => namespace,
+            Err(error) => {
+                println!("FAILED {name}: no namespace for it: {error:#}");
+                return false;
+            }
+        };
+        let task = tokio::spawn(run(namespace.clone(), Arc::clone(&self.shared)));
+        let abort = task.abort_handle();
+        let outcome = match tokio::time::timeout(DEADLINE, task).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(panic)) => Err(anyhow!("{panic}")),
+            Err(_) => {
+                abort.abort();
+                Err(anyhow!("not done within {DEADLINE:.0?}"))
+            }
+        };
+        let took = started.elapsed().as_secs();
+        match outcome {
+            Ok(()) => {
+                println!("ok {name} ({took} s)");
+                if let Err(error) = namespace.delete_all().await {
+                    println!("its namespace stays: {error:#}");
+                }
+                true
+            }
+            Err(error) => {
+                println!("FAILED {name} ({took} s): {error:#}");
+                self.explain(&namespace).await;
+                false
+            }
+        }
+    }
+
+    /// Shows what was there when a scenario failed, and keeps all of it in a file.
+    async fn explain(&self, namespace: &Namespace) {
+        let dump = namespace.dump().await;
+        let logs = (self.logs)(&self.shared).await;
+        let shown: Vec<_> = dump.lines().take(150).collect();
+        println!("{}\n{logs}", shown.join("\n"));
+        let kept = log_folder(&self.cluster).and_then(|folder| {
+            let file = folder.join(format!("{}.txt", namespace.name));
+            std::fs::write(&file, dump + &logs).context("cannot keep it")?;
+            Ok(file)
+        });
+        match kept {
+            Ok(file) => println!("  all of it: {}", file.display()),
+            Err(error) => println!("  {error:#}"),
+        }
+        println!(
+            "  the namespace is kept: KUBECONFIG={} kubectl -n {} get all",
+            self.cluster.kubeconfig().display(),
+            namespace.name
+        );
+    }
+}
