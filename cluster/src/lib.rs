@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod api;
 pub mod calls;
+pub mod checkpoints;
 pub mod events;
 pub mod index;
 pub mod lease;

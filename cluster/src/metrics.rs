@@ -39,18 +39,18 @@ pub fn histogram(
 }
 
 /// Times the steps of one loop into `<component>_execution_latency_seconds{step}`.
-pub struct StepTimer<'a> {
-    histogram: &'a HistogramVec,
+pub struct StepTimer {
+    histogram: HistogramVec,
     started: Instant,
     last: Instant,
 }
 
-impl<'a> StepTimer<'a> {
+impl StepTimer {
     /// Starts with the loop.
-    pub fn start(histogram: &'a HistogramVec) -> Self {
+    pub fn start(histogram: &HistogramVec) -> Self {
         let now = Instant::now();
         Self {
-            histogram,
+            histogram: histogram.clone(),
             started: now,
             last: now,
         }

@@ -9,6 +9,9 @@
 //!               └─ checkpoint
 //! ```
 
+// Tables of exact values are what most tests are.
+#![cfg_attr(test, allow(clippy::float_cmp, clippy::type_complexity))]
+
 pub mod admission;
 pub mod checkpoint;
 pub mod disruption;

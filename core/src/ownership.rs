@@ -26,7 +26,11 @@ impl ControllerKey {
 
     /// From its parts.
     pub fn new(namespace: &str, kind: &str, name: &str) -> Self {
-        Self { namespace: namespace.into(), kind: kind.into(), name: name.into() }
+        Self {
+            namespace: namespace.into(),
+            kind: kind.into(),
+            name: name.into(),
+        }
     }
 }
 
@@ -83,7 +87,8 @@ impl Owners {
 
     /// Forgets every controller of `kind` for which `keep` is false: what a re-listed watch no longer has.
     pub fn retain(&mut self, kind: &str, mut keep: impl FnMut(&ControllerKey) -> bool) {
-        self.controllers.retain(|key, _| key.kind != kind || keep(key));
+        self.controllers
+            .retain(|key, _| key.kind != kind || keep(key));
     }
 
     /// What is known of a controller.
@@ -151,7 +156,11 @@ fn deployment_by_name(owner: &OwnerRef, template_hash: Option<&str>) -> Option<O
         return None;
     }
     let name = owner.name.strip_suffix(template_hash?)?.strip_suffix('-')?;
-    Some(OwnerRef { api_version: owner.api_version.clone(), kind: "Deployment".into(), name: name.into() })
+    Some(OwnerRef {
+        api_version: owner.api_version.clone(),
+        kind: "Deployment".into(),
+        name: name.into(),
+    })
 }
 
 /// All VPAs, by name and by target.
@@ -167,14 +176,20 @@ impl Vpas {
         self.delete(&vpa.namespace, &vpa.name);
         let vpa = Arc::new(vpa);
         if let Some(target) = &vpa.target {
-            self.by_target.entry(ControllerKey::of(&vpa.namespace, target)).or_default().push(vpa.clone());
+            self.by_target
+                .entry(ControllerKey::of(&vpa.namespace, target))
+                .or_default()
+                .push(vpa.clone());
         }
-        self.by_name.insert((vpa.namespace.clone(), vpa.name.clone()), vpa);
+        self.by_name
+            .insert((vpa.namespace.clone(), vpa.name.clone()), vpa);
     }
 
     /// Forgets a VPA.
     pub fn delete(&mut self, namespace: &str, name: &str) {
-        let Some(old) = self.by_name.remove(&(namespace.into(), name.into())) else { return };
+        let Some(old) = self.by_name.remove(&(namespace.into(), name.into())) else {
+            return;
+        };
         let Some(target) = &old.target else { return };
         let key = ControllerKey::of(namespace, target);
         if let Some(vpas) = self.by_target.get_mut(&key) {
@@ -209,7 +224,11 @@ impl Vpas {
     ///
     /// The highest controller with an eligible VPA decides. Of several VPAs for it the oldest wins, then the one whose
     /// name sorts first: upstream's rule.
-    pub fn controlling(&self, chain: &[ControllerKey], eligible: impl Fn(&Vpa) -> bool) -> Option<&Arc<Vpa>> {
+    pub fn controlling(
+        &self,
+        chain: &[ControllerKey],
+        eligible: impl Fn(&Vpa) -> bool,
+    ) -> Option<&Arc<Vpa>> {
         chain.iter().rev().find_map(|key| {
             self.by_target
                 .get(key)?
@@ -226,11 +245,19 @@ mod tests {
     use crate::time::Timestamp;
 
     fn owner(kind: &str, name: &str) -> OwnerRef {
-        OwnerRef { api_version: "apps/v1".into(), kind: kind.into(), name: name.into() }
+        OwnerRef {
+            api_version: "apps/v1".into(),
+            kind: kind.into(),
+            name: name.into(),
+        }
     }
 
     fn pod(kind: &str, name: &str) -> Pod {
-        Pod { namespace: "ns".into(), owner: Some(owner(kind, name)), ..Pod::default() }
+        Pod {
+            namespace: "ns".into(),
+            owner: Some(owner(kind, name)),
+            ..Pod::default()
+        }
     }
 
     fn key(kind: &str, name: &str) -> ControllerKey {
@@ -241,7 +268,13 @@ mod tests {
         let mut owners = Owners::default();
         for (kind, name, parent) in pairs {
             let owner = parent.map(|(k, n)| self::owner(k, n));
-            owners.apply(key(kind, name), Controller { owner, replicas: None });
+            owners.apply(
+                key(kind, name),
+                Controller {
+                    owner,
+                    replicas: None,
+                },
+            );
         }
         owners
     }
@@ -265,8 +298,18 @@ mod tests {
             ("Deployment", "loop", Some(("Deployment", "loop"))),
         ]);
         let cases = [
-            (pod("ReplicaSet", "web-1"), vec![key("ReplicaSet", "web-1"), key("Deployment", "web"), key("Rollout", "web")]),
-            (pod("Job", "night-1"), vec![key("Job", "night-1"), key("CronJob", "night")]),
+            (
+                pod("ReplicaSet", "web-1"),
+                vec![
+                    key("ReplicaSet", "web-1"),
+                    key("Deployment", "web"),
+                    key("Rollout", "web"),
+                ],
+            ),
+            (
+                pod("Job", "night-1"),
+                vec![key("Job", "night-1"), key("CronJob", "night")],
+            ),
             (pod("StatefulSet", "db"), vec![key("StatefulSet", "db")]),
             (pod("Deployment", "loop"), vec![key("Deployment", "loop")]),
             (pod("Node", "n1"), vec![]),
@@ -289,7 +332,11 @@ mod tests {
             let mut pod = pod("ReplicaSet", name);
             pod.template_hash = hash.map(String::from);
             let chain = Owners::default().chain(&pod);
-            assert_eq!(chain.get(1).map(|k| k.name.as_str()), deployment, "{name} {hash:?}");
+            assert_eq!(
+                chain.get(1).map(|k| k.name.as_str()),
+                deployment,
+                "{name} {hash:?}"
+            );
         }
     }
 
@@ -301,7 +348,10 @@ mod tests {
             ("Deployment", "a", Some(("Deployment", "b"))),
             ("Deployment", "b", Some(("Deployment", "a"))),
         ]);
-        assert_eq!(known.topmost(&key("ReplicaSet", "web-1")), Ok(key("Deployment", "web")));
+        assert_eq!(
+            known.topmost(&key("ReplicaSet", "web-1")),
+            Ok(key("Deployment", "web"))
+        );
         assert_eq!(known.topmost(&key("Foo", "x")), Ok(key("Foo", "x")));
         assert_eq!(known.topmost(&key("Deployment", "a")), Err(Cycle));
     }
@@ -317,7 +367,10 @@ mod tests {
         let chain = Owners::default().chain(&pod("StatefulSet", "sts"));
         let name = |v: Option<&Arc<Vpa>>| v.map(|v| v.name.clone());
         assert_eq!(name(vpas.controlling(&chain, |_| true)), Some("a".into()));
-        assert_eq!(name(vpas.controlling(&chain, |v| v.name != "a")), Some("d".into()));
+        assert_eq!(
+            name(vpas.controlling(&chain, |v| v.name != "a")),
+            Some("d".into())
+        );
         assert_eq!(name(vpas.controlling(&[], |_| true)), None);
 
         vpas.apply(vpa("a", 5, Some(owner("StatefulSet", "moved"))));

@@ -181,7 +181,10 @@ impl Container {
         self.status
             .as_ref()
             .and_then(|s| s.resources)
-            .unwrap_or(EffectiveResources { requests: self.requests, limits: self.limits })
+            .unwrap_or(EffectiveResources {
+                requests: self.requests,
+                limits: self.limits,
+            })
     }
 
     /// True when changing `resource` in place restarts the container.

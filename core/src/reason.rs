@@ -1,1 +1,143 @@
-//! To be written.
+//! Why numbers are what they are, and why pods are updated or not: the closed list, each with a stable code and a
+//! sentence.
+
+use std::fmt;
+
+pub use crate::disruption::UpdateReason;
+
+use crate::history::OomFloor;
+use crate::quantity::{Bytes, Millicores, Resource};
+
+/// Why a recommendation is what it is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RecommendationReason {
+    /// The target is a percentile of the samples with the margin on top.
+    Percentile {
+        /// The container.
+        container: String,
+        /// The resource.
+        resource: Resource,
+        /// The percentile, 0 to 1.
+        percentile: f64,
+        /// The margin, as a fraction.
+        margin: f64,
+        /// The target in base units.
+        target: i64,
+    },
+    /// The percentile is less than the container's share of the pod's minimum.
+    Minimum {
+        /// The container.
+        container: String,
+        /// The resource.
+        resource: Resource,
+        /// The minimum in base units.
+        target: i64,
+    },
+    /// Out-of-memory kills show that more is needed than the samples do.
+    OutOfMemory {
+        /// The container.
+        container: String,
+        /// The evidence.
+        floor: OomFloor,
+    },
+    /// Policy or a global maximum changed the target.
+    Capped {
+        /// The container.
+        container: String,
+        /// The resource.
+        resource: Resource,
+        /// Before, in base units.
+        from: i64,
+        /// After, in base units.
+        to: i64,
+    },
+    /// Nothing is recommended: there is no sample yet.
+    NoSamples {
+        /// The container.
+        container: String,
+    },
+    /// Nothing is recommended: the policy says Off.
+    PolicyOff {
+        /// The container.
+        container: String,
+    },
+}
+
+impl RecommendationReason {
+    /// A stable word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Percentile { .. } => "Percentile",
+            Self::Minimum { .. } => "Minimum",
+            Self::OutOfMemory { .. } => "OutOfMemory",
+            Self::Capped { .. } => "Capped",
+            Self::NoSamples { .. } => "NoSamples",
+            Self::PolicyOff { .. } => "PolicyOff",
+        }
+    }
+}
+
+impl fmt::Display for RecommendationReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Percentile {
+                container,
+                resource,
+                percentile,
+                margin,
+                target,
+            } => write!(
+                f,
+                "{container}: {} {} is percentile {:.0} of its samples and {:.0} % on top",
+                resource.name(),
+                text(*resource, *target),
+                percentile * 100.0,
+                margin * 100.0
+            ),
+            Self::Minimum {
+                container,
+                resource,
+                target,
+            } => {
+                write!(
+                    f,
+                    "{container}: {} {} is its share of the pod's minimum",
+                    resource.name(),
+                    text(*resource, *target)
+                )
+            }
+            Self::OutOfMemory { container, floor } => {
+                write!(
+                    f,
+                    "{container}: memory {}, since it was killed for memory with less",
+                    floor.bytes
+                )
+            }
+            Self::Capped {
+                container,
+                resource,
+                from,
+                to,
+            } => write!(
+                f,
+                "{container}: {} {} instead of {}, as policy allows",
+                resource.name(),
+                text(*resource, *to),
+                text(*resource, *from)
+            ),
+            Self::NoSamples { container } => write!(
+                f,
+                "{container}: nothing is recommended before its first sample"
+            ),
+            Self::PolicyOff { container } => write!(f, "{container}: its policy has mode Off"),
+        }
+    }
+}
+
+/// An amount as Kubernetes writes it.
+fn text(resource: Resource, amount: i64) -> String {
+    match resource {
+        Resource::Cpu => Millicores(amount).to_string(),
+        Resource::Memory => Bytes(amount).to_string(),
+    }
+}

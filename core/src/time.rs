@@ -64,7 +64,10 @@ mod tests {
         assert_eq!((t + Duration::from_millis(1500)).unix_millis(), 11_500);
         assert_eq!((t - Duration::from_secs(11)).unix_seconds(), -1);
         assert_eq!(t.since(t + Duration::from_secs(1)), Duration::ZERO);
-        assert_eq!(Timestamp::from_unix_millis(i64::MAX) + Duration::MAX, Timestamp::from_unix_millis(i64::MAX));
+        assert_eq!(
+            Timestamp::from_unix_millis(i64::MAX) + Duration::MAX,
+            Timestamp::from_unix_millis(i64::MAX)
+        );
         assert_eq!(Timestamp::from_unix_millis(-1).unix_seconds(), -1);
     }
 }

@@ -74,12 +74,18 @@ impl UpdateMode {
 
     /// The mode of that name in the API.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::NAMES.iter().find(|(_, n)| *n == name).map(|(mode, _)| *mode)
+        Self::NAMES
+            .iter()
+            .find(|(_, n)| *n == name)
+            .map(|(mode, _)| *mode)
     }
 
     /// Its name in the API.
     pub fn name(self) -> &'static str {
-        Self::NAMES.iter().find(|(mode, _)| *mode == self).map_or("", |(_, name)| *name)
+        Self::NAMES
+            .iter()
+            .find(|(mode, _)| *mode == self)
+            .map_or("", |(_, name)| *name)
     }
 }
 
@@ -158,6 +164,9 @@ impl Vpa {
 
     /// The recommendation for one container.
     pub fn recommendation_for(&self, container: &str) -> Option<&ContainerRecommendation> {
-        self.recommendation.as_ref()?.iter().find(|r| r.container_name == container)
+        self.recommendation
+            .as_ref()?
+            .iter()
+            .find(|r| r.container_name == container)
     }
 }

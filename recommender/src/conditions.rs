@@ -5,7 +5,12 @@ use podfit_core::time::Timestamp;
 use podfit_core::vpa::{Condition, Vpa};
 
 /// The types this component owns; all others are left as they are.
-const OWNED: [&str; 4] = ["ConfigDeprecated", "ConfigUnsupported", "NoPodsMatched", "RecommendationProvided"];
+const OWNED: [&str; 4] = [
+    "ConfigDeprecated",
+    "ConfigUnsupported",
+    "NoPodsMatched",
+    "RecommendationProvided",
+];
 
 /// What one loop found out about a VPA.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,7 +26,8 @@ pub struct Findings {
 /// The conditions to be published: sorted by type, transition times moved only where the status changed.
 pub fn merge(present: &[Condition], findings: &Findings, now: Timestamp) -> Vec<Condition> {
     let mut wanted = Vec::new();
-    let no_pods = (findings.pods == 0).then_some(("NoPodsMatched", "No pods match this VPA object"));
+    let no_pods =
+        (findings.pods == 0).then_some(("NoPodsMatched", "No pods match this VPA object"));
     if let Some(message) = &findings.unsupported {
         wanted.push(condition("ConfigUnsupported", "True", ("", message)));
     }
@@ -34,11 +40,18 @@ pub fn merge(present: &[Condition], findings: &Findings, now: Timestamp) -> Vec<
         (false, None) => condition("RecommendationProvided", "False", ("", "")),
     });
     for condition in &mut wanted {
-        let before = present.iter().find(|c| c.kind == condition.kind && c.status == condition.status);
+        let before = present
+            .iter()
+            .find(|c| c.kind == condition.kind && c.status == condition.status);
         condition.last_transition = before.and_then(|c| c.last_transition).or(Some(now));
         condition.observed_generation = before.and_then(|c| c.observed_generation);
     }
-    wanted.extend(present.iter().filter(|c| !OWNED.contains(&c.kind.as_str())).cloned());
+    wanted.extend(
+        present
+            .iter()
+            .filter(|c| !OWNED.contains(&c.kind.as_str()))
+            .cloned(),
+    );
     wanted.sort_by(|a, b| a.kind.cmp(&b.kind));
     wanted
 }
@@ -60,7 +73,9 @@ pub fn unsupported(vpa: &Vpa, owners: &Owners) -> Option<String> {
     };
     let key = ControllerKey::of(&vpa.namespace, target);
     if is_well_known(&target.kind) && owners.get(&key).is_none() {
-        return Some(format!("Cannot read targetRef. Reason: {key} does not exist"));
+        return Some(format!(
+            "Cannot read targetRef. Reason: {key} does not exist"
+        ));
     }
     let name = format!("{}.{}/{}", target.api_version, target.kind, target.name);
     match owners.topmost(&key) {
@@ -68,9 +83,9 @@ pub fn unsupported(vpa: &Vpa, owners: &Owners) -> Option<String> {
         Ok(_) => Some(format!(
             "The target {name} has a parent controller but it should point to a topmost well-known or scalable controller"
         )),
-        Err(cycle) => {
-            Some(format!("Error checking if target {name} is a topmost well-known or scalable controller: {cycle}"))
-        }
+        Err(cycle) => Some(format!(
+            "Error checking if target {name} is a topmost well-known or scalable controller: {cycle}"
+        )),
     }
 }
 
@@ -90,7 +105,14 @@ mod tests {
         let no_pods = ("NoPodsMatched", "No pods match this VPA object");
         let cases = [
             (1, true, vec![("RecommendationProvided", "True", "", "")]),
-            (0, true, vec![("NoPodsMatched", "True", no_pods.0, no_pods.1), ("RecommendationProvided", "True", "", "")]),
+            (
+                0,
+                true,
+                vec![
+                    ("NoPodsMatched", "True", no_pods.0, no_pods.1),
+                    ("RecommendationProvided", "True", "", ""),
+                ],
+            ),
             (1, false, vec![("RecommendationProvided", "False", "", "")]),
             (
                 0,
@@ -102,10 +124,25 @@ mod tests {
             ),
         ];
         for (pods, provided, expected) in cases {
-            let merged = merge(&[], &Findings { unsupported: None, pods, provided }, NOW);
+            let merged = merge(
+                &[],
+                &Findings {
+                    unsupported: None,
+                    pods,
+                    provided,
+                },
+                NOW,
+            );
             let seen: Vec<_> = merged
                 .iter()
-                .map(|c| (c.kind.as_str(), c.status.as_str(), c.reason.as_str(), c.message.as_str()))
+                .map(|c| {
+                    (
+                        c.kind.as_str(),
+                        c.status.as_str(),
+                        c.reason.as_str(),
+                        c.message.as_str(),
+                    )
+                })
                 .collect();
             assert_eq!(seen, expected);
         }
@@ -117,12 +154,24 @@ mod tests {
             last_transition: Some(EARLIER),
             ..condition(kind, status, ("", ""))
         };
-        let present = [at("UpdateBlocked", "True"), at("RecommendationProvided", "True"), at("ConfigDeprecated", "True")];
+        let present = [
+            at("UpdateBlocked", "True"),
+            at("RecommendationProvided", "True"),
+            at("ConfigDeprecated", "True"),
+        ];
         let times = |provided| {
-            merge(&present, &Findings { unsupported: Some("x".into()), pods: 1, provided }, NOW)
-                .into_iter()
-                .map(|c| (c.kind, c.last_transition))
-                .collect::<Vec<_>>()
+            merge(
+                &present,
+                &Findings {
+                    unsupported: Some("x".into()),
+                    pods: 1,
+                    provided,
+                },
+                NOW,
+            )
+            .into_iter()
+            .map(|c| (c.kind, c.last_transition))
+            .collect::<Vec<_>>()
         };
         let expected = |provided_since| {
             vec![
@@ -137,25 +186,51 @@ mod tests {
 
     #[test]
     fn targets_that_cannot_be_sized_are_told_in_upstreams_words() {
-        let owner = |kind: &str, name: &str| OwnerRef { api_version: "apps/v1".into(), kind: kind.into(), name: name.into() };
+        let owner = |kind: &str, name: &str| OwnerRef {
+            api_version: "apps/v1".into(),
+            kind: kind.into(),
+            name: name.into(),
+        };
         let mut owners = Owners::default();
         let mut add = |kind: &str, name: &str, parent: Option<OwnerRef>| {
-            owners.apply(ControllerKey::new("ns", kind, name), Controller { owner: parent, replicas: None });
+            owners.apply(
+                ControllerKey::new("ns", kind, name),
+                Controller {
+                    owner: parent,
+                    replicas: None,
+                },
+            );
         };
         add("Deployment", "web", None);
         add("ReplicaSet", "web-1", Some(owner("Deployment", "web")));
         add("Deployment", "loop", Some(owner("Deployment", "loop")));
         let why = |target: Option<OwnerRef>| {
-            unsupported(&Vpa { namespace: "ns".into(), target, ..Vpa::default() }, &owners).unwrap_or_default()
+            unsupported(
+                &Vpa {
+                    namespace: "ns".into(),
+                    target,
+                    ..Vpa::default()
+                },
+                &owners,
+            )
+            .unwrap_or_default()
         };
         assert_eq!(why(Some(owner("Deployment", "web"))), "");
         assert_eq!(why(Some(owner("Sandbox", "custom"))), "");
-        assert_eq!(why(None), "Cannot read targetRef. Reason: targetRef not defined");
+        assert_eq!(
+            why(None),
+            "Cannot read targetRef. Reason: targetRef not defined"
+        );
         assert_eq!(
             why(Some(owner("Deployment", "gone"))),
             "Cannot read targetRef. Reason: Deployment ns/gone does not exist"
         );
-        assert!(why(Some(owner("ReplicaSet", "web-1"))).starts_with("The target apps/v1.ReplicaSet/web-1 has a parent"));
-        assert!(why(Some(owner("Deployment", "loop"))).ends_with("cycle detected in ownership chain"));
+        assert!(
+            why(Some(owner("ReplicaSet", "web-1")))
+                .starts_with("The target apps/v1.ReplicaSet/web-1 has a parent")
+        );
+        assert!(
+            why(Some(owner("Deployment", "loop"))).ends_with("cycle detected in ownership chain")
+        );
     }
 }

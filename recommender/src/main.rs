@@ -1,2 +1,114 @@
-//! To be written.
-fn main() {}
+//! podfit-recommender: usage to histories, histories to recommendations.
+
+mod conditions;
+mod metrics;
+mod model;
+mod oom;
+mod options;
+mod publish;
+mod run;
+mod store;
+mod view;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Parser;
+use podfit_cluster::admin::{self, Health};
+use podfit_cluster::calls::{Calls, connect};
+use podfit_cluster::index::Watches;
+use podfit_cluster::options::arguments;
+use podfit_cluster::watch::Change;
+use podfit_cluster::{lease, process};
+
+use crate::options::Options;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let options = Options::parse_from(arguments());
+    process::start_logging(&options.logs);
+    anyhow::ensure!(
+        process::install_tls_provider(),
+        "another TLS provider is installed already"
+    );
+    let shutdown = process::shutdown_signal().context("listening for signals")?;
+    tracing::info!(
+        version = process::VERSION,
+        name = options.recommender_name,
+        "podfit-recommender starts"
+    );
+
+    let period = options
+        .recommender_interval
+        .0
+        .max(Duration::from_millis(100));
+    let registry = prometheus::Registry::new();
+    let metrics = metrics::Metrics::new(&registry)?;
+    let health = Health::new(period * 5);
+    admin::serve(options.address, registry, health.clone())?;
+
+    let client = connect(&options.cluster).await?;
+    let calls = Calls::new(client.clone(), &options.cluster);
+    let watches = Watches::new(client, &options.cluster);
+    let ooms = Arc::default();
+    watches.vpas().owners().pods(watch_ooms(Arc::clone(&ooms)));
+    let synced = watches.synced();
+    let mut store = store::Store::new(&options);
+    let start = async {
+        synced.complete().await;
+        tracing::info!("all watches have listed");
+        // Before the first recommendation: one from a fraction of the history would shrink what runs well.
+        store.load(&calls).await;
+    };
+    tokio::select! {
+        () = start => {}
+        () = process::stopped(&shutdown) => return Ok(()),
+    }
+    health.set_ready(true);
+
+    let (leadership, election) = lease::elect(
+        calls.clone(),
+        &options.leader_election,
+        "vpa-recommender-lease",
+        shutdown.clone(),
+    );
+    let recommender = run::Recommender {
+        name: options.recommender_name.clone(),
+        index: watches.index(),
+        ooms,
+        calls,
+        leadership,
+        namespace: options.cluster.vpa_object_namespace.clone(),
+        estimator: options.estimator(),
+        model: model::Model::new(options.history()),
+        store,
+        workers: usize::from(options.update_worker_count),
+        metrics,
+        health,
+    };
+    recommender.run(period, shutdown).await;
+    election.await.context("leader election ended badly")
+}
+
+/// Collects out-of-memory kills from pod changes.
+fn watch_ooms(
+    ooms: Arc<Mutex<Vec<oom::Oom>>>,
+) -> impl FnMut(&Change<podfit_core::pod::Pod>) + Send {
+    let mut observer = oom::Observer::default();
+    move |change| {
+        let found = match change {
+            Change::Apply(pod) => observer.look(pod),
+            // The last state may be the first to show the kill.
+            Change::Delete(pod) => {
+                let found = observer.look(pod);
+                observer.forget(&pod.uid);
+                found
+            }
+            Change::Listed(_) => return,
+        };
+        ooms.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(found);
+    }
+}

@@ -34,13 +34,20 @@ impl Observer {
     pub fn look(&mut self, pod: &Pod) -> Vec<Oom> {
         let mut found = Vec::new();
         for container in &pod.containers {
-            let Some((at, memory)) = last_kill(container) else { continue };
+            let Some((at, memory)) = last_kill(container) else {
+                continue;
+            };
             let told = self.told.entry(pod.uid.clone()).or_default();
             if told.get(&container.name).is_some_and(|t| *t >= at) {
                 continue;
             }
             told.insert(container.name.clone(), at);
-            found.push(Oom { pod: pod.clone(), container: container.name.clone(), at, memory });
+            found.push(Oom {
+                pod: pod.clone(),
+                container: container.name.clone(),
+                at,
+                memory,
+            });
         }
         found
     }
@@ -54,9 +61,21 @@ impl Observer {
 fn last_kill(container: &Container) -> Option<(Timestamp, Bytes)> {
     let status = container.status.as_ref()?;
     let kills = [&status.terminated, &status.last_terminated];
-    let at = kills.into_iter().flatten().filter(|t| t.is_oom()).filter_map(|t: &Termination| t.finished).max()?;
+    let at = kills
+        .into_iter()
+        .flatten()
+        .filter(|t| t.is_oom())
+        .filter_map(|t: &Termination| t.finished)
+        .max()?;
     let allowed = container.effective();
-    Some((at, allowed.limits.memory.or(allowed.requests.memory).unwrap_or_default()))
+    Some((
+        at,
+        allowed
+            .limits
+            .memory
+            .or(allowed.requests.memory)
+            .unwrap_or_default(),
+    ))
 }
 
 #[cfg(test)]
@@ -67,40 +86,93 @@ mod tests {
     use super::*;
 
     fn memory(bytes: i64) -> ResourceList {
-        ResourceList { cpu: None, memory: Some(Bytes(bytes)) }
+        ResourceList {
+            cpu: None,
+            memory: Some(Bytes(bytes)),
+        }
     }
 
     fn ended(reason: &str, second: i64) -> Option<Termination> {
-        Some(Termination { reason: reason.into(), started: None, finished: Some(Timestamp::from_unix_seconds(second)) })
+        Some(Termination {
+            reason: reason.into(),
+            started: None,
+            finished: Some(Timestamp::from_unix_seconds(second)),
+        })
     }
 
     fn pod(status: ContainerStatus) -> Pod {
-        let container =
-            Container { name: "app".into(), requests: memory(1024), status: Some(status), ..Container::default() };
-        Pod { uid: "u".into(), containers: vec![container], ..Pod::default() }
+        let container = Container {
+            name: "app".into(),
+            requests: memory(1024),
+            status: Some(status),
+            ..Container::default()
+        };
+        Pod {
+            uid: "u".into(),
+            containers: vec![container],
+            ..Pod::default()
+        }
     }
 
     #[test]
     fn each_kill_is_told_once_with_what_the_container_was_allowed() {
         let mut observer = Observer::default();
         let mut told = |status| {
-            observer.look(&pod(status)).into_iter().map(|o| (o.at.unix_seconds(), o.memory.0)).collect::<Vec<_>>()
+            observer
+                .look(&pod(status))
+                .into_iter()
+                .map(|o| (o.at.unix_seconds(), o.memory.0))
+                .collect::<Vec<_>>()
         };
-        let running = || ContainerStatus { running: true, ..ContainerStatus::default() };
+        let running = || ContainerStatus {
+            running: true,
+            ..ContainerStatus::default()
+        };
         assert_eq!(told(running()), []);
-        assert_eq!(told(ContainerStatus { terminated: ended("Error", 1), ..ContainerStatus::default() }), []);
-        assert_eq!(told(ContainerStatus { terminated: ended("OOMKilled", 5), ..ContainerStatus::default() }), [(5, 1024)]);
-        assert_eq!(told(ContainerStatus { last_terminated: ended("OOMKilled", 5), ..running() }), []);
-        let grown = EffectiveResources { requests: memory(1024), limits: memory(4096) };
-        let again = ContainerStatus { last_terminated: ended("OOMKilled", 9), resources: Some(grown), ..running() };
+        assert_eq!(
+            told(ContainerStatus {
+                terminated: ended("Error", 1),
+                ..ContainerStatus::default()
+            }),
+            []
+        );
+        assert_eq!(
+            told(ContainerStatus {
+                terminated: ended("OOMKilled", 5),
+                ..ContainerStatus::default()
+            }),
+            [(5, 1024)]
+        );
+        assert_eq!(
+            told(ContainerStatus {
+                last_terminated: ended("OOMKilled", 5),
+                ..running()
+            }),
+            []
+        );
+        let grown = EffectiveResources {
+            requests: memory(1024),
+            limits: memory(4096),
+        };
+        let again = ContainerStatus {
+            last_terminated: ended("OOMKilled", 9),
+            resources: Some(grown),
+            ..running()
+        };
         assert_eq!(told(again), [(9, 4096)]);
     }
 
     #[test]
     fn a_forgotten_pod_starts_afresh() {
         let mut observer = Observer::default();
-        let killed = pod(ContainerStatus { terminated: ended("OOMKilled", 5), ..ContainerStatus::default() });
-        assert_eq!((observer.look(&killed).len(), observer.look(&killed).len()), (1, 0));
+        let killed = pod(ContainerStatus {
+            terminated: ended("OOMKilled", 5),
+            ..ContainerStatus::default()
+        });
+        assert_eq!(
+            (observer.look(&killed).len(), observer.look(&killed).len()),
+            (1, 0)
+        );
         observer.forget("u");
         assert_eq!(observer.look(&killed).len(), 1);
     }

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use clap::Parser;
 use podfit_cluster::admin::parse_address;
 use podfit_cluster::options::{ClusterOptions, GoDuration, LeaderElectionOptions, LogOptions};
-use podfit_core::quantity::{Bytes, Millicores};
+use podfit_core::estimator::{EstimatorConfig, Percentiles};
+use podfit_core::history::HistoryConfig;
+use podfit_core::quantity::{Bytes, Millicores, ResourceList, amount_from_float};
 
 /// Measures what containers use and recommends what they should request.
 ///
@@ -18,11 +20,21 @@ use podfit_core::quantity::{Bytes, Millicores};
 #[command(name = "podfit-recommender", version = podfit_cluster::process::VERSION)]
 pub struct Options {
     /// VPAs whose `spec.recommenders` names this are sized; `default` also takes those that name none.
-    #[arg(long, env = "PODFIT_RECOMMENDER_NAME", default_value = "default", value_name = "NAME")]
+    #[arg(
+        long,
+        env = "PODFIT_RECOMMENDER_NAME",
+        default_value = "default",
+        value_name = "NAME"
+    )]
     pub recommender_name: String,
 
     /// How often usage is read and recommendations are computed.
-    #[arg(long, env = "PODFIT_RECOMMENDER_INTERVAL", default_value = "1m", value_name = "DURATION")]
+    #[arg(
+        long,
+        env = "PODFIT_RECOMMENDER_INTERVAL",
+        default_value = "1m",
+        value_name = "DURATION"
+    )]
     pub recommender_interval: GoDuration,
 
     /// Where /metrics, /healthz, /readyz and /health-check are served.
@@ -143,33 +155,117 @@ pub struct HistoryOptions {
     pub oom_min_bump_up_bytes: f64,
 
     /// How long one loop may spend on writing checkpoints; the rest is written in the next.
-    #[arg(long, env = "PODFIT_CHECKPOINTS_TIMEOUT", default_value = "1m", value_name = "DURATION")]
+    #[arg(
+        long,
+        env = "PODFIT_CHECKPOINTS_TIMEOUT",
+        default_value = "1m",
+        value_name = "DURATION"
+    )]
     pub checkpoints_timeout: GoDuration,
 
     /// How often checkpoints of VPAs that are gone are looked for. They are deleted once as old as a whole history.
-    #[arg(long, env = "PODFIT_CHECKPOINTS_GC_INTERVAL", default_value = "10m", value_name = "DURATION")]
+    #[arg(
+        long,
+        env = "PODFIT_CHECKPOINTS_GC_INTERVAL",
+        default_value = "10m",
+        value_name = "DURATION"
+    )]
     pub checkpoints_gc_interval: GoDuration,
 }
 
+impl Options {
+    /// How histories are kept.
+    pub fn history(&self) -> HistoryConfig {
+        HistoryConfig {
+            cpu_half_life: self.history.cpu_histogram_decay_half_life.0,
+            memory_half_life: self.history.memory_histogram_decay_half_life.0,
+            memory_interval: self.history.memory_aggregation_interval.0,
+            memory_interval_count: self.history.memory_aggregation_interval_count,
+            oom_bump_up_ratio: self.history.oom_bump_up_ratio,
+            oom_min_bump_up: Bytes(amount_from_float(self.history.oom_min_bump_up_bytes)),
+        }
+    }
+
+    /// How recommendations are computed.
+    pub fn estimator(&self) -> EstimatorConfig {
+        let options = &self.estimate;
+        EstimatorConfig {
+            cpu: Percentiles {
+                target: options.target_cpu_percentile,
+                lower: options.recommendation_lower_bound_cpu_percentile,
+                upper: options.recommendation_upper_bound_cpu_percentile,
+            },
+            memory: Percentiles {
+                target: options.target_memory_percentile,
+                lower: options.recommendation_lower_bound_memory_percentile,
+                upper: options.recommendation_upper_bound_memory_percentile,
+            },
+            margin: options.recommendation_margin_fraction,
+            cpu_confidence_interval: options.confidence_interval_cpu.0,
+            memory_confidence_interval: options.confidence_interval_memory.0,
+            pod_minimum: ResourceList {
+                cpu: Some(Millicores(amount_from_float(
+                    options.pod_recommendation_min_cpu_millicores,
+                ))),
+                memory: Some(Bytes(amount_from_float(
+                    options.pod_recommendation_min_memory_mb * 1_048_576.0,
+                ))),
+            },
+            global_max: ResourceList {
+                cpu: options.container_recommendation_max_allowed_cpu,
+                memory: options.container_recommendation_max_allowed_memory,
+            },
+            round_cpu: Millicores(options.round_cpu_millicores),
+            round_memory: Bytes(options.round_memory_bytes),
+            oom_floor_lifetime: self.history().lifetime(),
+        }
+    }
+}
+
 fn number(text: &str) -> Result<f64, String> {
-    text.parse::<f64>().ok().filter(|n| n.is_finite()).ok_or_else(|| format!("`{text}` is not a number"))
+    text.parse::<f64>()
+        .ok()
+        .filter(|n| n.is_finite())
+        .ok_or_else(|| format!("`{text}` is not a number"))
 }
 
 fn fraction(text: &str) -> Result<f64, String> {
-    number(text).and_then(|n| if (0.0..=1.0).contains(&n) { Ok(n) } else { Err("must lie between 0 and 1".into()) })
+    number(text).and_then(|n| {
+        if (0.0..=1.0).contains(&n) {
+            Ok(n)
+        } else {
+            Err("must lie between 0 and 1".into())
+        }
+    })
 }
 
 fn not_negative(text: &str) -> Result<f64, String> {
-    number(text).and_then(|n| if n >= 0.0 { Ok(n) } else { Err("must not be negative".into()) })
+    number(text).and_then(|n| {
+        if n >= 0.0 {
+            Ok(n)
+        } else {
+            Err("must not be negative".into())
+        }
+    })
 }
 
 fn at_least_one(text: &str) -> Result<f64, String> {
-    number(text).and_then(|n| if n >= 1.0 { Ok(n) } else { Err("must be 1 or more".into()) })
+    number(text).and_then(|n| {
+        if n >= 1.0 {
+            Ok(n)
+        } else {
+            Err("must be 1 or more".into())
+        }
+    })
 }
 
 fn positive(text: &str) -> Result<GoDuration, String> {
     let duration: GoDuration = text.parse()?;
-    if duration.0.is_zero() { Err("must be longer than nothing".into()) } else { Ok(duration) }
+    if duration.0.is_zero() {
+        Err("must be longer than nothing".into())
+    } else {
+        Ok(duration)
+    }
 }
 
 fn cpu(text: &str) -> Result<Millicores, String> {
@@ -196,6 +292,8 @@ mod tests {
         assert!((options.estimate.recommendation_margin_fraction - 0.15).abs() < f64::EPSILON);
         assert_eq!(options.history.memory_aggregation_interval_count, 8);
         assert!(options.leader_election.leader_elect);
+        assert_eq!(options.history(), HistoryConfig::default());
+        assert_eq!(options.estimator(), EstimatorConfig::default());
     }
 
     #[test]
@@ -203,7 +301,10 @@ mod tests {
         let cases = [
             ("--recommender-interval=10", "write it like"),
             ("--target-cpu-percentile=90", "between 0 and 1"),
-            ("--recommendation-margin-fraction=-1", "must not be negative"),
+            (
+                "--recommendation-margin-fraction=-1",
+                "must not be negative",
+            ),
             ("--oom-bump-up-ratio=0.5", "1 or more"),
             ("--cpu-histogram-decay-half-life=0", "longer than nothing"),
             ("--container-recommendation-max-allowed-cpu=lots", "lots"),

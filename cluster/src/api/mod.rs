@@ -34,7 +34,7 @@ macro_rules! namespaced_resource {
     };
 }
 
-// pub mod checkpoint;
+pub mod checkpoint;
 pub mod controller;
 pub mod limit_range;
 pub mod metrics;

@@ -1,0 +1,274 @@
+use super::*;
+
+const TS: Timestamp = Timestamp::from_unix_seconds(1_492_536_905); // 2017-04-18T17:35:05Z
+const MIB: i64 = 1 << 20;
+
+fn hours(h: u64) -> Duration {
+    Duration::from_hours(h)
+}
+
+/// One container of one pod, and a second history that is built by hand from the operations that a table names.
+struct Lab {
+    config: HistoryConfig,
+    window: PodContainerWindow,
+    history: ContainerHistory,
+    expected: Histogram,
+}
+
+impl Lab {
+    fn new(interval: Duration) -> Self {
+        let config = HistoryConfig {
+            memory_interval: interval,
+            ..HistoryConfig::default()
+        };
+        let history = ContainerHistory::new(&config, TS);
+        let expected = history.memory.clone();
+        Self {
+            config,
+            window: PodContainerWindow::default(),
+            history,
+            expected,
+        }
+    }
+
+    fn memory(&mut self, bytes: i64, at: Timestamp) -> Result<(), Rejected> {
+        self.window
+            .add_memory(&mut self.history, Bytes(bytes), (at, at), &self.config)
+    }
+
+    fn cpu(&mut self, millicores: i64, at: Timestamp) -> Result<(), Rejected> {
+        self.window
+            .add_cpu(&mut self.history, Millicores(millicores), (at, at))
+    }
+
+    fn oom(&mut self, bytes: i64, at: Timestamp) -> Result<(), Rejected> {
+        self.window.record_oom(
+            &mut self.history,
+            Bytes(bytes),
+            (at, at + hours(1000)),
+            &self.config,
+        )
+    }
+
+    /// The histogram must have seen these operations since the last call: `(sign, bytes, time)`.
+    fn saw(&mut self, operations: &[(char, i64, Timestamp)]) {
+        for (sign, bytes, at) in operations {
+            match sign {
+                '+' => self.expected.add(*bytes as f64, 1.0, *at),
+                _ => self.expected.subtract(*bytes as f64, 1.0, *at),
+            }
+        }
+        assert_eq!(self.history.memory, self.expected, "{operations:?}");
+    }
+}
+
+/// The rows of upstream's container tests: which samples reach the histogram, and with which time.
+#[test]
+fn samples_are_aggregated_to_one_peak_a_window() {
+    let i = hours(24);
+    let mut lab = Lab::new(i);
+    lab.memory(5, TS).unwrap();
+    lab.saw(&[('+', 5, TS + i)]);
+    lab.memory(10, TS + i / 2).unwrap();
+    lab.saw(&[('-', 5, TS + i), ('+', 10, TS + i)]);
+    lab.memory(2, TS + i).unwrap();
+    lab.saw(&[('+', 2, TS + i + i)]);
+    assert_eq!(lab.memory(-1000, TS + i), Err(Rejected::Negative(-1000)));
+    assert_eq!(lab.memory(1000, TS), Err(Rejected::OutOfOrder));
+    lab.saw(&[]);
+}
+
+#[test]
+fn cpu_samples_count_once_and_in_order() {
+    let i = hours(24);
+    let mut lab = Lab::new(i);
+    let mut expected = lab.history.cpu.clone();
+    for (millicores, at) in [(3140, TS), (6280, TS + i / 2), (1570, TS + i)] {
+        lab.cpu(millicores, at).unwrap();
+        expected.add(millicores as f64 / 1000.0, 0.1, at);
+    }
+    assert_eq!(lab.cpu(1570, TS + i), Err(Rejected::OutOfOrder));
+    assert_eq!(lab.cpu(-1000, TS + i + i), Err(Rejected::Negative(-1000)));
+    assert_eq!(
+        lab.cpu(MAX_AMOUNT + 1, TS + i + i),
+        Err(Rejected::Absurd(MAX_AMOUNT + 1))
+    );
+    assert_eq!(lab.history.cpu, expected);
+    let seen = (
+        lab.history.first_sample(),
+        lab.history.last_sample(),
+        lab.history.total_samples(),
+    );
+    assert_eq!(seen, (Some(TS), Some(TS + i), 3));
+}
+
+#[test]
+fn a_sample_from_the_future_is_left_out() {
+    let mut lab = Lab::new(hours(24));
+    let far = TS + Duration::from_mins(6);
+    let cpu = lab
+        .window
+        .add_cpu(&mut lab.history, Millicores(1), (far, TS));
+    let memory = lab
+        .window
+        .add_memory(&mut lab.history, Bytes(1), (far, TS), &lab.config);
+    assert_eq!(
+        (cpu, memory),
+        (Err(Rejected::Future), Err(Rejected::Future))
+    );
+    assert!(lab.history.is_empty());
+}
+
+#[test]
+fn a_kill_raises_the_peak_by_the_ratio_or_the_least_bump() {
+    let i = hours(24);
+    let mut lab = Lab::new(i);
+    lab.oom(1000 * MIB, TS).unwrap();
+    lab.saw(&[('+', 1200 * MIB, TS + i)]);
+    // Kills below that do not make it run away.
+    let _ = lab.oom(999 * MIB, TS);
+    let _ = lab.oom(999 * MIB, TS);
+    lab.saw(&[]);
+    lab.oom(2000 * MIB, TS).unwrap();
+    lab.saw(&[('-', 1200 * MIB, TS + i), ('+', 2400 * MIB, TS + i)]);
+
+    let mut small = Lab::new(i);
+    small.oom(MIB, TS).unwrap();
+    small.saw(&[('+', 101 * MIB, TS + i)]);
+
+    let mut known = Lab::new(i);
+    known.memory(3000 * MIB, TS).unwrap();
+    known.saw(&[('+', 3000 * MIB, TS + i)]);
+    known.oom(1000 * MIB, TS).unwrap();
+    known.saw(&[('-', 3000 * MIB, TS + i), ('+', 3600 * MIB, TS + i)]);
+}
+
+#[test]
+fn an_old_kill_is_left_out_and_a_late_one_opens_its_window() {
+    for (interval, late) in [
+        (hours(24), hours(30)),
+        (hours(1), hours(2)),
+        (hours(24), hours(72)),
+    ] {
+        let mut lab = Lab::new(interval);
+        lab.memory(1000 * MIB, TS).unwrap();
+        assert_eq!(lab.oom(1000 * MIB, TS - late), Err(Rejected::TooOld));
+        lab.saw(&[('+', 1000 * MIB, TS + interval)]);
+    }
+    for (interval, after, end) in [
+        (hours(24), hours(48), hours(72)),
+        (hours(1), hours(2), hours(3)),
+    ] {
+        let mut lab = Lab::new(interval);
+        lab.memory(2000 * MIB, TS).unwrap();
+        lab.oom(1000 * MIB, TS + after).unwrap();
+        lab.saw(&[
+            ('+', 2000 * MIB, TS + interval),
+            ('+', 2400 * MIB, TS + end),
+        ]);
+    }
+    let i = hours(24);
+    let mut lab = Lab::new(i);
+    lab.memory(100 * MIB, TS).unwrap();
+    lab.memory(2000 * MIB, TS + i).unwrap();
+    lab.oom(1000 * MIB, TS + i - Duration::from_secs(1))
+        .unwrap();
+    let end = TS + i + i;
+    lab.saw(&[
+        ('+', 100 * MIB, TS + i),
+        ('+', 2000 * MIB, end),
+        ('-', 2000 * MIB, end),
+        ('+', 2400 * MIB, end),
+    ]);
+}
+
+#[test]
+fn windows_follow_the_interval() {
+    let i = hours(1);
+    let mut lab = Lab::new(i);
+    lab.memory(5, TS).unwrap();
+    lab.memory(10, TS + hours(2)).unwrap();
+    lab.saw(&[('+', 5, TS + i), ('+', 10, TS + hours(3))]);
+    let mut lab = Lab::new(i);
+    lab.memory(5, TS).unwrap();
+    lab.memory(10, TS + i / 2).unwrap();
+    lab.saw(&[('+', 5, TS + i), ('-', 5, TS + i), ('+', 10, TS + i)]);
+}
+
+/// Upstream's defect: its zero means "no peak", so that nothing replaces a first sample of 0 bytes.
+#[test]
+fn a_first_sample_of_nothing_is_replaced() {
+    let i = hours(24);
+    let mut lab = Lab::new(i);
+    lab.memory(0, TS).unwrap();
+    lab.memory(10 * MIB, TS + i / 2).unwrap();
+    lab.saw(&[('+', 0, TS + i), ('-', 0, TS + i), ('+', 10 * MIB, TS + i)]);
+}
+
+#[test]
+fn the_floor_outlives_windows_and_ends_with_the_history() {
+    let mut lab = Lab::new(hours(24));
+    lab.oom(1000 * MIB, TS).unwrap();
+    let lifetime = lab.config.lifetime();
+    let floor = Some(OomFloor {
+        bytes: Bytes(1200 * MIB),
+        at: TS,
+    });
+    let day = hours(24);
+    assert_eq!(lab.history.oom_floor(lifetime, TS + day * 7), floor);
+    assert_eq!(lab.history.oom_floor(lifetime, TS + day * 8), None);
+    // The same kill, seen again after a restart, changes nothing.
+    let before = lab.history.clone();
+    lab.window = PodContainerWindow::default();
+    assert_eq!(lab.oom(1000 * MIB, TS), Err(Rejected::Known));
+    assert_eq!(lab.history, before);
+    // A lower one later keeps the floor up.
+    lab.oom(100 * MIB, TS + day * 7).unwrap();
+    let kept = lab.history.oom_floor(lifetime, TS + day * 14).unwrap();
+    assert_eq!(kept.bytes, Bytes(1200 * MIB));
+}
+
+#[test]
+fn the_open_window_is_left_out_of_what_is_stored() {
+    let i = hours(24);
+    let mut lab = Lab::new(i);
+    lab.memory(1 << 30, TS).unwrap();
+    let mut stored = lab.history.clone();
+    lab.window.subtract_open(&mut stored, TS);
+    assert!(stored.memory().is_empty());
+    let mut stored = lab.history.clone();
+    lab.window.subtract_open(&mut stored, TS + i);
+    assert!(!stored.memory().is_empty());
+}
+
+#[test]
+fn merged_histories_hold_what_both_hold() {
+    let (mut a, mut b, mut both) = (
+        Lab::new(hours(24)),
+        Lab::new(hours(24)),
+        Lab::new(hours(24)),
+    );
+    for (n, lab) in [(1, &mut a), (3, &mut b)] {
+        let at = TS + Duration::from_secs(n);
+        lab.cpu(n as i64 * 1000, at).unwrap();
+        lab.memory(n as i64 * 2_000_000_000, at).unwrap();
+    }
+    for n in [1, 3] {
+        let at = TS + Duration::from_secs(n);
+        both.window = PodContainerWindow::default();
+        both.cpu(n as i64 * 1000, at).unwrap();
+        both.memory(n as i64 * 2_000_000_000, at).unwrap();
+    }
+    b.oom(1, TS).unwrap();
+    both.oom(1, TS).unwrap();
+    a.history.merge(&b.history);
+    assert_eq!(a.history.total_samples(), 2);
+    assert_eq!(
+        (a.history.first_sample(), a.history.last_sample()),
+        (both.history.first_sample(), both.history.last_sample())
+    );
+    assert_eq!(a.history.oom_floor, both.history.oom_floor);
+    for p in [0.0, 0.5, 0.9, 1.0] {
+        assert!((a.history.cpu.percentile(p) - both.history.cpu.percentile(p)).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,244 @@
+//! The recommender's loop: look, measure, recommend, write, store.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::StreamExt;
+use podfit_cluster::admin::Health;
+use podfit_cluster::api::time::now;
+use podfit_cluster::calls::Calls;
+use podfit_cluster::index::SharedIndex;
+use podfit_cluster::lease::Leadership;
+use podfit_cluster::metrics::StepTimer;
+use podfit_cluster::process::{Shutdown, stopped};
+use podfit_cluster::{usage, writes};
+use podfit_core::estimator::EstimatorConfig;
+use podfit_core::recommendation::recommend;
+use podfit_core::time::Timestamp;
+use podfit_core::vpa::{Condition, ContainerRecommendation, Vpa};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::conditions::{Findings, merge};
+use crate::metrics::Metrics;
+use crate::model::Model;
+use crate::oom::Oom;
+use crate::publish::{combine, differs};
+use crate::store::Store;
+use crate::view::{ServedVpa, View};
+
+/// The loop with all it needs. It owns all histories; nothing else touches them.
+pub struct Recommender {
+    /// Which VPAs it serves.
+    pub name: String,
+    /// The watched objects.
+    pub index: SharedIndex,
+    /// Out-of-memory kills seen since the last loop.
+    pub ooms: Arc<Mutex<Vec<Oom>>>,
+    /// For requests.
+    pub calls: Calls,
+    /// Whether this replica writes. A standby measures all the same, so that it can take over warm.
+    pub leadership: Leadership,
+    /// The only namespace whose usage is read; empty for all.
+    pub namespace: String,
+    /// From histories to numbers.
+    pub estimator: EstimatorConfig,
+    /// The histories.
+    pub model: Model,
+    /// Stored histories.
+    pub store: Store,
+    /// How many writes are made at once.
+    pub workers: usize,
+    /// What is measured.
+    pub metrics: Metrics,
+    /// Told after each loop.
+    pub health: Health,
+}
+
+/// A status to be written.
+struct Publication {
+    vpa: Arc<Vpa>,
+    recommendation: Option<Vec<ContainerRecommendation>>,
+    conditions: Vec<Condition>,
+}
+
+impl Recommender {
+    /// Runs a loop per `period` until shutdown, then stores what is not stored yet.
+    pub async fn run(mut self, period: Duration, shutdown: Shutdown) {
+        let mut ticks = interval(period);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut trouble = String::new();
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = stopped(&shutdown) => break,
+            }
+            self.one_loop(&mut trouble).await;
+            self.health.active();
+        }
+        if self.leadership.is_leader() {
+            let view = View::of(&self.index.read(), &self.name);
+            let stored = self.store.write(&self.calls, &view, &mut self.model, now());
+            if tokio::time::timeout(Duration::from_secs(5), stored)
+                .await
+                .is_err()
+            {
+                tracing::warn!(
+                    "not all histories were stored before the exit; the last minutes of some are lost"
+                );
+            }
+        }
+    }
+
+    async fn one_loop(&mut self, trouble: &mut String) {
+        let mut timer = StepTimer::start(&self.metrics.execution_latency);
+        let view = View::of(&self.index.read(), &self.name);
+        self.store.restore(&view, &mut self.model, now());
+        timer.step("LoadVPAs");
+        self.measure(&view, trouble).await;
+        timer.step("LoadMetrics");
+        let ooms = std::mem::take(&mut *self.ooms.lock().unwrap_or_else(PoisonError::into_inner));
+        for oom in ooms {
+            let target = view.target_of(&oom.pod, &self.index.read());
+            if let Some(target) = target {
+                self.model.record_oom(&target, &oom, now());
+            }
+        }
+        self.model.keep_pods(&view);
+        timer.step("DeleteRemovedPods");
+        self.publish(&view).await;
+        timer.step("UpdateVPAs");
+        if self.leadership.is_leader() {
+            self.store
+                .write(&self.calls, &view, &mut self.model, now())
+                .await;
+            self.store.collect(&self.calls, &self.index, now()).await;
+        }
+        timer.step("MaintainCheckpoints");
+        self.model.collect(&view, now());
+        self.metrics
+            .histories
+            .set(i64::try_from(self.model.len()).unwrap_or(i64::MAX));
+        timer.step("GarbageCollect");
+        timer.total();
+    }
+
+    /// Adds one reading of the metrics API to the histories. On an error the loop goes on with what it has.
+    async fn measure(&mut self, view: &View, trouble: &mut String) {
+        let usage = usage::from_metrics_api(&self.calls, &self.namespace).await;
+        self.metrics.count_usage_response(usage.is_err());
+        match usage {
+            Ok(pods) => {
+                if !trouble.is_empty() {
+                    tracing::info!("the metrics API answers again");
+                    trouble.clear();
+                }
+                let now = now();
+                for pod in &pods {
+                    self.model.add_usage(view, pod, now);
+                }
+            }
+            Err(error) => {
+                let text = error.to_string();
+                if *trouble != text {
+                    let todo = "is metrics-server installed and its APIService available? (kubectl get apiservice v1beta1.metrics.k8s.io)";
+                    tracing::warn!(
+                        error = text,
+                        todo,
+                        "no usage this time; recommendations stay as they are"
+                    );
+                    *trouble = text;
+                }
+            }
+        }
+    }
+
+    /// Computes all recommendations and writes those that changed.
+    async fn publish(&self, view: &View) {
+        let now = now();
+        self.metrics.vpa_objects.reset();
+        let publications: Vec<_> = view
+            .vpas
+            .iter()
+            .filter_map(|served| self.consider(view, served, now))
+            .collect();
+        if !self.leadership.is_leader() {
+            return;
+        }
+        let (calls, metrics) = (&self.calls, &self.metrics);
+        futures::stream::iter(publications)
+            .for_each_concurrent(self.workers, |publication| {
+                write(calls, metrics, publication, now)
+            })
+            .await;
+    }
+
+    /// What is to be written for one VPA; `None` when that stands there already.
+    fn consider(&self, view: &View, served: &ServedVpa, now: Timestamp) -> Option<Publication> {
+        let ServedVpa {
+            vpa,
+            target,
+            unsupported,
+        } = served;
+        let published = vpa.recommendation.as_deref();
+        let (recommendation, pods) = match target {
+            Some(target) => {
+                let histories = self.model.histories(target);
+                let fresh = recommend(&histories, &vpa.container_policies, &self.estimator, now);
+                for reason in &fresh.reasons {
+                    tracing::debug!(vpa = vpa.key(), %reason, "recommendation");
+                }
+                let live = view.containers_of(target);
+                (
+                    combine(published, fresh.recommendations, &live),
+                    view.pods_of(target).len(),
+                )
+            }
+            None => (published.map(<[_]>::to_vec).unwrap_or_default(), 0),
+        };
+        let provided = !recommendation.is_empty();
+        self.metrics
+            .count_vpa(vpa, provided, pods, unsupported.is_none());
+        let conditions = merge(
+            &vpa.conditions,
+            &Findings {
+                unsupported: unsupported.clone(),
+                pods,
+                provided,
+            },
+            now,
+        );
+        let changed = differs(published, &recommendation);
+        if !changed && conditions == vpa.conditions {
+            return None;
+        }
+        let recommendation = changed.then_some(recommendation);
+        Some(Publication {
+            vpa: Arc::clone(vpa),
+            recommendation,
+            conditions,
+        })
+    }
+}
+
+async fn write(calls: &Calls, metrics: &Metrics, publication: Publication, now: Timestamp) {
+    let Publication {
+        vpa,
+        recommendation,
+        conditions,
+    } = publication;
+    match writes::vpa_status(calls, &vpa, recommendation.as_deref(), &conditions).await {
+        Ok(()) => {
+            if vpa.recommendation.is_none() && recommendation.is_some() {
+                metrics
+                    .recommendation_latency
+                    .observe(now.since(vpa.created).as_secs_f64());
+                tracing::info!(vpa = vpa.key(), "first recommendation");
+            }
+        }
+        // The updater or the user wrote meanwhile, or the VPA is gone: the next loop sees what.
+        Err(error) if error.is_conflict() || error.is_not_found() => {
+            tracing::debug!(vpa = vpa.key(), %error, "status not written");
+        }
+        Err(error) => tracing::warn!(vpa = vpa.key(), %error, "status not written; trying again"),
+    }
+}

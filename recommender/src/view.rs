@@ -1,0 +1,176 @@
+//! What one loop looks at: the VPAs this recommender serves, and the pods under their targets.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use podfit_cluster::index::Index;
+use podfit_core::ownership::ControllerKey;
+use podfit_core::pod::Pod;
+use podfit_core::vpa::Vpa;
+
+use crate::conditions::unsupported;
+
+/// The VPAs and pods of one loop.
+#[derive(Debug, Default)]
+pub struct View {
+    /// In order of namespace and name.
+    pub vpas: Vec<ServedVpa>,
+    /// Live pods by namespace and name, with the target they belong to.
+    pub pods: HashMap<(String, String), (Arc<Pod>, ControllerKey)>,
+    /// The same pods by target.
+    by_target: HashMap<ControllerKey, Vec<Arc<Pod>>>,
+    targets: HashSet<ControllerKey>,
+}
+
+/// A VPA of this recommender.
+#[derive(Debug)]
+pub struct ServedVpa {
+    /// The object.
+    pub vpa: Arc<Vpa>,
+    /// What it sizes; `None` when that cannot be sized.
+    pub target: Option<ControllerKey>,
+    /// Why not, then.
+    pub unsupported: Option<String>,
+}
+
+impl View {
+    /// Looks at an index for the recommender called `name`.
+    pub fn of(index: &Index, name: &str) -> Self {
+        let mut view = Self::default();
+        for vpa in index.vpas.iter().filter(|vpa| serves(name, vpa)) {
+            let unsupported = unsupported(vpa, &index.owners);
+            let target = vpa
+                .target
+                .as_ref()
+                .map(|t| ControllerKey::of(&vpa.namespace, t));
+            let target = target.filter(|_| unsupported.is_none());
+            view.targets.extend(target.clone());
+            view.vpas.push(ServedVpa {
+                vpa: Arc::clone(vpa),
+                target,
+                unsupported,
+            });
+        }
+        view.vpas
+            .sort_by(|a, b| (&a.vpa.namespace, &a.vpa.name).cmp(&(&b.vpa.namespace, &b.vpa.name)));
+        for pod in index.pods.values() {
+            if let Some(target) = view.target_of(pod, index) {
+                view.by_target
+                    .entry(target.clone())
+                    .or_default()
+                    .push(Arc::clone(pod));
+                view.pods.insert(
+                    (pod.namespace.clone(), pod.name.clone()),
+                    (Arc::clone(pod), target),
+                );
+            }
+        }
+        view
+    }
+
+    /// The target that a pod belongs to: the highest of its controllers that a served VPA sizes.
+    pub fn target_of(&self, pod: &Pod, index: &Index) -> Option<ControllerKey> {
+        index
+            .owners
+            .chain(pod)
+            .into_iter()
+            .rev()
+            .find(|key| self.targets.contains(key))
+    }
+
+    /// The live pods of a target.
+    pub fn pods_of(&self, target: &ControllerKey) -> &[Arc<Pod>] {
+        self.by_target.get(target).map_or(&[], Vec::as_slice)
+    }
+
+    /// The names of all containers that live pods of a target have.
+    pub fn containers_of(&self, target: &ControllerKey) -> BTreeSet<&str> {
+        self.pods_of(target)
+            .iter()
+            .flat_map(|pod| &pod.containers)
+            .map(|c| c.name.as_str())
+            .collect()
+    }
+}
+
+/// The recommender `default` takes VPAs that name none; others only those that name them.
+fn serves(name: &str, vpa: &Vpa) -> bool {
+    vpa.recommenders.iter().any(|r| r == name) || (vpa.recommenders.is_empty() && name == "default")
+}
+
+#[cfg(test)]
+mod tests {
+    use podfit_core::ownership::Controller;
+    use podfit_core::pod::{Container, OwnerRef};
+
+    use super::*;
+
+    fn owner(kind: &str, name: &str) -> OwnerRef {
+        OwnerRef {
+            api_version: "apps/v1".into(),
+            kind: kind.into(),
+            name: name.into(),
+        }
+    }
+
+    #[test]
+    fn pods_are_found_under_the_targets_of_served_vpas() {
+        let mut index = Index::default();
+        let controller = |parent: Option<OwnerRef>| Controller {
+            owner: parent,
+            replicas: None,
+        };
+        index.owners.apply(
+            ControllerKey::new("ns", "Deployment", "web"),
+            controller(None),
+        );
+        index.owners.apply(
+            ControllerKey::new("ns", "ReplicaSet", "web-1"),
+            controller(Some(owner("Deployment", "web"))),
+        );
+        let vpa = |name: &str, target: &str, recommenders: &[&str]| Vpa {
+            namespace: "ns".into(),
+            name: name.into(),
+            target: Some(owner("Deployment", target)),
+            recommenders: recommenders.iter().map(ToString::to_string).collect(),
+            ..Vpa::default()
+        };
+        index.vpas.apply(vpa("web", "web", &[]));
+        index.vpas.apply(vpa("gone", "gone", &[]));
+        index.vpas.apply(vpa("other", "web", &["other"]));
+        let pod = |name: &str, owner: Option<OwnerRef>| {
+            let containers = vec![Container {
+                name: "app".into(),
+                ..Container::default()
+            }];
+            Pod {
+                namespace: "ns".into(),
+                name: name.into(),
+                owner,
+                containers,
+                ..Pod::default()
+            }
+        };
+        for pod in [
+            pod("web-1-a", Some(owner("ReplicaSet", "web-1"))),
+            pod("orphan", None),
+        ] {
+            index
+                .pods
+                .insert((pod.namespace.clone(), pod.name.clone()), Arc::new(pod));
+        }
+
+        let view = View::of(&index, "default");
+        let target = ControllerKey::new("ns", "Deployment", "web");
+        let served: Vec<_> = view
+            .vpas
+            .iter()
+            .map(|s| (s.vpa.name.as_str(), s.target.is_some()))
+            .collect();
+        assert_eq!(served, [("gone", false), ("web", true)]);
+        assert_eq!(view.pods.len(), 1);
+        assert_eq!(view.containers_of(&target), BTreeSet::from(["app"]));
+        assert_eq!(View::of(&index, "other").vpas.len(), 1);
+        assert_eq!(View::of(&index, "third").vpas.len(), 0);
+    }
+}
