@@ -121,7 +121,7 @@ impl Model {
                 );
             }
             Err(rejected) => {
-                tracing::debug!(target = %target, container = oom.container, %rejected, "kill left out")
+                tracing::debug!(target = %target, container = oom.container, %rejected, "kill left out");
             }
         }
     }

@@ -92,12 +92,12 @@ mod tests {
         }
     }
 
-    fn ended(reason: &str, second: i64) -> Option<Termination> {
-        Some(Termination {
+    fn ended(reason: &str, second: i64) -> Termination {
+        Termination {
             reason: reason.into(),
             started: None,
             finished: Some(Timestamp::from_unix_seconds(second)),
-        })
+        }
     }
 
     fn pod(status: ContainerStatus) -> Pod {
@@ -131,21 +131,21 @@ mod tests {
         assert_eq!(told(running()), []);
         assert_eq!(
             told(ContainerStatus {
-                terminated: ended("Error", 1),
+                terminated: Some(ended("Error", 1)),
                 ..ContainerStatus::default()
             }),
             []
         );
         assert_eq!(
             told(ContainerStatus {
-                terminated: ended("OOMKilled", 5),
+                terminated: Some(ended("OOMKilled", 5)),
                 ..ContainerStatus::default()
             }),
             [(5, 1024)]
         );
         assert_eq!(
             told(ContainerStatus {
-                last_terminated: ended("OOMKilled", 5),
+                last_terminated: Some(ended("OOMKilled", 5)),
                 ..running()
             }),
             []
@@ -155,7 +155,7 @@ mod tests {
             limits: memory(4096),
         };
         let again = ContainerStatus {
-            last_terminated: ended("OOMKilled", 9),
+            last_terminated: Some(ended("OOMKilled", 9)),
             resources: Some(grown),
             ..running()
         };
@@ -166,7 +166,7 @@ mod tests {
     fn a_forgotten_pod_starts_afresh() {
         let mut observer = Observer::default();
         let killed = pod(ContainerStatus {
-            terminated: ended("OOMKilled", 5),
+            terminated: Some(ended("OOMKilled", 5)),
             ..ContainerStatus::default()
         });
         assert_eq!(

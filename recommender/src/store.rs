@@ -182,7 +182,7 @@ impl Store {
                     "stored history of a deleted VPA removed"
                 ),
                 Err(error) => {
-                    tracing::warn!(namespace = orphan.namespace, name = orphan.name, %error, "stored history not removed")
+                    tracing::warn!(namespace = orphan.namespace, name = orphan.name, %error, "stored history not removed");
                 }
             }
         }
