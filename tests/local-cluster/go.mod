@@ -1,0 +1,3 @@
+module podfit.dev/tests/local-cluster
+
+go 1.26
