@@ -22,6 +22,7 @@ pub mod namespace;
 pub mod pod;
 pub mod podfit;
 pub mod process;
+pub mod recording;
 pub mod scrape;
 pub mod suite;
 pub mod wait;

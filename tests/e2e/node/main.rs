@@ -1,1 +1,39 @@
-fn main() {}
+//! Scenarios on a real node: real containers, real cgroups, podfit installed by its chart as pods. See the crate's
+//! documentation.
+
+mod in_place;
+mod installation;
+mod oom;
+mod recreate;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Result;
+use futures::FutureExt;
+use podfit_tests::cluster::Cluster;
+use podfit_tests::suite::Suite;
+
+use crate::installation::Installation;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    run().await.unwrap_or_else(|error| {
+        println!("FAILED to start the suite: {error:#}\n0 passed, 1 failed");
+        ExitCode::FAILURE
+    })
+}
+
+async fn run() -> Result<ExitCode> {
+    let cluster = Arc::new(Cluster::up("tests-node", &["metrics-server", "node"]).await?);
+    let podfit = Arc::new(Installation::new(&cluster).await?);
+    let suite = Suite::new(cluster, Arc::clone(&podfit), |podfit| podfit.logs().boxed());
+    let code = suite
+        .together("recreate-one-at-a-time", recreate::one_at_a_time)
+        .together("in-place", in_place::resized)
+        .together("out-of-memory", oom::gets_more)
+        .run()
+        .await;
+    println!("figure: resident memory: {}", podfit.memory()?);
+    Ok(code)
+}

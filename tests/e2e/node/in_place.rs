@@ -1,0 +1,101 @@
+//! Mode InPlaceOrRecreate on a node that can resize.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use podfit_tests::amounts::Amounts;
+use podfit_tests::cluster::{run, script};
+use podfit_tests::namespace::{Namespace, VPA};
+use podfit_tests::pod::Pod;
+use podfit_tests::recording::Recording;
+use podfit_tests::wait::{secs, until};
+use tokio::process::Command;
+
+use crate::installation::Installation;
+use crate::recreate::{ensure_implied_by_use, ensure_proportional, targets, under_asked};
+
+/// The pods stay, their containers are not restarted, and the kernel's own limits are the recommended ones.
+pub async fn resized(ns: Namespace, _: Arc<Installation>) -> Result<()> {
+    let live = under_asked("live").replicas(2);
+    ns.create(live.manifest()).await?;
+    ns.create(live.vpa("InPlaceOrRecreate")).await?;
+    let before = until("two pods", secs(60), async || {
+        ns.available_pods("live", 2).await
+    })
+    .await?;
+    let vpas = Recording::start(&ns, VPA, "").await?;
+    let pods = Recording::start(&ns, "Pod", "app=live").await?;
+    for pod in &before {
+        ensure_cgroup(
+            &ns,
+            pod,
+            Amounts::parse("50m", "128Mi")?,
+            Amounts::parse("500m", "512Mi")?,
+        )
+        .await
+        .context("before the resize")?;
+    }
+
+    let after = until("both pods have the new size", secs(150), async || {
+        let now = ns.available_pods("live", 2).await?;
+        for pod in &now {
+            let actual = Amounts::from_list(&pod.status("app")?["resources"]["requests"])?;
+            ensure!(actual == pod.requests("app")?, "{actual:?} is applied");
+            ensure_implied_by_use(actual)?;
+        }
+        Ok(now)
+    })
+    .await?;
+    for (old, new) in before.iter().zip(&after) {
+        ensure!(old.uid() == new.uid(), "{} was replaced", old.name());
+        ensure!(new.restarts("app")? == 0, "{} was restarted", new.name());
+        let (requests, limits) = (new.requests("app")?, new.limits("app")?);
+        ensure!(
+            targets(&vpas)?.contains(&requests),
+            "{requests:?} was never a target"
+        );
+        ensure_proportional(requests, limits)?;
+        until("the cgroup has the new size", secs(10), async || {
+            ensure_cgroup(&ns, new, requests, limits).await
+        })
+        .await?;
+    }
+    let deleted = pods.changes().iter().filter(|c| c.deleted).count();
+    ensure!(deleted == 0, "{deleted} pods were deleted");
+    let events = ns.events("live").await?;
+    ensure!(!events.iter().any(|e| e.starts_with("Evict")), "{events:?}");
+    Ok(())
+}
+
+/// An error unless the container's cgroup has these limits. On cgroup v1 1024 shares stand for one CPU, and the quota is
+/// that part of each 100 ms.
+async fn ensure_cgroup(
+    ns: &Namespace,
+    pod: &Pod,
+    requests: Amounts,
+    limits: Amounts,
+) -> Result<()> {
+    let mut helper = Command::new(script("cgroup"));
+    helper.args([&ns.cluster.name, &ns.name, pod.name(), "app"]);
+    let text = run(&mut helper, "").await?;
+    let values: BTreeMap<&str, &str> = text
+        .lines()
+        .filter_map(|l| l.split_once(['=', ' ']))
+        .collect();
+    let expected = [
+        ("memory_limit_bytes", limits.memory),
+        ("cpu_quota_us", limits.cpu * 100),
+        ("cpu_shares", requests.cpu * 1024 / 1000),
+    ];
+    for (key, amount) in expected {
+        let actual = values
+            .get(key)
+            .with_context(|| format!("no {key} in {text}"))?;
+        ensure!(
+            *actual == amount.to_string(),
+            "{key} is {actual}, not {amount}"
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,152 @@
+//! podfit as its chart installs it.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::process::Stdio;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use podfit_tests::chart::NAMESPACE;
+use podfit_tests::cluster::{Cluster, repository, script};
+use podfit_tests::process::resident_mib;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+/// How often the recommender looks, in seconds.
+pub const RECOMMENDER_INTERVAL: u64 = 5;
+
+/// The real node's address, where its host-network pods serve metrics and health.
+const NODE: &str = "198.51.100.1";
+
+/// A release of the chart.
+pub struct Installation {
+    cluster: Arc<Cluster>,
+}
+
+impl Installation {
+    /// Builds the images, gives them to the node, and installs or upgrades the chart.
+    pub async fn new(cluster: &Arc<Cluster>) -> Result<Self> {
+        let mut make = Command::new("make");
+        make.args(["images", "PROFILE=quick"])
+            .current_dir(repository());
+        succeed(&mut make).await?;
+        let mut load = Command::new(script("load-images"));
+        load.arg(&cluster.name).args(archives()?);
+        succeed(&mut load).await?;
+
+        let file = std::env::temp_dir().join(format!("podfit-{}-values.json", cluster.name));
+        fs::write(&file, values(cluster).to_string())?;
+        let chart = repository().join("charts/podfit").display().to_string();
+        let file = file.display().to_string();
+        cluster
+            .helm(&[
+                "upgrade",
+                "--install",
+                "podfit",
+                &chart,
+                "--namespace",
+                NAMESPACE,
+                "--create-namespace",
+                "-f",
+                &file,
+                "--wait",
+                "--timeout",
+                "120s",
+            ])
+            .await?;
+        Ok(Self {
+            cluster: Arc::clone(cluster),
+        })
+    }
+
+    /// The last lines of all three.
+    pub async fn logs(&self) -> String {
+        let mut text = String::new();
+        for name in ["recommender", "updater", "webhook"] {
+            let deployment = format!("deployment/podfit-{name}");
+            let answer = self
+                .cluster
+                .kubectl(&["-n", NAMESPACE, "logs", &deployment, "--tail=40"], "")
+                .await
+                .unwrap_or_else(|error| format!("{error:#}"));
+            let _ = writeln!(text, "--- {name}\n{answer}");
+        }
+        text
+    }
+
+    /// The resident memory of all three, as `name MiB, …`.
+    pub fn memory(&self) -> Result<String> {
+        let mut parts = Vec::new();
+        for entry in fs::read_dir("/proc")? {
+            let folder = entry?.path();
+            let command = fs::read_to_string(folder.join("cmdline")).unwrap_or_default();
+            let Some(name) = command
+                .split('\0')
+                .next()
+                .and_then(|c| c.rsplit('/').next())
+            else {
+                continue;
+            };
+            let id = folder.file_name().and_then(|n| n.to_str()?.parse().ok());
+            // The pods' arguments, unlike those of processes of other tests, name the node's address.
+            if let Some(id) = id
+                && name.starts_with("podfit-")
+                && command.contains(NODE)
+            {
+                parts.push(format!("{name} {:.1} MiB", resident_mib(id)?));
+            }
+        }
+        ensure!(parts.len() == 3, "not three programs run: {parts:?}");
+        parts.sort();
+        Ok(parts.join(", "))
+    }
+}
+
+async fn succeed(command: &mut Command) -> Result<()> {
+    let status = command.stdin(Stdio::null()).status().await;
+    let status = status.with_context(|| format!("{:?}", command.as_std()))?;
+    ensure!(status.success(), "{:?}: {status}", command.as_std());
+    Ok(())
+}
+
+/// What `make images` made.
+fn archives() -> Result<Vec<std::path::PathBuf>> {
+    let folder = repository().join("target/images");
+    let mut all = Vec::new();
+    for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|e| e == "tar") {
+            all.push(path);
+        }
+    }
+    ensure!(all.len() >= 3, "{all:?} in {}", folder.display());
+    Ok(all)
+}
+
+/// One replica of each in the node's network, which alone reaches the API server; the webhook on its Service's address.
+fn values(cluster: &Cluster) -> Value {
+    let webhook = cluster.address(12);
+    json!({
+        "hostNetwork": true,
+        "image": {"pullPolicy": "Never"},
+        "nodeSelector": {"kubernetes.io/hostname": "podfit-node"},
+        "tolerations": [{"operator": "Exists"}],
+        "recommender": {
+            "replicas": 1,
+            "metricsAddress": format!("{NODE}:8942"),
+            "extraArgs": [format!("--recommender-interval={RECOMMENDER_INTERVAL}s")],
+        },
+        "updater": {
+            "replicas": 1,
+            "metricsAddress": format!("{NODE}:8943"),
+            "extraArgs": ["--updater-interval=5s"],
+        },
+        "webhook": {
+            "replicas": 1,
+            "metricsAddress": format!("{NODE}:8944"),
+            "bindAddress": webhook,
+            "port": 8443,
+            "service": {"clusterIP": webhook, "port": 8443},
+        },
+    })
+}
