@@ -33,10 +33,10 @@ existing_cluster() {
 
 # claim_network [NET]: takes the network for this cluster, or the first free one of 127.66.0 to 127.126.0.
 claim_network() {
-  exec 9>"$PODFIT_STATE/podfit.lock"
+  exec 9>"$PODFIT_CACHE/networks.lock"
   flock 9
   local taken candidate
-  taken=" $(cat "$PODFIT_STATE"/podfit-*/net 2>/dev/null | tr '\n' ' ') "
+  taken=" $(cat "$PODFIT_STATE"/podfit-*/net 2>/dev/null | tr '\n' ' ' || true) "
   for candidate in ${1:-$(seq -f '127.%g.0' 66 126)}; do
     [[ $candidate =~ ^127\.[0-9]{1,3}\.[0-9]{1,3}$ ]] || die "a network is a /24 inside 127/8 such as 127.66.0, not '$candidate'"
     [[ $taken == *" $candidate "* ]] && continue
