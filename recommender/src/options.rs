@@ -17,7 +17,8 @@ use podfit_core::quantity::{Bytes, Millicores, ResourceList, amount_from_float};
 ///
 /// It never touches a pod: podfit-updater and podfit-webhook do.
 #[derive(Parser, Clone, Debug)]
-#[command(name = "podfit-recommender", version = podfit_cluster::process::VERSION)]
+// A flag given twice: the last wins, as in upstream, so that the chart's extraArgs override its own flags.
+#[command(name = "podfit-recommender", version = podfit_cluster::process::VERSION, args_override_self = true)]
 pub struct Options {
     /// VPAs whose `spec.recommenders` names this are sized; `default` also takes those that name none.
     #[arg(
@@ -315,5 +316,12 @@ mod tests {
             let error = parse(&[argument]).unwrap_err().to_string();
             assert!(error.contains(told), "{argument}: {error}");
         }
+    }
+
+    #[test]
+    fn the_last_of_repeated_flags_wins() {
+        let options = parse(&["--recommender-interval=1s", "--v=4", "--v=6", "--recommender-interval=5s"]).unwrap();
+        assert_eq!(options.recommender_interval.0.as_secs(), 5);
+        assert_eq!(options.logs.verbosity, 6);
     }
 }

@@ -16,7 +16,8 @@ use podfit_cluster::options::{
 /// It acts only while the webhook shows a sign of life, since an evicted pod that comes back unsized was evicted for
 /// nothing. What it did, or why it did nothing, is told in events on pods and VPAs.
 #[derive(Parser, Clone, Debug)]
-#[command(name = "podfit-updater", version = podfit_cluster::process::VERSION)]
+// A flag given twice: the last wins, as in upstream, so that the chart's extraArgs override its own flags.
+#[command(name = "podfit-updater", version = podfit_cluster::process::VERSION, args_override_self = true)]
 pub struct Options {
     /// How often pods are compared with their recommendations.
     #[arg(
@@ -213,5 +214,12 @@ mod tests {
         ] {
             assert!(parse(&[argument]).is_err(), "{argument}");
         }
+    }
+
+    #[test]
+    fn the_last_of_repeated_flags_wins() {
+        let options = parse(&["--updater-interval=1s", "--v=4", "--v=6", "--updater-interval=5s"]).unwrap();
+        assert_eq!(options.updater_interval.0.as_secs(), 5);
+        assert_eq!(options.logs.verbosity, 6);
     }
 }
