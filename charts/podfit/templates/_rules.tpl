@@ -9,7 +9,7 @@ What each component may do, by the role it stands in:
 # What to size, and how.
 - apiGroups: [autoscaling.k8s.io]
   resources: [verticalpodautoscalers]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 # The recommendation and its conditions.
 - apiGroups: [autoscaling.k8s.io]
   resources: [verticalpodautoscalers/status]
@@ -17,17 +17,16 @@ What each component may do, by the role it stands in:
 # What was measured, kept over restarts; deleted when its VPA is gone.
 - apiGroups: [autoscaling.k8s.io]
   resources: [verticalpodautoscalercheckpoints]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [list, create, patch, delete]
 # Which containers there are, their requests, and their OOM kills.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 # What the containers use.
 - apiGroups: [metrics.k8s.io]
   resources: [pods]
   verbs: [list]
 {{ include "podfit.rules.owners" . }}
-{{ include "podfit.rules.events" . }}
 {{- with .Values.rbac.extraRules }}
 # rbac.extraRules
 {{ toYaml . }}
@@ -42,7 +41,7 @@ What each component may do, by the role it stands in:
 # The recommendations.
 - apiGroups: [autoscaling.k8s.io]
   resources: [verticalpodautoscalers]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 # The conditions that say what was done and what is in the way.
 - apiGroups: [autoscaling.k8s.io]
   resources: [verticalpodautoscalers/status]
@@ -50,7 +49,7 @@ What each component may do, by the role it stands in:
 # Which pods run with which requests; the patch notes on the pod that it was resized.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch, patch]
+  verbs: [list, watch, patch]
 # Resizing in place.
 - apiGroups: [""]
   resources: [pods/resize]
@@ -59,16 +58,15 @@ What each component may do, by the role it stands in:
 - apiGroups: [""]
   resources: [pods/eviction]
   verbs: [create]
-# To name the budget that is in the way.
-- apiGroups: [policy]
-  resources: [poddisruptionbudgets]
-  verbs: [list, watch]
 # Nothing is applied that a LimitRange would refuse.
 - apiGroups: [""]
   resources: [limitranges]
   verbs: [list, watch]
 {{ include "podfit.rules.owners" . }}
-{{ include "podfit.rules.events" . }}
+# Events on pods and VPAs say what was done and why.
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create]
 {{- end }}
 
 {{- define "podfit.rules.updater.own" -}}
@@ -84,7 +82,7 @@ What each component may do, by the role it stands in:
 # The recommendations.
 - apiGroups: [autoscaling.k8s.io]
   resources: [verticalpodautoscalers]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 # No pod is given what a LimitRange would refuse.
 - apiGroups: [""]
   resources: [limitranges]
@@ -93,10 +91,7 @@ What each component may do, by the role it stands in:
 {{- end }}
 
 {{- define "podfit.rules.webhook.own" -}}
-# Its certificates. Making an object cannot be limited to a name.
-- apiGroups: [""]
-  resources: [secrets]
-  verbs: [create]
+# Its certificates. It may not make Secrets: that right would give it the tokens of other service accounts.
 - apiGroups: [""]
   resources: [secrets]
   resourceNames: [{{ .Values.webhook.certificateSecret }}]
@@ -135,13 +130,6 @@ What each component may do, by the role it stands in:
 # rbac.targetRules
 {{ toYaml . }}
 {{- end }}
-{{- end }}
-
-{{- define "podfit.rules.events" -}}
-# Events on pods and VPAs say what was done and why.
-- apiGroups: [""]
-  resources: [events]
-  verbs: [create]
 {{- end }}
 
 {{/* Takes the leaderElection values. */}}
