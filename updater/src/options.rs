@@ -218,7 +218,13 @@ mod tests {
 
     #[test]
     fn the_last_of_repeated_flags_wins() {
-        let options = parse(&["--updater-interval=1s", "--v=4", "--v=6", "--updater-interval=5s"]).unwrap();
+        let options = parse(&[
+            "--updater-interval=1s",
+            "--v=4",
+            "--v=6",
+            "--updater-interval=5s",
+        ])
+        .unwrap();
         assert_eq!(options.updater_interval.0.as_secs(), 5);
         assert_eq!(options.logs.verbosity, 6);
     }
