@@ -1,0 +1,46 @@
+# The commands of this repository. `make` without a target lists them. Each needs Rust, Go, git and make; what else it
+# needs it installs (Debian, as root).
+
+# How images are compiled: release, or quick (no LTO: half the build time).
+PROFILE ?= release
+# The parts of `make cluster-up`; all of them: kwok,metrics-server,node,prometheus,keda,upstream-vpa
+PARTS ?= kwok,metrics-server
+NAME ?= dev
+
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-down test lint fmt images cluster-up cluster-down clean
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- See it work
+demo: ## Bring up a real cluster and node, install podfit, watch it resize workloads
+	@examples/demo/run
+
+demo-down: ## Remove every trace of the demo but the built programs
+	@examples/demo/remove
+
+# --- Work on it
+test: ## Everything that proves the project, up to end-to-end tests
+	@tests/all
+
+lint: ## Formats, clippy, the supply chain
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	tests/supply-chain
+
+fmt: ## Format the code
+	cargo fmt --all
+
+images: ## Container images in target/images, without a docker daemon (PROFILE=quick: faster build)
+	@tests/local-cluster/images --profile $(PROFILE)
+
+# --- Clusters for experiments
+cluster-up: ## A local cluster (NAME=dev PARTS=kwok,metrics-server,node,prometheus,keda,upstream-vpa)
+	@tests/local-cluster/up --name $(NAME) --with $(PARTS)
+
+cluster-down: ## End that cluster (NAME=dev)
+	@tests/local-cluster/down --name $(NAME)
+
+clean: ## Remove what was built here (the cluster's programs in ~/.cache/podfit stay)
+	cargo clean
