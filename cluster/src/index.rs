@@ -158,6 +158,13 @@ impl Index {
 #[derive(Clone, Debug, Default)]
 pub struct SharedIndex(Arc<RwLock<Index>>);
 
+/// For whoever already has the objects: tests and replays.
+impl From<Index> for SharedIndex {
+    fn from(index: Index) -> Self {
+        Self(Arc::new(RwLock::new(index)))
+    }
+}
+
 impl SharedIndex {
     /// For reading.
     pub fn read(&self) -> RwLockReadGuard<'_, Index> {

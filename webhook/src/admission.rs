@@ -1,0 +1,95 @@
+//! From a request to a verdict, by what kind of object it is about.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use podfit_cluster::index::SharedIndex;
+
+use crate::metrics::Metrics;
+use crate::review::{Request, Response};
+use crate::{pods, vpas};
+
+/// What every request is answered from: all of it in memory.
+#[derive(Debug)]
+pub struct Webhook {
+    /// VPAs, owners and LimitRanges, as watched.
+    pub index: SharedIndex,
+    /// Counts and times.
+    pub metrics: Metrics,
+    draining: AtomicBool,
+}
+
+impl Webhook {
+    /// Answers from `index`.
+    pub fn new(index: SharedIndex, metrics: Metrics) -> Self {
+        Self {
+            index,
+            metrics,
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// From now on every answer closes its connection: the process is about to stop.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// True after [`Webhook::drain`].
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// The verdict on one request. Pods and unknown objects are always let through.
+    pub fn admit(&self, request: Request<'_>, started: Instant) -> Response {
+        let sub_resource = request.sub_resource.as_deref().unwrap_or_default();
+        let (status, kind, response) = match (request.resource.parts(), sub_resource) {
+            (("", "v1", "pods"), "") => {
+                let (status, response) = pods::admit(self, request);
+                (status, "Pod", response)
+            }
+            (("autoscaling.k8s.io", _, "verticalpodautoscalers"), "") => {
+                let (status, response) = vpas::admit(request);
+                (status, "VPA", response)
+            }
+            _ => {
+                tracing::debug!(resource = ?request.resource, sub_resource, "let an object through that is none of ours");
+                (Outcome::Skipped, "unknown", Response::allow(request.uid))
+            }
+        };
+        let seconds = started.elapsed().as_secs_f64();
+        self.metrics
+            .admission
+            .with_label_values(&[status.label(), kind])
+            .observe(seconds);
+        response
+    }
+
+    /// Records how long a step took.
+    pub fn step(&self, name: &str, since: Instant) {
+        self.metrics
+            .steps
+            .with_label_values(&[name])
+            .observe(since.elapsed().as_secs_f64());
+    }
+}
+
+/// How an admission ended, for the metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The object was changed.
+    Applied,
+    /// It was let through as it is.
+    Skipped,
+    /// It could not be understood, or was refused.
+    Error,
+}
+
+impl Outcome {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Skipped => "skipped",
+            Self::Error => "error",
+        }
+    }
+}

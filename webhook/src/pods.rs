@@ -1,0 +1,82 @@
+//! Sizes pods at their creation.
+
+use json_patch::Patch;
+use podfit_cluster::api::pod::PodObject;
+use podfit_core::pod::Pod;
+use podfit_core::vpa::{UpdateMode, Vpa};
+
+use crate::admission::{Outcome, Webhook};
+use crate::patch;
+use crate::review::{Request, Response};
+
+/// Why a pod was let through without looking at it closer.
+#[derive(Debug, thiserror::Error)]
+enum Unsized {
+    #[error("the request holds no object")]
+    NoObject,
+    #[error("the pod cannot be read: {0}")]
+    Unreadable(serde_json::Error),
+    #[error("the patch cannot be written: {0}")]
+    Unwritable(serde_json::Error),
+}
+
+/// Sizes the pod of a CREATE request. Whatever goes wrong, the pod is let through and the log says why.
+pub fn admit(webhook: &Webhook, request: Request<'_>) -> (Outcome, Response) {
+    if request.operation != "CREATE" {
+        return (Outcome::Skipped, Response::allow(request.uid));
+    }
+    let outcome = match sized(webhook, &request) {
+        Ok(response) if response.is_patched() => (Outcome::Applied, response),
+        Ok(response) => (Outcome::Skipped, response),
+        Err(error) => {
+            tracing::error!(
+                error = %error,
+                namespace = request.namespace,
+                name = request.name,
+                uid = request.uid,
+                "let a pod through unsized"
+            );
+            (Outcome::Error, Response::allow(request.uid))
+        }
+    };
+    if request.dry_run != Some(true) {
+        let applied = if outcome.0 == Outcome::Applied {
+            "true"
+        } else {
+            "false"
+        };
+        webhook.metrics.pods.with_label_values(&[applied]).inc();
+    }
+    outcome
+}
+
+fn sized(webhook: &Webhook, request: &Request<'_>) -> Result<Response, Unsized> {
+    let object = request.object.ok_or(Unsized::NoObject)?;
+    let object: PodObject = serde_json::from_str(object.get()).map_err(Unsized::Unreadable)?;
+    let mut pod = Pod::from(&object);
+    if pod.namespace.is_empty() {
+        pod.namespace = request.namespace.clone().unwrap_or_default();
+    }
+    let allowed = Response::allow(request.uid.clone());
+    allowed
+        .with_patch(&size(webhook, &pod))
+        .map_err(Unsized::Unwritable)
+}
+
+/// The patch for `pod`: empty when no VPA controls it, or when its VPA only recommends.
+pub fn size(webhook: &Webhook, pod: &Pod) -> Patch {
+    let (vpa, limit_ranges) = {
+        let index = webhook.index.read();
+        let Some(vpa) = index.controlling_vpa(pod, sizes_new_pods) else {
+            return Patch::default();
+        };
+        (vpa.clone(), index.limit_ranges(&pod.namespace))
+    };
+    let admission = podfit_core::admission::admit(pod, &vpa, &limit_ranges);
+    tracing::debug!(namespace = pod.namespace, pod = pod.name, vpa = vpa.name, changes = ?admission, "sized a pod");
+    patch::render(pod, &admission)
+}
+
+fn sizes_new_pods(vpa: &Vpa) -> bool {
+    vpa.update_mode != UpdateMode::Off
+}

@@ -1,0 +1,284 @@
+//! Tells the API server to call us: one `MutatingWebhookConfiguration`, made or mended, never deleted.
+//!
+//! An object that carries `app.kubernetes.io/managed-by` belongs to whoever that is (Helm, in our chart): only its CA
+//! bundle is kept right.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhook, MutatingWebhookConfiguration, RuleWithOperations, ServiceReference,
+    WebhookClientConfig,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
+use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
+use podfit_cluster::calls::{CallError, Calls};
+use podfit_cluster::options::ClusterOptions;
+use serde_json::{Value, json};
+
+/// Upstream's name of the object, so that there is one or the other.
+pub const CONFIGURATION: &str = "vpa-webhook-config";
+
+/// Upstream's name of the webhook in it; users see it in refusals.
+pub const WEBHOOK: &str = "vpa.k8s.io";
+
+const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
+
+/// How the API server reaches us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// Through a Service.
+    Service {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// Its port.
+        port: u16,
+    },
+    /// Directly.
+    Url(String),
+}
+
+/// What is to be registered.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// How the API server reaches us.
+    pub endpoint: Endpoint,
+    /// How long it waits, 1 to 30 seconds.
+    pub timeout_seconds: i32,
+    /// Refuse pods when we do not answer, rather than start them as they are.
+    pub fail: bool,
+    /// Labels on the object.
+    pub labels: BTreeMap<String, String>,
+    /// Which namespaces' objects are sent.
+    pub namespaces: LabelSelector,
+}
+
+/// What to do about the object that is there.
+#[derive(Debug, PartialEq)]
+pub enum Step {
+    /// It is as it should be.
+    Nothing,
+    /// There is none.
+    Create(Box<MutatingWebhookConfiguration>),
+    /// A merge patch under the resourceVersion that was read.
+    Patch {
+        /// The patch.
+        patch: Value,
+        /// True when the CA bundle is all that differs.
+        only_ca: bool,
+    },
+}
+
+impl Registration {
+    /// Makes the object what it should be, with `ca_bundle` (PEM) in it.
+    pub async fn ensure(&self, calls: &Calls, ca_bundle: &str) -> Result<(), CallError> {
+        let api: Api<MutatingWebhookConfiguration> = Api::all(calls.client().clone());
+        let found = calls
+            .run("get the webhook configuration", api.get_opt(CONFIGURATION))
+            .await?;
+        let written = match self.step(found, ca_bundle) {
+            Step::Nothing => return Ok(()),
+            Step::Create(object) => calls
+                .run(
+                    "create the webhook configuration",
+                    api.create(&PostParams::default(), &object),
+                )
+                .await
+                .map(|_| {
+                    tracing::info!(configuration = CONFIGURATION, "registered the webhook");
+                }),
+            Step::Patch { patch, only_ca } => {
+                let (options, patch) = (PatchParams::default(), Patch::Merge(patch));
+                let request = api.patch(CONFIGURATION, &options, &patch);
+                calls
+                    .run("patch the webhook configuration", request)
+                    .await
+                    .map(|_| {
+                        if only_ca {
+                            // Upstream's words: its end-to-end test waits for them.
+                            tracing::info!(
+                                configuration = CONFIGURATION,
+                                "Successfully patched webhook with new client CA"
+                            );
+                        } else {
+                            tracing::info!(
+                                configuration = CONFIGURATION,
+                                "brought the webhook's registration up to date"
+                            );
+                        }
+                    })
+            }
+        };
+        match written {
+            // Another replica, or a person: the next round looks again.
+            Err(error) if error.is_conflict() => {
+                tracing::debug!(error = %error, "the webhook configuration changed meanwhile");
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// What is to be done about `found`.
+    pub fn step(&self, found: Option<MutatingWebhookConfiguration>, ca_bundle: &str) -> Step {
+        let wanted = self.webhook(ca_bundle);
+        let Some(found) = found else {
+            return Step::Create(Box::new(MutatingWebhookConfiguration {
+                metadata: ObjectMeta {
+                    name: Some(CONFIGURATION.into()),
+                    labels: Some(self.labels.clone()).filter(|labels| !labels.is_empty()),
+                    ..ObjectMeta::default()
+                },
+                webhooks: Some(vec![wanted]),
+            }));
+        };
+        let labels = found.metadata.labels.unwrap_or_default();
+        let foreign = labels.contains_key(MANAGED_BY) && !self.labels.contains_key(MANAGED_BY);
+        let mut webhooks = found.webhooks.unwrap_or_default();
+        let Some(ours) = webhooks.iter_mut().find(|webhook| webhook.name == WEBHOOK) else {
+            webhooks.push(wanted);
+            return patch(
+                found.metadata.resource_version,
+                &self.labels,
+                &webhooks,
+                false,
+            );
+        };
+        let mut mended = ours.clone();
+        mended
+            .client_config
+            .ca_bundle
+            .clone_from(&wanted.client_config.ca_bundle);
+        let labelled = foreign
+            || self
+                .labels
+                .iter()
+                .all(|(key, value)| labels.get(key) == Some(value));
+        let only_ca = foreign || (mended == wanted && labelled);
+        if !foreign {
+            mended = wanted;
+        }
+        if *ours == mended && labelled {
+            return Step::Nothing;
+        }
+        *ours = mended;
+        let new_labels = if foreign {
+            &BTreeMap::new()
+        } else {
+            &self.labels
+        };
+        patch(
+            found.metadata.resource_version,
+            new_labels,
+            &webhooks,
+            only_ca,
+        )
+    }
+
+    /// Our entry, with everything the API server would default spelled out, so that an unchanged one compares equal.
+    fn webhook(&self, ca_bundle: &str) -> MutatingWebhook {
+        let mut client_config = WebhookClientConfig {
+            ca_bundle: Some(ByteString(ca_bundle.as_bytes().to_vec())),
+            ..WebhookClientConfig::default()
+        };
+        match &self.endpoint {
+            Endpoint::Url(url) => client_config.url = Some(url.clone()),
+            Endpoint::Service {
+                namespace,
+                name,
+                port,
+            } => {
+                client_config.service = Some(ServiceReference {
+                    namespace: namespace.clone(),
+                    name: name.clone(),
+                    port: Some((*port).into()),
+                    path: None,
+                });
+            }
+        }
+        MutatingWebhook {
+            name: WEBHOOK.into(),
+            admission_review_versions: vec!["v1".into()],
+            side_effects: "None".into(),
+            failure_policy: Some(if self.fail { "Fail" } else { "Ignore" }.into()),
+            match_policy: Some("Equivalent".into()),
+            reinvocation_policy: Some("Never".into()),
+            timeout_seconds: Some(self.timeout_seconds),
+            namespace_selector: Some(self.namespaces.clone()),
+            object_selector: Some(LabelSelector::default()),
+            rules: Some(vec![
+                rule("", "v1", "pods", &["CREATE"]),
+                rule(
+                    "autoscaling.k8s.io",
+                    "*",
+                    "verticalpodautoscalers",
+                    &["CREATE", "UPDATE"],
+                ),
+            ]),
+            match_conditions: None,
+            client_config,
+        }
+    }
+}
+
+fn rule(group: &str, version: &str, resource: &str, operations: &[&str]) -> RuleWithOperations {
+    RuleWithOperations {
+        api_groups: Some(vec![group.into()]),
+        api_versions: Some(vec![version.into()]),
+        resources: Some(vec![resource.into()]),
+        operations: Some(
+            operations
+                .iter()
+                .map(|operation| (*operation).into())
+                .collect(),
+        ),
+        scope: Some("*".into()),
+    }
+}
+
+fn patch(
+    resource_version: Option<String>,
+    labels: &BTreeMap<String, String>,
+    webhooks: &[MutatingWebhook],
+    only_ca: bool,
+) -> Step {
+    let mut metadata = json!({"resourceVersion": resource_version});
+    if !labels.is_empty() {
+        metadata["labels"] = json!(labels);
+    }
+    Step::Patch {
+        patch: json!({"metadata": metadata, "webhooks": webhooks}),
+        only_ca,
+    }
+}
+
+/// The namespaces that `options` cover, by the label that every namespace carries.
+pub fn namespace_selector(options: &ClusterOptions) -> LabelSelector {
+    let named = |operator: &str, names: Vec<String>| LabelSelector {
+        match_expressions: Some(vec![LabelSelectorRequirement {
+            key: NAMESPACE_NAME.into(),
+            operator: operator.into(),
+            values: Some(names),
+        }]),
+        match_labels: None,
+    };
+    let ignored: Vec<_> = options
+        .ignored_vpa_object_namespaces
+        .iter()
+        .filter(|n| !n.is_empty())
+        .cloned()
+        .collect();
+    if !options.vpa_object_namespace.is_empty() {
+        named("In", vec![options.vpa_object_namespace.clone()])
+    } else if ignored.is_empty() {
+        LabelSelector::default()
+    } else {
+        named("NotIn", ignored)
+    }
+}
+
+#[cfg(test)]
+mod tests;
