@@ -1,6 +1,8 @@
 //! Stored histories: read all, write one, delete one.
 
-use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::api::{
+    Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams, TypeMeta,
+};
 use podfit_core::checkpoint::Checkpoint;
 use podfit_core::history::OomFloor;
 use podfit_core::quantity::Bytes;
@@ -121,6 +123,7 @@ pub async fn write(
         }
         Err(error) if error.is_not_found() => {
             let object = CheckpointObject {
+                types: TypeMeta::resource::<CheckpointObject>(),
                 metadata: ObjectMeta {
                     name: Some(name),
                     annotations,

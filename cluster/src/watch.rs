@@ -97,7 +97,9 @@ fn start<K: Resource + Send + 'static>(
 ) {
     watch.synced.expect_one();
     tokio::spawn(async move {
-        let mut events = std::pin::pin!(events.backoff(Retry::default()));
+        // `Init` only says that a list is asked for. Without it the pause between tries grows until one succeeds.
+        let answers = events.filter(|event| std::future::ready(!matches!(event, Ok(Event::Init))));
+        let mut events = std::pin::pin!(answers.backoff(Retry::default()));
         let mut listing = HashSet::new();
         let mut first_list = true;
         let mut trouble = String::new();
@@ -110,7 +112,7 @@ fn start<K: Resource + Send + 'static>(
                         trouble.clear();
                     }
                     match event {
-                        Event::Init => listing.clear(),
+                        Event::Init => {}
                         Event::InitApply(object) => {
                             listing.insert((
                                 object.namespace().unwrap_or_default(),
@@ -128,7 +130,10 @@ fn start<K: Resource + Send + 'static>(
                         Event::Delete(object) => on_change(Change::Delete(object)),
                     }
                 }
-                Err(error) => tell(&watch, &error, &mut trouble),
+                Err(error) => {
+                    listing.clear();
+                    tell(&watch, &error, &mut trouble);
+                }
             }
         }
     });

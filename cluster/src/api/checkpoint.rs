@@ -1,6 +1,6 @@
 //! `VerticalPodAutoscalerCheckpoint`: upstream's stored histograms, both ways.
 
-use kube::api::ObjectMeta;
+use kube::api::{ObjectMeta, TypeMeta};
 use podfit_core::checkpoint::{Checkpoint, HistogramCheckpoint};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -10,6 +10,9 @@ use super::time;
 /// A `VerticalPodAutoscalerCheckpoint` of `autoscaling.k8s.io/v1`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct CheckpointObject {
+    /// API version and kind, without which the API server takes no object.
+    #[serde(flatten, default)]
+    pub types: TypeMeta,
     /// Its metadata.
     #[serde(default)]
     pub metadata: ObjectMeta,
