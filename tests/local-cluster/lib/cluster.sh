@@ -36,7 +36,8 @@ claim_network() {
   exec 9>"$PODFIT_CACHE/networks.lock"
   flock 9
   local taken candidate
-  taken=" $(cat "$PODFIT_STATE"/podfit-*/net 2>/dev/null | tr '\n' ' ' || true) "
+  # Also what other programs listen on, whoever they are.
+  taken=" $({ cat "$PODFIT_STATE"/podfit-*/net 2>/dev/null; ss -Hltn | awk '{ sub(/\.[0-9]+:[0-9]+$/, "", $4); print $4 }'; } | tr '\n' ' ') "
   for candidate in ${1:-$(seq -f '127.%g.0' 66 126)}; do
     [[ $candidate =~ ^127\.[0-9]{1,3}\.[0-9]{1,3}$ ]] || die "a network is a /24 inside 127/8 such as 127.66.0, not '$candidate'"
     [[ $taken == *" $candidate "* ]] && continue
@@ -46,7 +47,7 @@ claim_network() {
     exec 9>&-
     return
   done
-  die "network ${1:-127.66.0 to 127.126.0} is taken by another cluster: $(grep -l . "$PODFIT_STATE"/podfit-*/net | tr '\n' ' ')"
+  die "network ${1:-127.66.0 to 127.126.0} is in use; clusters: $(grep -l . "$PODFIT_STATE"/podfit-*/net 2>/dev/null | xargs -r -n1 dirname | tr '\n' ' ')"
 }
 
 # render FILE: a manifest of ours with this cluster's values put in.

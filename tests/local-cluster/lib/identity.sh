@@ -22,10 +22,10 @@ kubeconfig() {
   cat >"$1" <<YAML
 apiVersion: v1
 kind: Config
-clusters: [{name: $cluster, cluster: {server: "https://$net.1", certificate-authority: $pki/ca.crt}}]
+clusters: [{name: podfit-$cluster, cluster: {server: "https://$net.1", certificate-authority: $pki/ca.crt}}]
 users: [{name: user, user: {$2}}]
-contexts: [{name: $cluster, context: {cluster: $cluster, user: user}}]
-current-context: $cluster
+contexts: [{name: podfit-$cluster, context: {cluster: podfit-$cluster, user: user}}]
+current-context: podfit-$cluster
 YAML
 }
 

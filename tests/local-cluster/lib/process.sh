@@ -46,11 +46,11 @@ signal() {
 
 # wait_for SECONDS WHAT COMMAND...: polls the command until it succeeds; says WHAT and the time, or fails saying so.
 wait_for() {
-  local deadline=$((SECONDS + $1)) what=$2
+  local deadline=$((SECONDS + $1)) what=$2 answer
   shift 2
-  until "$@" >/dev/null 2>&1; do
+  until answer=$("$@" 2>&1); do
     if [ "$SECONDS" -ge "$deadline" ]; then
-      echo "still waiting for: $what (gave up; see the logs in $state/log)" >&2
+      echo "gave up waiting for: $what; last answer: $answer (logs: $state/log)" >&2
       return 1
     fi
     sleep 0.1
