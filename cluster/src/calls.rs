@@ -166,11 +166,11 @@ pub async fn connect(options: &ClusterOptions) -> Result<Client, ConnectError> {
     })
 }
 
-/// A configuration that no client can be made of.
+/// A configuration that no client can be made of. Its cause is its source: show it with `{:#}`.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The kubeconfig file.
-    #[error("cannot use kubeconfig {path}: {source}")]
+    #[error("cannot use kubeconfig {path}")]
     Kubeconfig {
         /// The file.
         path: String,
@@ -179,14 +179,14 @@ pub enum ConnectError {
     },
     /// No kubeconfig and no service account.
     #[error(
-        "not running in a pod with a service account ({source}); outside a cluster give --kubeconfig FILE"
+        "not running in a pod with a service account; outside a cluster give --kubeconfig FILE"
     )]
     NotInCluster {
         /// Why.
         source: Box<kube::config::InClusterError>,
     },
     /// The TLS or HTTP set-up.
-    #[error("cannot make an API client: {source}")]
+    #[error("cannot make an API client")]
     Client {
         /// Why.
         source: Box<kube::Error>,

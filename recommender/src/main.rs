@@ -10,6 +10,7 @@ mod run;
 mod store;
 mod view;
 
+use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,7 +26,17 @@ use podfit_cluster::{lease, process};
 use crate::options::Options;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
+    match start().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("podfit-recommender: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn start() -> anyhow::Result<()> {
     let options = Options::parse_from(arguments());
     process::start_logging(&options.logs);
     anyhow::ensure!(

@@ -7,6 +7,7 @@ mod options;
 mod run;
 mod snapshot;
 
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -21,7 +22,17 @@ use podfit_core::disruption;
 use crate::options::{DisruptionOptions, Options};
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
+    match start().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("podfit-updater: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn start() -> anyhow::Result<()> {
     let options = Options::parse_from(arguments());
     process::start_logging(&options.logs);
     anyhow::ensure!(

@@ -55,7 +55,9 @@ impl Updater {
                 if trouble != webhook_trouble {
                     if let Some(why) = &trouble {
                         tracing::warn!(why, "not updating pods: they might come back unsized");
-                    } else { tracing::info!("the webhook is alive; updating pods") }
+                    } else {
+                        tracing::info!("the webhook is alive; updating pods")
+                    }
                     webhook_trouble = trouble;
                 }
                 if webhook_trouble.is_none() {
