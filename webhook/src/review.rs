@@ -97,7 +97,7 @@ pub struct Response {
     patch: Option<String>,
     /// Shown to whoever made the request.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub warnings: Vec<String>,
+    warnings: Vec<String>,
 }
 
 /// A `metav1.Status` of an object that breaks rules.
@@ -151,6 +151,12 @@ impl Response {
             self.patch_type = Some("JSONPatch");
         }
         Ok(self)
+    }
+
+    /// Adds what the author should know.
+    pub fn with_warnings(mut self, warnings: Vec<String>) -> Self {
+        self.warnings = warnings;
+        self
     }
 
     /// True when it changes the object.

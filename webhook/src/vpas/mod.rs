@@ -56,13 +56,7 @@ pub fn admit(request: Request<'_>) -> (Outcome, Response) {
         Outcome::Applied
     };
     match Response::allow(request.uid.clone()).with_patch(&patch) {
-        Ok(response) => (
-            outcome,
-            Response {
-                warnings,
-                ..response
-            },
-        ),
+        Ok(response) => (outcome, response.with_warnings(warnings)),
         Err(error) => {
             tracing::error!(error = %error, "cannot write the defaults of a VPA; let it through without");
             (Outcome::Error, Response::allow(request.uid))
