@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::histogram::power;
 use crate::history::{ContainerHistory, OomFloor};
 use crate::quantity::{Bytes, Millicores, Resource, ResourceList, amount_from_float, scale_amount};
 use crate::time::Timestamp;
@@ -88,6 +89,8 @@ pub struct Estimate {
 }
 
 /// Estimates one of `containers` containers of a pod, at `now`.
+///
+/// A resource without any sample or kill has no estimate: the pod's minimum would be a guess (upstream publishes it).
 pub fn estimate(
     history: &ContainerHistory,
     config: &EstimatorConfig,
@@ -96,10 +99,17 @@ pub fn estimate(
 ) -> Estimate {
     let mut estimate = Estimate::default();
     for resource in Resource::ALL {
-        let (percentiles, interval) = match resource {
-            Resource::Cpu => (config.cpu, config.cpu_confidence_interval),
-            Resource::Memory => (config.memory, config.memory_confidence_interval),
+        let (samples, percentiles, interval) = match resource {
+            Resource::Cpu => (history.cpu(), config.cpu, config.cpu_confidence_interval),
+            Resource::Memory => (
+                history.memory(),
+                config.memory,
+                config.memory_confidence_interval,
+            ),
         };
+        if samples.is_empty() {
+            continue;
+        }
         let confidence = confidence(history, interval);
         let minimum = container_minimum(config.pod_minimum, resource, containers);
         let at = |p: f64| with_margin(percentile(history, resource, p), config.margin);
@@ -135,19 +145,19 @@ pub struct Widening {
     /// How much.
     pub multiplier: f64,
     /// Up when positive, down when negative.
-    pub exponent: f64,
+    pub exponent: i32,
 }
 
 /// The lower bound's: within one per cent after about five hours.
 pub const LOWER: Widening = Widening {
     multiplier: 0.001,
-    exponent: -2.0,
+    exponent: -2,
 };
 
 /// The upper bound's: twice the percentile after a day, unbounded at first.
 pub const UPPER: Widening = Widening {
     multiplier: 1.0,
-    exponent: 1.0,
+    exponent: 1,
 };
 
 /// How much of a confidence interval the history covers, in time or in one sample a minute, whichever is less.
@@ -176,7 +186,7 @@ pub fn with_margin(amount: i64, margin: f64) -> i64 {
 pub fn with_confidence(amount: i64, confidence: f64, widening: Widening) -> i64 {
     scale_amount(
         amount,
-        (1.0 + widening.multiplier / confidence).powf(widening.exponent),
+        power(1.0 + widening.multiplier / confidence, widening.exponent),
     )
 }
 
@@ -233,11 +243,7 @@ mod tests {
     #[test]
     fn without_samples_there_is_no_confidence() {
         let none = confidence(&history(0, Duration::ZERO), Duration::from_hours(24));
-        let cases = [
-            (1.0, 1.0, MAX_AMOUNT),
-            (1.0, -1.0, 0),
-            (0.1, 2.0, MAX_AMOUNT),
-        ];
+        let cases = [(1.0, 1, MAX_AMOUNT), (1.0, -1, 0), (0.1, 2, MAX_AMOUNT)];
         for (multiplier, exponent, expected) in cases {
             assert_eq!(
                 with_confidence(
@@ -258,7 +264,7 @@ mod tests {
         let nine = history(9, Duration::from_mins(2));
         let widening = Widening {
             multiplier: 0.1,
-            exponent: 2.0,
+            exponent: 2,
         };
         let cases = [
             (Duration::from_hours(24), 0.00625, 907.46),
@@ -364,5 +370,80 @@ mod tests {
         assert!(now.upper_bound.memory >= Some(needed));
         let later = estimate(&history, &estimator, 1, T0 + config.lifetime());
         assert!(later.raised_by_oom.is_none() && later.target.memory < Some(needed));
+    }
+
+    #[test]
+    fn a_resource_without_samples_has_no_estimate() {
+        let only_cpu = estimate(
+            &history(2, Duration::from_mins(1)),
+            &EstimatorConfig::default(),
+            1,
+            T0,
+        );
+        assert_eq!(
+            only_cpu.target,
+            ResourceList {
+                cpu: Some(Millicores(1168)),
+                memory: None
+            }
+        );
+        assert!(only_cpu.lower_bound.memory.is_none() && only_cpu.upper_bound.memory.is_none());
+
+        let config = HistoryConfig::default();
+        let mut killed = ContainerHistory::new(&config, T0);
+        killed.restore_oom_floor(OomFloor {
+            bytes: Bytes(1 << 30),
+            at: T0,
+        });
+        let only_floor = estimate(&killed, &EstimatorConfig::default(), 1, T0);
+        assert_eq!(
+            only_floor.target,
+            ResourceList {
+                cpu: None,
+                memory: Some(Bytes(1 << 30))
+            }
+        );
+    }
+
+    /// Samples and kills over minutes to days, and what upstream's own code recommended after some of them.
+    #[test]
+    fn follows_upstream_to_the_unit() {
+        let history_config = HistoryConfig::default();
+        // Upstream has no floor beside the histogram.
+        let config = EstimatorConfig {
+            oom_floor_lifetime: Duration::ZERO,
+            ..EstimatorConfig::default()
+        };
+        let mut checked = 0;
+        let mut case = String::new();
+        let mut window = PodContainerWindow::default();
+        let mut history = ContainerHistory::new(&history_config, T0);
+        for line in include_str!("../testdata/estimates.csv").lines().skip(1) {
+            let row: Vec<_> = line.split(',').collect();
+            if case != row[0] {
+                row[0].clone_into(&mut case);
+                window = PodContainerWindow::default();
+                history = ContainerHistory::new(&history_config, T0);
+            }
+            let numbers: Vec<i64> = row[2..].iter().map(|n| n.parse().unwrap()).collect();
+            let at = Timestamp::from_unix_millis(numbers[1]);
+            let amount = Bytes(numbers[0]);
+            match row[1] {
+                "cpu" => window.add_cpu(&mut history, Millicores(amount.0), (at, at)),
+                "memory" => window.add_memory(&mut history, amount, (at, at), &history_config),
+                "oom" => window.record_oom(&mut history, amount, (at, at), &history_config),
+                _ => {
+                    let now = history.last_activity();
+                    let got = estimate(&history, &config, 1, now);
+                    let lists = [got.target, got.lower_bound, got.upper_bound];
+                    let amounts = Resource::ALL.map(|r| lists.map(|list| list.get(r).unwrap()));
+                    assert_eq!(amounts.concat(), numbers, "{line}");
+                    checked += 1;
+                    Ok(())
+                }
+            }
+            .unwrap();
+        }
+        assert_eq!(checked, 60);
     }
 }

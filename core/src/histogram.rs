@@ -10,6 +10,7 @@ mod buckets;
 
 use std::time::Duration;
 
+pub(crate) use buckets::power;
 pub use buckets::{Buckets, BucketsError};
 
 use crate::time::Timestamp;

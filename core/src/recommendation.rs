@@ -37,14 +37,14 @@ pub fn recommend(
         !off
     });
     for (name, history) in &sized {
-        if history.is_empty() {
+        let estimate = estimate(history, config, sized.len(), now);
+        if estimate.target.is_empty() {
             result.reasons.push(RecommendationReason::NoSamples {
                 container: (*name).to_owned(),
             });
             continue;
         }
         let policy = for_container(policies, name);
-        let estimate = estimate(history, config, sized.len(), now);
         explain(&mut result.reasons, name, &estimate, (history, config));
         let recommendation = shape(name, &estimate, policy, config);
         explain_cap(&mut result.reasons, &recommendation);
