@@ -286,6 +286,45 @@ mod tests {
         );
     }
 
+    /// Upstream's row: a weight at the edge of what counts does not make the rest vanish.
+    #[test]
+    fn tiny_weights_survive_storing() {
+        let epsilon = linear().epsilon();
+        let mut histogram = Histogram::new(linear(), HOUR);
+        let at = Timestamp::from_unix_seconds(3600);
+        histogram.add(1.0, epsilon, at);
+        histogram.add(2.0, 10_000.0 * epsilon - epsilon, at);
+        let stored = HistogramCheckpoint::encode(&histogram);
+        let loaded = stored.decode("cpu", linear(), HOUR).unwrap();
+        assert!(!histogram.is_empty() && !loaded.is_empty());
+    }
+
+    /// Upstream's row: 33 CPU samples of one size, memory peaks of two sizes.
+    #[test]
+    fn a_history_is_stored_whole() {
+        let config = HistoryConfig::default();
+        let mut history = ContainerHistory::new(&config, T0);
+        let later = T0 + HOUR * 24 * 31;
+        history.cpu.add(1.0, 33.0, later);
+        history.memory.add(1.0, 55.0, T0);
+        history.memory.add(1e7, 55.0, T0);
+        (history.first_sample, history.last_sample) = (Some(T0), Some(later));
+        history.total_samples = 10;
+        let stored = Checkpoint::encode(&history, later);
+        assert_eq!((stored.version.as_str(), stored.total_samples), ("v3", 10));
+        assert_eq!(
+            (
+                stored.cpu.bucket_weights.len(),
+                stored.memory.bucket_weights.len()
+            ),
+            (1, 2)
+        );
+        assert_eq!(
+            (stored.first_sample, stored.last_sample, stored.last_update),
+            (Some(T0), Some(later), Some(later))
+        );
+    }
+
     #[test]
     fn impossible_histograms_are_refused() {
         let refused =

@@ -3,7 +3,7 @@
 //! It is upstream's decaying histogram: a sample at time `t` weighs `weight * 2^((t - reference) / half-life)`, so that
 //! only the reference time moves, not every weight. It is shifted when the exponent passes 100.
 //!
-//! Memory: 80 bytes, and 8 for each bucket between the lowest and the highest that was ever touched. A container whose
+//! Memory: 72 bytes, and 8 for each bucket between the lowest and the highest that was ever touched. A container whose
 //! CPU moves within a factor of ten touches about 50 buckets: 0.5 kB; all 176 take 1.5 kB.
 
 mod buckets;

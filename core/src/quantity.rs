@@ -505,6 +505,31 @@ mod tests {
         }
     }
 
+    /// Upstream's rows: an amount rounded up to a step, and its text.
+    #[test]
+    fn rounded_amounts_have_short_texts() {
+        for (amount, step, bytes) in [
+            (1024, 1, "1Ki"),
+            (262_144_000, 1, "250Mi"),
+            (262_144_000, 268_435_456, "256Mi"),
+            (0, 1, "0"),
+            (839_500_000, 1, "839500000"),
+            (839_500_000, 134_217_728, "896Mi"),
+        ] {
+            let rounded = round_up_to_step(amount, step).unwrap();
+            assert_eq!(Bytes(rounded).to_string(), bytes);
+        }
+        for (amount, step, cpu) in [
+            (1000, 1, "1"),
+            (1000, 3, "1002m"),
+            (0, 2, "0"),
+            (1_231_241, 13, "1231243m"),
+        ] {
+            let rounded = round_up_to_step(amount, step).unwrap();
+            assert_eq!(Millicores(rounded).to_string(), cpu);
+        }
+    }
+
     #[test]
     fn humanizes_memory() {
         for (bytes, text) in [
