@@ -42,7 +42,7 @@ pub enum Rejection {
     Unreadable(String),
     /// Not an AdmissionReview.
     #[error("the body is not an AdmissionReview: {0}")]
-    NotAReview(serde_json::Error),
+    NotAReview(String),
     /// An AdmissionReview that asks nothing.
     #[error("the AdmissionReview has no request")]
     NoRequest,
@@ -104,7 +104,10 @@ async fn read(request: &HttpRequest, payload: web::Payload) -> Result<web::Bytes
 }
 
 fn answer(webhook: &Webhook, body: &[u8], started: Instant) -> Result<HttpResponse, Rejection> {
-    let review: Review<'_> = serde_json::from_slice(body).map_err(Rejection::NotAReview)?;
+    // Checked at once, because the parser skips over bad bytes in fields that nobody reads.
+    let text = std::str::from_utf8(body).map_err(|e| Rejection::NotAReview(e.to_string()))?;
+    let review: Review<'_> =
+        serde_json::from_str(text).map_err(|e| Rejection::NotAReview(e.to_string()))?;
     let request = review.request.ok_or(Rejection::NoRequest)?;
     webhook.step("read_request", started);
 

@@ -202,3 +202,6 @@ fn ip(octets: &[u8]) -> Option<IpAddr> {
         .or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from))
         .ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -291,3 +291,6 @@ fn bundle(newest: &str, older: &str, now: Timestamp) -> String {
         .map(|pem| format!("{}\n", pem.trim()))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,166 @@
+use rustls::crypto::ring;
+
+use super::*;
+
+const START: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+
+fn rotation(names: &[&str]) -> Rotation {
+    Rotation {
+        names: names.iter().map(|&name| name.to_owned()).collect(),
+        schedule: Schedule::default(),
+        provider: Arc::new(ring::default_provider()),
+    }
+}
+
+fn renewed(rotation: &Rotation, stored: Option<&Stored>, now: Timestamp) -> Stored {
+    rotation
+        .due(stored, now)
+        .unwrap()
+        .expect("a renewal is due")
+        .stored
+}
+
+fn authorities(stored: &Stored) -> usize {
+    stored.triple.ca_bundle.matches(END).count()
+}
+
+/// That a server with the certificate of one content is trusted by a caller that has the bundle of another.
+fn trusts(caller: &Stored, server: &Stored, now: Timestamp) -> bool {
+    let chain = material::certificates(&server.triple.certificate, "certificate").unwrap();
+    material::verify(
+        &caller.triple.ca_bundle,
+        &chain,
+        &ring::default_provider().into(),
+        now,
+    )
+    .is_ok()
+}
+
+#[test]
+fn a_fresh_content_is_good_for_all_names_and_kept() {
+    let rotation = rotation(&["hook", "hook.podfit.svc", "127.66.0.20", "fd00::1"]);
+    let stored = renewed(&rotation, None, START);
+    let material =
+        material::Material::check(stored.triple.clone(), &rotation.provider, START).unwrap();
+    assert_eq!(
+        Facts::of(&material.certified.cert[0], "certificate")
+            .unwrap()
+            .names,
+        rotation.names
+    );
+    assert_eq!(material.days_left(START).round(), 90.0);
+    assert_eq!(rotation.due(Some(&stored), START).unwrap(), None);
+    assert_eq!(rotation.due(Some(&stored), START + DAY * 59).unwrap(), None);
+}
+
+#[test]
+fn an_ageing_certificate_is_replaced_under_the_same_ca() {
+    let rotation = rotation(&["hook"]);
+    let old = renewed(&rotation, None, START);
+    let later = START + DAY * 61;
+    let new = renewed(&rotation, Some(&old), later);
+    assert_eq!(new.triple.ca_bundle, old.triple.ca_bundle);
+    assert_ne!(new.triple.certificate, old.triple.certificate);
+    assert!(trusts(&old, &new, later) && trusts(&new, &old, later));
+}
+
+/// From one CA to the next over more than two years: at every write a caller that still has the bundle from before trusts
+/// the new certificate, and one with the new bundle trusts a server that still shows the old certificate.
+#[test]
+fn callers_and_servers_one_write_apart_always_trust_each_other() {
+    let rotation = rotation(&["hook"]);
+    let mut stored = renewed(&rotation, None, START);
+    let (mut most, mut writes) = (0, 0);
+    for step in 1..=4 * 1000 {
+        let now = START + Duration::from_secs(6 * 3600) * step;
+        let before = stored.clone();
+        if let Some(renewal) = rotation.due(Some(&stored), now).unwrap() {
+            stored = renewal.stored;
+            writes += 1;
+            assert!(
+                trusts(&before, &stored, now),
+                "an old bundle must know the new certificate ({})",
+                renewal.reason
+            );
+            assert!(
+                trusts(&stored, &before, now),
+                "the new bundle must know the old certificate ({})",
+                renewal.reason
+            );
+        }
+        most = most.max(authorities(&stored));
+    }
+    assert_eq!(most, 2, "old and new CA overlap in the bundle");
+    assert_eq!(
+        authorities(&stored),
+        1,
+        "the first CA has left when it expired"
+    );
+    assert!(writes < 25, "{writes} writes in a thousand days");
+}
+
+#[test]
+fn a_new_ca_waits_before_it_signs() {
+    let rotation = rotation(&["hook"]);
+    let first = renewed(&rotation, None, START);
+    // Close to the end of the first CA, with a certificate made in time.
+    let now = START + DAY * 551;
+    let first = renewed(&rotation, Some(&first), now);
+    let staged = renewed(&rotation, Some(&first), now);
+    assert_eq!((authorities(&first), authorities(&staged)), (1, 2));
+    assert_eq!(staged.triple.certificate, first.triple.certificate);
+    assert_eq!(
+        rotation
+            .due(Some(&staged), now + Duration::from_secs(3599))
+            .unwrap(),
+        None
+    );
+    let signed = renewed(&rotation, Some(&staged), now + Duration::from_secs(3601));
+    assert_ne!(signed.triple.certificate, first.triple.certificate);
+    assert_eq!(signed.triple.ca_bundle, staged.triple.ca_bundle);
+}
+
+#[test]
+fn a_new_name_needs_a_new_certificate() {
+    let stored = renewed(&rotation(&["hook"]), None, START);
+    let more = rotation(&["hook", "10.0.0.1"]);
+    let new = renewed(&more, Some(&stored), START);
+    assert!(trusts(&stored, &new, START));
+    assert_eq!(more.due(Some(&new), START).unwrap(), None);
+}
+
+/// Whatever somebody did to the Secret, the next content is whole, and what it still had of good CAs stays trusted.
+#[test]
+fn a_damaged_content_is_mended() {
+    let rotation = rotation(&["hook"]);
+    let good = renewed(&rotation, None, START);
+    let other = renewed(&rotation, None, START);
+    let damage: [(&str, fn(&mut Stored, &Stored)); 7] = [
+        ("CA key lost", |s, _| s.authority_key.clear()),
+        ("CA key of another CA", |s, o| {
+            s.authority_key.clone_from(&o.authority_key)
+        }),
+        ("bundle lost", |s, _| s.triple.ca_bundle.clear()),
+        ("bundle garbage", |s, _| {
+            s.triple.ca_bundle =
+                "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----".into()
+        }),
+        ("certificate of another CA", |s, o| {
+            s.triple.certificate.clone_from(&o.triple.certificate)
+        }),
+        ("key of another certificate", |s, o| {
+            s.triple.key.clone_from(&o.triple.key)
+        }),
+        ("certificate cut short", |s, _| {
+            s.triple.certificate.truncate(100)
+        }),
+    ];
+    for (what, spoil) in damage {
+        let mut stored = good.clone();
+        spoil(&mut stored, &other);
+        let bundle_is_whole = stored.triple.ca_bundle == good.triple.ca_bundle;
+        let mended = renewed(&rotation, Some(&stored), START);
+        assert_eq!(rotation.due(Some(&mended), START).unwrap(), None, "{what}");
+        assert_eq!(trusts(&mended, &good, START), bundle_is_whole, "{what}");
+    }
+}
