@@ -210,6 +210,21 @@ pub enum Rejected {
     Known,
 }
 
+/// A window that was open when its history was stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenWindow {
+    /// When it ends.
+    pub end: Timestamp,
+    /// Its highest sample.
+    pub memory_peak: Option<Bytes>,
+    /// Its highest out-of-memory sample.
+    pub oom_peak: Option<Bytes>,
+    /// The last memory sample.
+    pub last_memory: Option<Timestamp>,
+    /// The last CPU sample.
+    pub last_cpu: Option<Timestamp>,
+}
+
 /// What is known of one pod's container beside the shared history: which samples came, and the open memory window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PodContainerWindow {
@@ -292,6 +307,36 @@ impl PodContainerWindow {
         }
         history.restore_oom_floor(OomFloor { bytes: needed, at });
         Ok(())
+    }
+
+    /// What of the window is stored beside a history, so that a restart neither loses its peak nor counts its last
+    /// samples twice. `None` once it has ended, as its peak is in the history then, and no sample waits for it.
+    pub fn open(&self, now: Timestamp) -> Option<OpenWindow> {
+        let end = self.end.filter(|end| now < *end)?;
+        Some(OpenWindow {
+            end,
+            memory_peak: self.memory_peak,
+            oom_peak: self.oom_peak,
+            last_memory: self.last_memory,
+            last_cpu: self.last_cpu,
+        })
+    }
+
+    /// Continues a window that was stored open: its peak goes back into the history.
+    pub fn reopen(open: &OpenWindow, history: &mut ContainerHistory) -> Self {
+        let window = Self {
+            last_cpu: open.last_cpu,
+            last_memory: open.last_memory,
+            end: Some(open.end),
+            memory_peak: open.memory_peak,
+            oom_peak: open.oom_peak,
+        };
+        if let Some(peak) = window.peak() {
+            history
+                .memory
+                .add(peak.0 as f64, MEMORY_SAMPLE_WEIGHT, open.end);
+        }
+        window
     }
 
     /// Takes the peak of the window out of a copy of the history that is to be stored: it may still grow, and would

@@ -51,10 +51,12 @@ pub enum RecommendationReason {
         /// After, in base units.
         to: i64,
     },
-    /// Nothing is recommended: there is no sample yet.
+    /// Nothing is recommended: there is no sample of that resource yet.
     NoSamples {
         /// The container.
         container: String,
+        /// The resource.
+        resource: Resource,
     },
     /// Nothing is recommended: the policy says Off.
     PolicyOff {
@@ -125,10 +127,15 @@ impl fmt::Display for RecommendationReason {
                 text(*resource, *to),
                 text(*resource, *from)
             ),
-            Self::NoSamples { container } => write!(
+            Self::NoSamples {
+                container,
+                resource,
+            } => write!(
                 f,
-                "{container}: nothing is recommended before its first sample"
+                "{container}: no {} is recommended before the first sample of it",
+                resource.name()
             ),
+
             Self::PolicyOff { container } => write!(f, "{container}: its policy has mode Off"),
         }
     }

@@ -38,10 +38,16 @@ pub fn recommend(
     });
     for (name, history) in &sized {
         let estimate = estimate(history, config, sized.len(), now);
+        for resource in Resource::ALL {
+            if estimate.target.get(resource).is_none() {
+                let container = (*name).to_owned();
+                result.reasons.push(RecommendationReason::NoSamples {
+                    container,
+                    resource,
+                });
+            }
+        }
         if estimate.target.is_empty() {
-            result.reasons.push(RecommendationReason::NoSamples {
-                container: (*name).to_owned(),
-            });
             continue;
         }
         let policy = for_container(policies, name);
@@ -243,7 +249,8 @@ mod tests {
         // A single sample bounds nothing from above.
         assert!(result.recommendations[0].upper_bound.is_empty());
         assert!(result.reasons.contains(&RecommendationReason::NoSamples {
-            container: "empty".into()
+            container: "empty".into(),
+            resource: Resource::Cpu
         }));
     }
 

@@ -242,6 +242,29 @@ fn the_open_window_is_left_out_of_what_is_stored() {
 }
 
 #[test]
+fn a_stored_window_continues_after_a_restart_as_if_there_had_been_none() {
+    let i = hours(24);
+    let mut lab = Lab::new(i);
+    lab.memory(300 * MIB, TS).unwrap();
+    lab.cpu(100, TS).unwrap();
+    let open = lab.window.open(TS).unwrap();
+    let mut history = lab.history.clone();
+    lab.window.subtract_open(&mut history, TS);
+
+    let mut restarted = Lab::new(i);
+    restarted.window = PodContainerWindow::reopen(&open, &mut history);
+    restarted.history = history;
+    assert_eq!(restarted.history, lab.history);
+    assert_eq!(restarted.cpu(100, TS), Err(Rejected::OutOfOrder));
+    for lab in [&mut lab, &mut restarted] {
+        lab.memory(100 * MIB, TS + i / 2).unwrap();
+        lab.memory(400 * MIB, TS + i / 2).unwrap();
+    }
+    assert_eq!(restarted.history, lab.history);
+    assert_eq!(lab.window.open(TS + i), None);
+}
+
+#[test]
 fn merged_histories_hold_what_both_hold() {
     let (mut a, mut b, mut both) = (
         Lab::new(hours(24)),
