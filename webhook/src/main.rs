@@ -1,15 +1,16 @@
-//! podfit-webhook: new pods get the size that is recommended for them.
+//! podfit-webhook: reviews in, patches out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use actix_web::web::Data;
+use actix_web::web;
 use anyhow::Context;
 use clap::Parser;
 use podfit_cluster::admin::{self, Health};
 use podfit_cluster::calls::{Calls, connect};
 use podfit_cluster::index::Watches;
 use podfit_cluster::options::{arguments, own_namespace};
-use podfit_cluster::process;
+use podfit_cluster::process::{self, Shutdown, stopped};
 use podfit_webhook::admission::Webhook;
 use podfit_webhook::certificates::live::Live;
 use podfit_webhook::certificates::rotation::{Rotation, Schedule};
@@ -18,10 +19,12 @@ use podfit_webhook::lease::StatusLease;
 use podfit_webhook::metrics::Metrics;
 use podfit_webhook::options::Options;
 use podfit_webhook::probe::Probe;
-use podfit_webhook::registration::Endpoint;
-use podfit_webhook::server;
-use podfit_webhook::upkeep::{Source, Upkeep};
-use tokio::sync::watch;
+use podfit_webhook::upkeep::{self, Certificates, Source};
+use podfit_webhook::{server, tls};
+use rustls::crypto::CryptoProvider;
+
+/// After so long without an answered self-probe the process counts as dead and is started anew.
+const LONGEST_SILENCE: Duration = Duration::from_secs(300);
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -34,88 +37,105 @@ async fn main() -> anyhow::Result<()> {
     let shutdown = process::shutdown_signal().context("listening for signals")?;
     tracing::info!(version = process::VERSION, "podfit-webhook starts");
 
-    let endpoint = options.endpoint().map_err(anyhow::Error::msg)?;
     let registry = prometheus::Registry::new();
     let metrics = Metrics::new(&registry)?;
-    let health = Health::new(std::time::Duration::MAX);
+    let health = Health::new(LONGEST_SILENCE);
     admin::serve(options.address, registry, health.clone())?;
 
     let client = connect(&options.cluster).await?;
     let calls = Calls::new(client.clone(), &options.cluster);
     let watches = Watches::new(client, &options.cluster);
     watches.vpas().owners().limit_ranges();
+
+    let provider = tls::provider(&options.server.tls_ciphers);
     let live = Arc::new(Live::default());
-    let upkeep = upkeep(&options, &endpoint, &calls, &live, &metrics);
+    let source = source(&options, &calls, &provider);
+    let mut certificates = Certificates::new(
+        source,
+        Arc::clone(&provider),
+        Arc::clone(&live),
+        metrics.days_to_expiry.clone(),
+    );
     let synced = watches.synced();
-    let start = async { tokio::join!(synced.complete(), upkeep.first_certificate()) };
     tokio::select! {
-        _ = start => {}
-        () = process::stopped(&shutdown) => return Ok(()),
+        ((), ()) = async { tokio::join!(certificates.first(), synced.complete()) } => {}
+        () = stopped(&shutdown) => return Ok(()),
     }
     tracing::info!("all watches have listed");
 
-    let webhook = Data::new(Webhook::new(watches.index(), metrics));
-    let server = server::start(&options.server, webhook.clone(), Arc::clone(&live))?;
+    let webhook = web::Data::new(Webhook::new(watches.index(), metrics));
+    let listener = server::listen(options.server.bind_address, options.server.port)?;
+    let listening = listener.local_addr()?;
+    let config = tls::server_config(provider, options.server.min_tls_version, Arc::clone(&live))?;
+    let server = server::serve(listener, config, webhook.clone())?;
+    let handle = server.handle();
+    let running = tokio::spawn(server);
+    tracing::info!(address = %listening, "taking admission requests");
     health.set_ready(true);
 
-    let (sender, registered) = watch::channel(false);
-    let lease = StatusLease {
-        calls,
-        namespace: options.status_lease.namespace(),
-        name: options.status_lease.status_lease_name.clone(),
-        interval: options.status_lease.status_lease_update_interval.0,
-        probe: Probe {
-            socket: server.socket,
-            name: endpoint.names().swap_remove(0),
-        },
+    let upkeep = tokio::spawn(upkeep::certificates_and_registration(
+        certificates,
+        options.registration(),
+        calls.clone(),
+        shutdown.clone(),
+    ));
+    let probe = Probe::new(listening, &options.server_name());
+    let lease = status_lease(&options, calls);
+    let life = tokio::spawn(upkeep::sign_of_life(
+        lease,
+        probe,
         live,
-        registered,
-    };
-    let duties = [
-        tokio::spawn(upkeep.run(sender, shutdown.clone())),
-        tokio::spawn(lease.run(shutdown.clone())),
-    ];
+        health.clone(),
+        shutdown.clone(),
+    ));
 
-    process::stopped(&shutdown).await;
-    health.set_ready(false);
-    webhook.drain();
-    tokio::time::sleep(options.server.shutdown_delay.0).await;
-    server.stop().await;
-    for duty in duties {
-        duty.await.context("a background task ended badly")?;
-    }
-    Ok(())
+    drain(&options, &webhook, &health, &shutdown).await;
+    handle.stop(true).await;
+    upkeep.await.context("certificates and registration")?;
+    life.await.context("the status lease")?;
+    running
+        .await
+        .context("the server's task")?
+        .context("the server")
 }
 
-fn upkeep(
-    options: &Options,
-    endpoint: &Endpoint,
-    calls: &Calls,
-    live: &Arc<Live>,
-    metrics: &Metrics,
-) -> Upkeep {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let source = options.certificates.files().map_or_else(
-        || {
-            Source::Secret(SharedSecret {
-                calls: calls.clone(),
-                namespace: own_namespace(),
-                name: options.certificates.certificate_secret.clone(),
-                rotation: Rotation {
-                    names: endpoint.names(),
-                    schedule: Schedule::default(),
-                    provider: Arc::clone(&provider),
-                },
-            })
-        },
-        Source::Files,
-    );
-    Upkeep {
-        calls: calls.clone(),
-        source,
-        provider,
-        live: Arc::clone(live),
-        registration: options.registration(endpoint.clone()),
-        days_to_expiry: metrics.days_to_expiry.clone(),
+/// Waits until the process is asked to stop, and then until nobody should call it any more.
+async fn drain(options: &Options, webhook: &Webhook, health: &Health, shutdown: &Shutdown) {
+    stopped(shutdown).await;
+    health.set_ready(false);
+    webhook.drain();
+    tracing::info!(delay = %options.server.shutdown_delay, "unready; answering on until the API server has noticed");
+    tokio::time::sleep(options.server.shutdown_delay.0).await;
+}
+
+fn source(options: &Options, calls: &Calls, provider: &Arc<CryptoProvider>) -> Source {
+    match options.certificates.files() {
+        Some(files) => {
+            tracing::info!(certificate = %files.certificate.display(), "using certificate files");
+            Source::Files(files)
+        }
+        None => Source::Secret(Box::new(SharedSecret {
+            calls: calls.clone(),
+            namespace: own_namespace(),
+            name: options.certificates.certificate_secret.clone(),
+            rotation: Rotation {
+                names: options.certificate_names(),
+                schedule: Schedule::default(),
+                provider: Arc::clone(provider),
+            },
+        })),
+    }
+}
+
+fn status_lease(options: &Options, calls: Calls) -> StatusLease {
+    let holder = std::env::var("POD_NAME").or_else(|_| {
+        std::fs::read_to_string("/proc/sys/kernel/hostname").map(|host| host.trim().to_owned())
+    });
+    StatusLease {
+        calls,
+        namespace: options.lease.namespace(),
+        name: options.lease.status_lease_name.clone(),
+        holder: holder.unwrap_or_else(|_| "podfit-webhook".into()),
+        duration: options.lease.status_lease_update_interval.0,
     }
 }

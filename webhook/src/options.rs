@@ -1,94 +1,70 @@
-//! The webhook's flags: upstream's names, defaults and value syntax, each with an environment twin.
+//! The webhook's flags: upstream's names and defaults (the time-out apart), and a few of our own.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::time::Duration;
 
-use clap::Parser;
+use clap::{Args, Parser};
 use podfit_cluster::admin::parse_address;
 use podfit_cluster::options::{
     ClusterOptions, GoDuration, LogOptions, namespace_or_own, own_namespace,
 };
 
 use crate::certificates::files::CertificateFiles;
-use crate::registration::{Endpoint, Registration};
+use crate::registration::{Endpoint, Registration, namespace_selector};
+use crate::tls::MinTlsVersion;
 
-/// Sizes pods as they are created, and checks VerticalPodAutoscalers as they are written.
-///
-/// It answers from memory and never stands in a pod's way: whatever goes wrong, the pod starts as it was written and
-/// the log says why. It makes its own certificate (or reads one from files), registers itself with the API server, and
-/// renews a lease while it is proven to answer, without which the updater evicts nothing.
-#[derive(Parser, Clone, Debug)]
+/// Sizes new pods at admission, and checks VerticalPodAutoscalers.
+#[derive(Clone, Debug, Parser)]
 #[command(name = "podfit-webhook", version = podfit_cluster::process::VERSION)]
 pub struct Options {
-    /// Where /metrics, /healthz, /readyz and /health-check are served.
-    #[arg(long, env = "PODFIT_ADDRESS", default_value = ":8944", value_parser = parse_address, value_name = "ADDRESS")]
-    pub address: SocketAddr,
-
-    /// Where and how admission requests are taken.
-    #[command(flatten)]
-    pub server: ServerOptions,
-
-    /// Which certificate is shown.
-    #[command(flatten)]
-    pub certificates: CertificateOptions,
-
-    /// How the API server is told to ask us.
-    #[command(flatten)]
-    pub registration: RegistrationOptions,
-
-    /// The sign of life.
-    #[command(flatten)]
-    pub status_lease: StatusLeaseOptions,
-
     /// How to reach the cluster.
     #[command(flatten)]
     pub cluster: ClusterOptions,
-
-    /// What the process says of itself.
+    /// Where requests come in.
+    #[command(flatten)]
+    pub server: ServerOptions,
+    /// Certificates.
+    #[command(flatten)]
+    pub certificates: CertificateOptions,
+    /// Registration with the API server.
+    #[command(flatten)]
+    pub registration: RegistrationOptions,
+    /// The sign of life.
+    #[command(flatten)]
+    pub lease: LeaseOptions,
+    /// Logs.
     #[command(flatten)]
     pub logs: LogOptions,
+
+    /// Where metrics and health are served, as [IP]:PORT.
+    #[arg(long, default_value = ":8944", value_parser = parse_address, value_name = "ADDRESS", help_heading = "Logs, metrics and health")]
+    pub address: SocketAddr,
 }
 
-/// Where and how admission requests are taken.
-#[derive(clap::Args, Clone, Debug)]
+/// Where requests come in.
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Server")]
 pub struct ServerOptions {
-    /// The IP address on which admission requests are taken.
-    #[arg(
-        long,
-        env = "PODFIT_BIND_ADDRESS",
-        default_value = "0.0.0.0",
-        value_name = "IP"
-    )]
-    pub bind_address: IpAddr,
-
-    /// The port on which admission requests are taken.
-    #[arg(long, env = "PODFIT_PORT", default_value_t = 8000, value_name = "PORT")]
+    /// The port that admission requests are taken on.
+    #[arg(long, default_value_t = 8000, value_name = "PORT")]
     pub port: u16,
 
-    /// Threads that answer. Not given: one for each CPU, four at most.
-    #[arg(long, env = "PODFIT_WORKERS", value_parser = clap::value_parser!(u16).range(1..=64), value_name = "N")]
-    pub workers: Option<u16>,
+    /// The IP address that admission requests are taken on. Default: all.
+    #[arg(long, value_name = "IP")]
+    pub bind_address: Option<IpAddr>,
 
-    /// How long to go on answering after SIGTERM, while the Service's endpoints forget this replica.
-    #[arg(
-        long,
-        env = "PODFIT_SHUTDOWN_DELAY",
-        default_value = "5s",
-        value_name = "DURATION"
-    )]
+    /// How long to go on answering after being asked to stop, so that the API server learns of it first.
+    #[arg(long, default_value = "5s", value_name = "DURATION")]
     pub shutdown_delay: GoDuration,
 
-    /// The oldest TLS version taken.
-    #[arg(long, env = "PODFIT_MIN_TLS_VERSION", default_value = "tls1_2", value_parser = ["", "tls1_2", "tls1_3"], hide_possible_values = true, value_name = "tls1_2|tls1_3")]
-    pub min_tls_version: String,
+    /// The oldest TLS version spoken.
+    #[arg(long, value_enum, default_value_t, value_name = "VERSION")]
+    pub min_tls_version: MinTlsVersion,
 
-    /// Cipher suites for TLS 1.2, by Go's names, separated by comma or colon. Unknown ones are left out. Empty: all that
-    /// are safe.
+    /// Cipher suites for TLS 1.2 by Go's names, separated by commas. Empty: all that are safe.
     #[arg(
         long,
-        env = "PODFIT_TLS_CIPHERS",
         default_value = "",
         hide_default_value = true,
         value_name = "NAMES"
@@ -96,152 +72,90 @@ pub struct ServerOptions {
     pub tls_ciphers: String,
 }
 
-impl ServerOptions {
-    /// Where it listens.
-    pub fn socket(&self) -> SocketAddr {
-        SocketAddr::new(self.bind_address, self.port)
-    }
-
-    /// How many threads answer.
-    pub fn workers(&self) -> usize {
-        let cpus = || std::thread::available_parallelism().map_or(1, |n| n.get().min(4));
-        self.workers.map_or_else(cpus, usize::from)
-    }
-}
-
-/// Which certificate is shown.
-#[derive(clap::Args, Clone, Debug)]
-#[command(next_help_heading = "Certificate")]
+/// Certificates.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Certificates")]
 pub struct CertificateOptions {
-    /// The Secret in which all replicas share the certificate they make by themselves. Used unless certificate files are
-    /// given, or lie at their default paths.
-    #[arg(
-        long,
-        env = "PODFIT_CERTIFICATE_SECRET",
-        default_value = "podfit-webhook-tls",
-        value_name = "NAME"
-    )]
+    /// The Secret in which the webhook keeps the certificate that it makes and renews itself. It is used unless
+    /// certificate files are given or lie under /etc/tls-certs.
+    #[arg(long, default_value = "podfit-webhook-tls", value_name = "NAME")]
     pub certificate_secret: String,
 
-    /// File with the certificate of the authority that signed the server's. [default: /etc/tls-certs/caCert.pem]
-    #[arg(long, env = "PODFIT_CLIENT_CA_FILE", value_name = "FILE")]
+    /// PEM file with the CA that callers are to trust. [default: /etc/tls-certs/caCert.pem]
+    #[arg(long, value_name = "FILE")]
     pub client_ca_file: Option<PathBuf>,
 
-    /// File with the server's certificate and intermediates. [default: /etc/tls-certs/serverCert.pem]
-    #[arg(long, env = "PODFIT_TLS_CERT_FILE", value_name = "FILE")]
+    /// PEM file with the certificate to show. [default: /etc/tls-certs/serverCert.pem]
+    #[arg(long, value_name = "FILE")]
     pub tls_cert_file: Option<PathBuf>,
 
-    /// File with the private key of that certificate. [default: /etc/tls-certs/serverKey.pem]
-    #[arg(long, env = "PODFIT_TLS_PRIVATE_KEY", value_name = "FILE")]
+    /// PEM file with its private key. [default: /etc/tls-certs/serverKey.pem]
+    #[arg(long, value_name = "FILE")]
     pub tls_private_key: Option<PathBuf>,
 
-    /// Accepted for upstream's manifests; changed files are always taken up.
-    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", default_value = "true")]
-    pub reload_cert: String,
+    /// Accepted for upstream's manifests: certificate files are always read again when they change.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = true, action = clap::ArgAction::Set, hide = true)]
+    pub reload_cert: bool,
 }
 
-impl CertificateOptions {
-    /// The files to read; `None` when the certificate is to be self-managed.
-    pub fn files(&self) -> Option<CertificateFiles> {
-        let defaults = CertificateFiles::upstream();
-        let given = [
-            &self.client_ca_file,
-            &self.tls_cert_file,
-            &self.tls_private_key,
-        ];
-        if given.iter().all(|file| file.is_none()) && !defaults.exist() {
-            return None;
-        }
-        Some(CertificateFiles {
-            client_ca: self.client_ca_file.clone().unwrap_or(defaults.client_ca),
-            certificate: self.tls_cert_file.clone().unwrap_or(defaults.certificate),
-            key: self.tls_private_key.clone().unwrap_or(defaults.key),
-        })
-    }
-}
-
-/// How the API server is told to ask us.
-#[derive(clap::Args, Clone, Debug)]
-#[command(next_help_heading = "Registration")]
+/// Registration with the API server.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Registration with the API server")]
 pub struct RegistrationOptions {
-    /// Make the MutatingWebhookConfiguration `vpa-webhook-config` and keep it right. When something else manages it, as
-    /// Helm does, only its CA bundle is kept right.
-    #[arg(long, env = "PODFIT_REGISTER_WEBHOOK", num_args = 0..=1, default_missing_value = "true", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    /// Keep the MutatingWebhookConfiguration vpa-webhook-config right. Of one that Helm or another manager made, only
+    /// the CA bundle.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
     pub register_webhook: bool,
 
-    /// The Service, in this process' own namespace, through which the API server asks.
-    #[arg(
-        long,
-        env = "PODFIT_WEBHOOK_SERVICE",
-        default_value = "vpa-webhook",
-        value_name = "NAME"
-    )]
+    /// The Service, in the namespace of the variable NAMESPACE, through which the API server calls. Its name is also in
+    /// the certificate.
+    #[arg(long, default_value = "vpa-webhook", value_name = "NAME")]
     pub webhook_service: String,
 
-    /// Its port.
-    #[arg(long, env = "PODFIT_WEBHOOK_SERVICE_PORT", default_value_t = 443, value_parser = clap::value_parser!(u16).range(1..), value_name = "PORT")]
+    /// The port of that Service.
+    #[arg(long, default_value_t = 443, value_name = "PORT")]
     pub webhook_service_port: u16,
 
-    /// Let the API server ask at --webhook-address and --webhook-port instead of the Service.
-    #[arg(long, env = "PODFIT_REGISTER_BY_URL", num_args = 0..=1, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, requires_if("true", "webhook_address"), value_name = "BOOL")]
+    /// Have the API server call an address instead of a Service.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, requires = "webhook_address", value_name = "BOOL")]
     pub register_by_url: bool,
 
-    /// The host under which the API server reaches this process, with or without `https://`.
-    #[arg(
-        long,
-        env = "PODFIT_WEBHOOK_ADDRESS",
-        default_value = "",
-        hide_default_value = true,
-        value_name = "HOST"
-    )]
-    pub webhook_address: String,
+    /// That address: a host name or IP, with or without https:// before it.
+    #[arg(long, value_name = "HOST")]
+    pub webhook_address: Option<String>,
 
-    /// The port there. Empty: that of --port.
-    #[arg(
-        long,
-        env = "PODFIT_WEBHOOK_PORT",
-        default_value = "",
-        hide_default_value = true,
-        value_name = "PORT"
-    )]
-    pub webhook_port: String,
+    /// The port at that address. Default: the one of --port.
+    #[arg(long, value_name = "PORT")]
+    pub webhook_port: Option<u16>,
 
-    /// How many seconds the API server waits for an answer.
-    #[arg(long, env = "PODFIT_WEBHOOK_TIMEOUT_SECONDS", default_value_t = 2, value_parser = clap::value_parser!(i32).range(1..=30), value_name = "N")]
+    /// How long the API server waits for an answer, 1 to 30 seconds.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(i32).range(1..=30), value_name = "SECONDS")]
     pub webhook_timeout_seconds: i32,
 
-    /// Have pods refused while the webhook does not answer, instead of started as they are.
-    #[arg(long, env = "PODFIT_WEBHOOK_FAILURE_POLICY_FAIL", num_args = 0..=1, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, value_name = "BOOL")]
+    /// Refuse pods when the webhook does not answer, rather than start them as they are.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, value_name = "BOOL")]
     pub webhook_failure_policy_fail: bool,
 
-    /// Labels of the configuration: `key1:value1,key2:value2`.
-    #[arg(
-        long,
-        env = "PODFIT_WEBHOOK_LABELS",
-        default_value = "",
-        hide_default_value = true,
-        value_name = "LABELS"
-    )]
-    pub webhook_labels: String,
+    /// Labels on the MutatingWebhookConfiguration, as KEY:VALUE,KEY:VALUE.
+    #[arg(long, default_value = "", value_parser = parse_labels, hide_default_value = true, value_name = "LABELS")]
+    pub webhook_labels: Labels,
 }
 
-/// The sign of life.
-#[derive(clap::Args, Clone, Debug)]
+/// Labels as `--webhook-labels` takes them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Labels(pub BTreeMap<String, String>);
+
+/// The sign of life that the updater reads.
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Status lease")]
-pub struct StatusLeaseOptions {
-    /// Name of the Lease that is renewed while the webhook answers.
-    #[arg(
-        long,
-        env = "PODFIT_STATUS_LEASE_NAME",
-        default_value = "vpa-admission-controller",
-        value_name = "NAME"
-    )]
+pub struct LeaseOptions {
+    /// Name of the Lease that is renewed while the webhook answers its own probe.
+    #[arg(long, default_value = "vpa-admission-controller", value_name = "NAME")]
     pub status_lease_name: String,
 
-    /// Its namespace. Empty: the one in `NAMESPACE`, else kube-system.
+    /// Its namespace. Empty: the one in the variable NAMESPACE, else kube-system.
     #[arg(
         long,
-        env = "PODFIT_STATUS_LEASE_NAMESPACE",
         default_value = "",
         hide_default_value = true,
         value_name = "NAMESPACE"
@@ -249,111 +163,264 @@ pub struct StatusLeaseOptions {
     pub status_lease_namespace: String,
 
     /// How often it is renewed.
-    #[arg(long, env = "PODFIT_STATUS_LEASE_UPDATE_INTERVAL", default_value = "10s", value_parser = positive, value_name = "DURATION")]
+    #[arg(long, default_value = "10s", value_parser = parse_interval, value_name = "DURATION")]
     pub status_lease_update_interval: GoDuration,
 }
 
-impl StatusLeaseOptions {
-    /// The namespace of the lease.
+impl Options {
+    /// How the API server reaches us.
+    pub fn endpoint(&self) -> Endpoint {
+        let registration = &self.registration;
+        match &registration.webhook_address {
+            Some(address) if registration.register_by_url => {
+                let port = registration.webhook_port.unwrap_or(self.server.port);
+                Endpoint::Url(format!("https://{}:{port}", bracketed(host(address))))
+            }
+            _ => Endpoint::Service {
+                namespace: own_namespace(),
+                name: registration.webhook_service.clone(),
+                port: registration.webhook_service_port,
+            },
+        }
+    }
+
+    /// The name that the API server verifies.
+    pub fn server_name(&self) -> String {
+        match (&self.endpoint(), &self.registration.webhook_address) {
+            (Endpoint::Url(_), Some(address)) => host(address).into(),
+            _ => format!(
+                "{}.{}.svc",
+                self.registration.webhook_service,
+                own_namespace()
+            ),
+        }
+    }
+
+    /// All names that a certificate of our own is for.
+    pub fn certificate_names(&self) -> Vec<String> {
+        let (service, namespace) = (&self.registration.webhook_service, own_namespace());
+        let mut names = vec![
+            service.clone(),
+            format!("{service}.{namespace}"),
+            format!("{service}.{namespace}.svc"),
+            format!("{service}.{namespace}.svc.cluster.local"),
+        ];
+        names.extend(
+            self.registration
+                .webhook_address
+                .as_deref()
+                .map(|address| host(address).to_owned()),
+        );
+        names
+    }
+
+    /// What is to be registered; `None` when somebody else does it.
+    pub fn registration(&self) -> Option<Registration> {
+        let options = &self.registration;
+        options.register_webhook.then(|| Registration {
+            endpoint: self.endpoint(),
+            timeout_seconds: options.webhook_timeout_seconds,
+            fail: options.webhook_failure_policy_fail,
+            labels: options.webhook_labels.0.clone(),
+            namespaces: namespace_selector(&self.cluster),
+        })
+    }
+}
+
+impl CertificateOptions {
+    /// The certificate files, when some are named or upstream's are there.
+    pub fn files(&self) -> Option<CertificateFiles> {
+        let upstream = CertificateFiles::upstream();
+        let named = [
+            &self.client_ca_file,
+            &self.tls_cert_file,
+            &self.tls_private_key,
+        ]
+        .iter()
+        .any(|f| f.is_some());
+        (named || upstream.exist()).then(|| CertificateFiles {
+            client_ca: self.client_ca_file.clone().unwrap_or(upstream.client_ca),
+            certificate: self.tls_cert_file.clone().unwrap_or(upstream.certificate),
+            key: self.tls_private_key.clone().unwrap_or(upstream.key),
+        })
+    }
+}
+
+impl LeaseOptions {
+    /// The Lease's namespace.
     pub fn namespace(&self) -> String {
         namespace_or_own(&self.status_lease_namespace)
     }
 }
 
-impl Options {
-    /// How the API server reaches us. Fails when an address was given that is none.
-    pub fn endpoint(&self) -> Result<Endpoint, String> {
-        let given = &self.registration;
-        if given.register_by_url {
-            Endpoint::at(
-                &given.webhook_address,
-                &given.webhook_port,
-                self.server.port,
-            )
-        } else {
-            Ok(Endpoint::Service {
-                namespace: own_namespace(),
-                name: given.webhook_service.clone(),
-                port: given.webhook_service_port,
-            })
-        }
-    }
+/// The host of an address: without scheme, trailing slash and the brackets of IPv6.
+fn host(address: &str) -> &str {
+    let host = address
+        .strip_prefix("https://")
+        .unwrap_or(address)
+        .trim_end_matches('/');
+    host.strip_prefix('[')
+        .and_then(|inner| inner.strip_suffix(']'))
+        .unwrap_or(host)
+}
 
-    /// What to register; `None` when that is left to somebody else.
-    pub fn registration(&self, endpoint: Endpoint) -> Option<Registration> {
-        let given = &self.registration;
-        given.register_webhook.then(|| Registration {
-            endpoint,
-            timeout_seconds: given.webhook_timeout_seconds,
-            fail: given.webhook_failure_policy_fail,
-            labels: crate::registration::labels(&given.webhook_labels),
-            only_namespace: self.cluster.vpa_object_namespace.clone(),
-            ignored_namespaces: self.cluster.ignored_vpa_object_namespaces.clone(),
-            own_namespace: own_namespace(),
-        })
+/// An IPv6 address needs brackets in a URL.
+fn bracketed(host: &str) -> String {
+    if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host.into()
     }
 }
 
-fn positive(text: &str) -> Result<GoDuration, String> {
-    let duration: GoDuration = text.parse()?;
-    if duration.0 == Duration::ZERO {
-        Err("must be longer than nothing".into())
+fn parse_labels(text: &str) -> Result<Labels, String> {
+    let text = text.trim().trim_matches(['"', '\'']);
+    let pairs =
+        text.split(',')
+            .filter(|pair| !pair.is_empty())
+            .map(|pair| match pair.split_once(':') {
+                Some((key, value)) if !key.trim().is_empty() => {
+                    Ok((key.trim().to_owned(), value.trim().to_owned()))
+                }
+                _ => Err(format!("`{pair}` is not KEY:VALUE")),
+            });
+    pairs.collect::<Result<_, _>>().map(Labels)
+}
+
+fn parse_interval(text: &str) -> Result<GoDuration, String> {
+    let interval: GoDuration = text.parse()?;
+    if interval.0.is_zero() {
+        Err("must be longer than zero".into())
     } else {
-        Ok(duration)
+        Ok(interval)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
-    fn parse(arguments: &[&str]) -> Result<Options, clap::Error> {
-        Options::try_parse_from([&["podfit-webhook"], arguments].concat())
+    fn parse(flags: &[&str]) -> Options {
+        Options::try_parse_from([&["podfit-webhook"], flags].concat()).unwrap()
     }
 
     #[test]
-    fn defaults_are_upstreams() {
-        let options = parse(&[]).unwrap();
-        assert_eq!(options.server.socket().to_string(), "0.0.0.0:8000");
-        assert_eq!(options.address.port(), 8944);
+    fn upstreams_manifest_and_the_charts_flags_are_taken() {
+        let upstream = parse(&["--v=4", "--stderrthreshold=info", "--reload-cert"]);
         assert_eq!(
-            options.status_lease.status_lease_name,
-            "vpa-admission-controller"
+            (upstream.server.port, upstream.address.port()),
+            (8000, 8944)
         );
-        assert_eq!(
-            options.status_lease.status_lease_update_interval.0,
-            Duration::from_secs(10)
-        );
-        assert!(options.registration.register_webhook);
         assert!(
-            matches!(options.endpoint(), Ok(Endpoint::Service { name, port: 443, .. }) if name == "vpa-webhook")
+            upstream
+                .registration()
+                .is_some_and(|r| !r.fail && r.timeout_seconds == 2)
+        );
+        let chart = parse(&[
+            "--bind-address=127.66.0.20",
+            "--port=8443",
+            "--register-by-url=true",
+            "--webhook-address=https://127.66.0.20",
+            "--webhook-port=8443",
+            "--webhook-failure-policy-fail=false",
+            "--status-lease-update-interval=5s",
+            "--profile=safe",
+            "--ignored-vpa-object-namespaces=a,b",
+        ]);
+        assert_eq!(
+            chart.server.bind_address,
+            Some(Ipv4Addr::new(127, 66, 0, 20).into())
+        );
+        assert_eq!(
+            chart.endpoint(),
+            Endpoint::Url("https://127.66.0.20:8443".into())
+        );
+        assert_eq!(chart.server_name(), "127.66.0.20");
+        assert!(
+            chart
+                .certificate_names()
+                .contains(&"127.66.0.20".to_owned())
+        );
+        let selector = chart
+            .registration()
+            .unwrap()
+            .namespaces
+            .match_expressions
+            .unwrap();
+        assert_eq!(
+            (
+                selector[0].operator.as_str(),
+                selector[0].values.clone().unwrap()
+            ),
+            ("NotIn", vec!["a".into(), "b".into()])
+        );
+        assert!(
+            parse(&["--register-webhook=false"])
+                .registration()
+                .is_none()
         );
     }
 
     #[test]
-    fn values_are_taken_as_upstream_takes_them() {
-        let options = parse(&[
-            "--register-webhook=false",
-            "--reload-cert",
-            "--webhook-failure-policy-fail=true",
-            "--min-tls-version=",
-            "--tls-cert-file=/x/crt",
-        ])
-        .unwrap();
-        let endpoint = options.endpoint().unwrap();
-        assert!(options.registration(endpoint).is_none());
-        let files = options.certificates.files().unwrap();
-        assert_eq!(files.certificate, PathBuf::from("/x/crt"));
-        assert_eq!(files.key, CertificateFiles::upstream().key);
-        for bad in [
-            "--min-tls-version=tls1_1",
-            "--webhook-timeout-seconds=31",
-            "--status-lease-update-interval=0s",
-            "--port=70000",
-            "--workers=0",
-            "--bind-address=localhost",
+    fn addresses_may_be_written_in_many_ways() {
+        for (address, url) in [
+            ("https://10.0.0.1", "https://10.0.0.1:8000"),
+            ("10.0.0.1", "https://10.0.0.1:8000"),
+            ("https://hook.example/", "https://hook.example:8000"),
+            ("fd00::1", "https://[fd00::1]:8000"),
+            ("https://[fd00::1]", "https://[fd00::1]:8000"),
         ] {
-            assert!(parse(&[bad]).is_err(), "{bad}");
+            let flags = ["--register-by-url", &format!("--webhook-address={address}")];
+            assert_eq!(
+                parse(&flags).endpoint(),
+                Endpoint::Url(url.into()),
+                "{address}"
+            );
         }
+    }
+
+    #[test]
+    fn labels_are_pairs() {
+        let pairs = |list: &[(&str, &str)]| {
+            Labels(
+                list.iter()
+                    .map(|(k, v)| ((*k).into(), (*v).into()))
+                    .collect(),
+            )
+        };
+        assert_eq!(
+            parse_labels("\"a/b:c, d:\""),
+            Ok(pairs(&[("a/b", "c"), ("d", "")]))
+        );
+        assert_eq!(parse_labels(""), Ok(Labels::default()));
+        assert!(parse_labels("a").is_err() && parse_labels(":a").is_err());
+    }
+
+    #[test]
+    fn impossible_flags_are_refused() {
+        for flags in [
+            ["--status-lease-update-interval=0s"],
+            ["--webhook-timeout-seconds=31"],
+            ["--min-tls-version=tls1_1"],
+            ["--register-by-url"],
+            ["--webhook-labels=a"],
+        ] {
+            assert!(
+                Options::try_parse_from([&["podfit-webhook"], flags.as_slice()].concat()).is_err(),
+                "{flags:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn files_are_used_when_one_is_named() {
+        let files = parse(&["--tls-cert-file=/tls/c.pem"])
+            .certificates
+            .files()
+            .unwrap();
+        assert_eq!(files.certificate, PathBuf::from("/tls/c.pem"));
+        assert_eq!(files.key, CertificateFiles::upstream().key);
     }
 }

@@ -1,102 +1,99 @@
-//! Asks our own server what the API server would ask: over TLS, under the name and the CA that it is registered with.
+//! A real question to our own TLS port, to know that what the API server will send gets an answer.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use kube::{Client, Config};
-use podfit_cluster::calls::explain;
 use serde_json::{Value, json};
 
-use crate::certificates::material::{BadMaterial, Material, certificates};
+use crate::certificates::material::{self, BadMaterial, Material};
 
-/// How long one question may take; the API server waits about as long.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Longer than an answer ever takes, and well within a lease's life.
+const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Where we listen, and the name under which the API server asks.
+const UID: &str = "podfit-self-probe";
+
+/// Asks the server at `address`.
 #[derive(Clone, Debug)]
 pub struct Probe {
-    /// Where the server listens.
-    pub socket: SocketAddr,
-    /// A name of the certificate.
-    pub name: String,
+    address: SocketAddr,
+    server_name: String,
+    review: Vec<u8>,
 }
 
-/// Why a probe failed: the API server would fail as well.
+/// Why the server counts as not answering.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
-    /// The CA bundle cannot be used.
+    /// The CA bundle in force.
     #[error(transparent)]
     Material(#[from] BadMaterial),
-    /// The question could not be put together.
-    #[error("cannot make a request: {0}")]
-    Request(String),
-    /// No connection, a certificate that does not verify, or a status other than 200.
-    #[error("{0}")]
-    Call(String),
-    /// Nothing came.
-    #[error("no answer within {PATIENCE:?}")]
+    /// Connection, handshake, verification or HTTP.
+    #[error("{}", podfit_cluster::calls::explain(.0))]
+    Call(Box<kube::Error>),
+    /// The request could not be built.
+    #[error("cannot build the request: {0}")]
+    Request(#[from] http::Error),
+    /// No answer.
+    #[error("no answer within {TIMEOUT:?}")]
     TimedOut,
-    /// Something else came.
-    #[error("the answer is not the expected one: {0}")]
+    /// An answer that an API server would not take.
+    #[error("unexpected answer: {0}")]
     Answer(Value),
 }
 
 impl Probe {
-    /// Asks about a pod that no VPA controls. Good when the answer is that it may be created.
-    pub async fn ask(&self, material: &Material) -> Result<(), ProbeError> {
-        let uri = format!("https://{}/", self.target());
-        let uri: http::Uri = uri
-            .parse()
-            .map_err(|e: http::uri::InvalidUri| ProbeError::Request(e.to_string()))?;
-        let mut config = Config::new(uri.clone());
-        config.tls_server_name = Some(self.name.clone());
-        let roots = certificates(&material.source.ca_bundle, "CA bundle")?;
-        config.root_cert = Some(roots.iter().map(|der| der.to_vec()).collect());
-        config.default_retry = false;
-        // A client for one request, so that each probe makes a handshake with the certificate now in force.
-        let client = Client::try_from(config).map_err(|e| ProbeError::Request(explain(&e)))?;
-        let request = http::Request::post("/")
-            .header(http::header::CONTENT_TYPE, "application/json")
-            .body(question().to_string().into_bytes())
-            .map_err(|e| ProbeError::Request(e.to_string()))?;
-        let answer = tokio::time::timeout(PATIENCE, client.request::<Value>(request))
+    /// Of the server that listens on `listening`, whose certificate must be for `server_name`.
+    pub fn new(listening: SocketAddr, server_name: &str) -> Self {
+        // An address that stands for all is reached by loopback.
+        let ip = match listening.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        let review = json!({
+            "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+            "request": {
+                "uid": UID, "operation": "CREATE", "namespace": "default",
+                // Nothing is stored, so it does not count as an admitted pod.
+                "dryRun": true,
+                "resource": {"group": "", "version": "v1", "resource": "pods"},
+                "object": {"metadata": {"generateName": "podfit-self-probe-"}, "spec": {"containers": []}},
+            }
+        });
+        Self {
+            address: SocketAddr::new(ip, listening.port()),
+            server_name: server_name.into(),
+            review: review.to_string().into_bytes(),
+        }
+    }
+
+    /// Ok when the server answers as an API server expects, over TLS that verifies against the CA bundle in force.
+    pub async fn check(&self, in_force: &Material) -> Result<(), ProbeError> {
+        let answer = tokio::time::timeout(TIMEOUT, self.ask(in_force))
             .await
-            .map_err(|_| ProbeError::TimedOut)?
-            .map_err(|e| ProbeError::Call(explain(&e)))?;
-        let response = &answer["response"];
-        if response["allowed"] == true && response["uid"] == UID {
+            .map_err(|_| ProbeError::TimedOut)??;
+        if answer["response"] == json!({"uid": UID, "allowed": true}) {
             Ok(())
         } else {
             Err(ProbeError::Answer(answer))
         }
     }
 
-    /// The own socket, seen from this machine.
-    fn target(&self) -> SocketAddr {
-        let ip = match self.socket.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-            ip => ip,
-        };
-        SocketAddr::new(ip, self.socket.port())
+    async fn ask(&self, in_force: &Material) -> Result<Value, ProbeError> {
+        let call = |error| ProbeError::Call(Box::new(error));
+        let uri: http::Uri = format!("https://{}", self.address)
+            .parse()
+            .map_err(http::Error::from)?;
+        let mut config = Config::new(uri);
+        let bundle = material::certificates(&in_force.source.ca_bundle, "CA bundle")?;
+        config.root_cert = Some(bundle.into_iter().map(|der| der.to_vec()).collect());
+        config.tls_server_name = Some(self.server_name.clone());
+        config.default_retry = false;
+        // A new client each time: the point is a new handshake, with the certificate of this moment.
+        let client = Client::try_from(config).map_err(call)?;
+        let request = http::Request::post("/")
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .body(self.review.clone())?;
+        client.request(request).await.map_err(call)
     }
-}
-
-const UID: &str = "podfit-webhook-self-probe";
-
-/// A dry run, so that it does not count as a pod in the metrics.
-fn question() -> Value {
-    json!({
-        "apiVersion": "admission.k8s.io/v1",
-        "kind": "AdmissionReview",
-        "request": {
-            "uid": UID,
-            "kind": {"group": "", "version": "v1", "kind": "Pod"},
-            "resource": {"group": "", "version": "v1", "resource": "pods"},
-            "operation": "CREATE",
-            "namespace": "kube-system",
-            "dryRun": true,
-            "object": {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": UID}, "spec": {"containers": []}}
-        }
-    })
 }

@@ -1,8 +1,9 @@
-//! The MutatingWebhookConfiguration through which the API server asks us: made when it is missing, mended when it is
-//! wrong, never deleted, so that there is no moment without it.
+//! Tells the API server to call us: one `MutatingWebhookConfiguration`, made or mended, never deleted.
+//!
+//! An object that carries `app.kubernetes.io/managed-by` belongs to whoever that is (Helm, in our chart): only its CA
+//! bundle is kept right.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{
@@ -10,16 +11,19 @@ use k8s_openapi::api::admissionregistration::v1::{
     WebhookClientConfig,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
-use kube::api::{Api, ObjectMeta, PostParams};
+use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
 use podfit_cluster::calls::{CallError, Calls};
+use podfit_cluster::options::ClusterOptions;
+use serde_json::{Value, json};
 
-/// Upstream's names, so that there is one or the other in a cluster, not both.
+/// Upstream's name of the object, so that there is one or the other.
 pub const CONFIGURATION: &str = "vpa-webhook-config";
-/// The webhook's name in the configuration.
+
+/// Upstream's name of the webhook in it; users see it in refusals.
 pub const WEBHOOK: &str = "vpa.k8s.io";
 
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
-const OURSELVES: &str = "podfit-webhook";
+const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
 
 /// How the API server reaches us.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,175 +37,178 @@ pub enum Endpoint {
         /// Its port.
         port: u16,
     },
-    /// At a fixed place.
-    Url {
-        /// A host name or an IP address.
-        host: String,
-        /// Its port.
-        port: u16,
+    /// Directly.
+    Url(String),
+}
+
+/// What is to be registered.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// How the API server reaches us.
+    pub endpoint: Endpoint,
+    /// How long it waits, 1 to 30 seconds.
+    pub timeout_seconds: i32,
+    /// Refuse pods when we do not answer, rather than start them as they are.
+    pub fail: bool,
+    /// Labels on the object.
+    pub labels: BTreeMap<String, String>,
+    /// Which namespaces' objects are sent.
+    pub namespaces: LabelSelector,
+}
+
+/// What to do about the object that is there.
+#[derive(Debug, PartialEq)]
+pub enum Step {
+    /// It is as it should be.
+    Nothing,
+    /// There is none.
+    Create(Box<MutatingWebhookConfiguration>),
+    /// A merge patch under the resourceVersion that was read.
+    Patch {
+        /// The patch.
+        patch: Value,
+        /// True when the CA bundle is all that differs.
+        only_ca: bool,
     },
 }
 
-impl Endpoint {
-    /// From `--webhook-address` and `--webhook-port`: the address may begin with `https://`, and an empty port is
-    /// `default_port`.
-    pub fn at(address: &str, port: &str, default_port: u16) -> Result<Self, String> {
-        let host = address.strip_prefix("https://").unwrap_or(address);
-        let host = host
-            .trim_end_matches('/')
-            .trim_matches(|c| c == '[' || c == ']');
-        let is_name = host
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-.".contains(c));
-        if host.is_empty() || !(is_name || host.parse::<IpAddr>().is_ok()) {
-            return Err(format!(
-                "--webhook-address `{address}` is not a host; write it like 10.0.0.5 or https://webhook.example"
-            ));
-        }
-        let port = match port {
-            "" => default_port,
-            port => port
-                .parse()
-                .map_err(|_| format!("--webhook-port `{port}` is not a port"))?,
-        };
-        Ok(Self::Url {
-            host: host.to_owned(),
-            port,
-        })
-    }
-
-    /// The names that the certificate must be for. The first is the one that the API server asks for.
-    pub fn names(&self) -> Vec<String> {
-        match self {
-            Self::Service {
-                namespace, name, ..
-            } => vec![
-                format!("{name}.{namespace}.svc"),
-                name.clone(),
-                format!("{name}.{namespace}"),
-                format!("{name}.{namespace}.svc.cluster.local"),
-            ],
-            Self::Url { host, .. } => vec![host.clone()],
-        }
-    }
-
-    fn client_config(&self, ca_bundle: &str) -> WebhookClientConfig {
-        let ca_bundle = Some(ByteString(ca_bundle.as_bytes().to_vec()));
-        match self {
-            Self::Service {
-                namespace,
-                name,
-                port,
-            } => WebhookClientConfig {
-                ca_bundle,
-                service: Some(ServiceReference {
-                    namespace: namespace.clone(),
-                    name: name.clone(),
-                    path: None,
-                    port: Some(i32::from(*port)),
-                }),
-                url: None,
-            },
-            Self::Url { host, port } => WebhookClientConfig {
-                ca_bundle,
-                service: None,
-                url: Some(match host.parse() {
-                    Ok(IpAddr::V6(address)) => format!("https://[{address}]:{port}"),
-                    _ => format!("https://{host}:{port}"),
-                }),
-            },
-        }
-    }
-}
-
-/// What is registered.
-#[derive(Clone, Debug)]
-pub struct Registration {
-    /// Where we are.
-    pub endpoint: Endpoint,
-    /// How long the API server waits, 1 to 30.
-    pub timeout_seconds: i32,
-    /// Whether a pod is refused when we do not answer.
-    pub fail: bool,
-    /// Labels for the configuration.
-    pub labels: BTreeMap<String, String>,
-    /// The only namespace looked at; empty for all.
-    pub only_namespace: String,
-    /// Namespaces not looked at.
-    pub ignored_namespaces: Vec<String>,
-    /// Where we run.
-    pub own_namespace: String,
-}
-
 impl Registration {
-    /// Makes the configuration right for `ca_bundle`. True when it had to be written.
-    pub async fn ensure(&self, calls: &Calls, ca_bundle: &str) -> Result<bool, CallError> {
+    /// Makes the object what it should be, with `ca_bundle` (PEM) in it.
+    pub async fn ensure(&self, calls: &Calls, ca_bundle: &str) -> Result<(), CallError> {
         let api: Api<MutatingWebhookConfiguration> = Api::all(calls.client().clone());
-        let options = PostParams::default();
         let found = calls
             .run("get the webhook configuration", api.get_opt(CONFIGURATION))
             .await?;
-        let wanted = self.wanted(found.as_ref(), ca_bundle);
-        let written = match found {
-            None => {
-                let create = api.create(&options, &wanted);
-                calls.run("create the webhook configuration", create).await
-            }
-            Some(found) if found == wanted => return Ok(false),
-            // Under the resourceVersion that was read: a change by somebody else in between is not undone.
-            Some(_) => {
-                let update = api.replace(CONFIGURATION, &options, &wanted);
-                calls.run("update the webhook configuration", update).await
+        let written = match self.step(found, ca_bundle) {
+            Step::Nothing => return Ok(()),
+            Step::Create(object) => calls
+                .run(
+                    "create the webhook configuration",
+                    api.create(&PostParams::default(), &object),
+                )
+                .await
+                .map(|_| {
+                    tracing::info!(configuration = CONFIGURATION, "registered the webhook");
+                }),
+            Step::Patch { patch, only_ca } => {
+                let (options, patch) = (PatchParams::default(), Patch::Merge(patch));
+                let request = api.patch(CONFIGURATION, &options, &patch);
+                calls
+                    .run("patch the webhook configuration", request)
+                    .await
+                    .map(|_| {
+                        if only_ca {
+                            // Upstream's words: its end-to-end test waits for them.
+                            tracing::info!(
+                                configuration = CONFIGURATION,
+                                "Successfully patched webhook with new client CA"
+                            );
+                        } else {
+                            tracing::info!(
+                                configuration = CONFIGURATION,
+                                "brought the webhook's registration up to date"
+                            );
+                        }
+                    })
             }
         };
-        written.map(|_| true)
+        match written {
+            // Another replica, or a person: the next round looks again.
+            Err(error) if error.is_conflict() => {
+                tracing::debug!(error = %error, "the webhook configuration changed meanwhile");
+                Ok(())
+            }
+            other => other,
+        }
     }
 
-    /// The configuration as it should be. Others' webhooks in it stay, and of one that somebody else manages everything
-    /// but the CA bundle.
-    fn wanted(
-        &self,
-        found: Option<&MutatingWebhookConfiguration>,
-        ca_bundle: &str,
-    ) -> MutatingWebhookConfiguration {
-        let mut wanted = found
-            .cloned()
-            .unwrap_or_else(|| MutatingWebhookConfiguration {
+    /// What is to be done about `found`.
+    pub fn step(&self, found: Option<MutatingWebhookConfiguration>, ca_bundle: &str) -> Step {
+        let wanted = self.webhook(ca_bundle);
+        let Some(found) = found else {
+            return Step::Create(Box::new(MutatingWebhookConfiguration {
                 metadata: ObjectMeta {
                     name: Some(CONFIGURATION.into()),
+                    labels: Some(self.labels.clone()).filter(|labels| !labels.is_empty()),
                     ..ObjectMeta::default()
                 },
-                webhooks: None,
-            });
-        let labels = wanted.metadata.labels.get_or_insert_default();
-        let managed_by_others = labels.get(MANAGED_BY).is_some_and(|who| who != OURSELVES);
-        if !managed_by_others {
-            labels.extend(self.labels.clone());
-            labels.insert(MANAGED_BY.into(), OURSELVES.into());
+                webhooks: Some(vec![wanted]),
+            }));
+        };
+        let labels = found.metadata.labels.unwrap_or_default();
+        let foreign = labels.contains_key(MANAGED_BY) && !self.labels.contains_key(MANAGED_BY);
+        let mut webhooks = found.webhooks.unwrap_or_default();
+        let Some(ours) = webhooks.iter_mut().find(|webhook| webhook.name == WEBHOOK) else {
+            webhooks.push(wanted);
+            return patch(
+                found.metadata.resource_version,
+                &self.labels,
+                &webhooks,
+                false,
+            );
+        };
+        let mut mended = ours.clone();
+        mended
+            .client_config
+            .ca_bundle
+            .clone_from(&wanted.client_config.ca_bundle);
+        let labelled = foreign
+            || self
+                .labels
+                .iter()
+                .all(|(key, value)| labels.get(key) == Some(value));
+        let only_ca = foreign || (mended == wanted && labelled);
+        if !foreign {
+            mended = wanted;
         }
-        let webhooks = wanted.webhooks.get_or_insert_default();
-        match webhooks.iter_mut().find(|webhook| webhook.name == WEBHOOK) {
-            Some(ours) if managed_by_others => {
-                ours.client_config.ca_bundle = Some(ByteString(ca_bundle.as_bytes().to_vec()));
-            }
-            Some(ours) => *ours = self.webhook(ca_bundle),
-            None => webhooks.push(self.webhook(ca_bundle)),
+        if *ours == mended && labelled {
+            return Step::Nothing;
         }
-        wanted
+        *ours = mended;
+        let new_labels = if foreign {
+            &BTreeMap::new()
+        } else {
+            &self.labels
+        };
+        patch(
+            found.metadata.resource_version,
+            new_labels,
+            &webhooks,
+            only_ca,
+        )
     }
 
-    /// Everything that the API server would fill in stands here, so that what it stores equals what was written.
+    /// Our entry, with everything the API server would default spelled out, so that an unchanged one compares equal.
     fn webhook(&self, ca_bundle: &str) -> MutatingWebhook {
+        let mut client_config = WebhookClientConfig {
+            ca_bundle: Some(ByteString(ca_bundle.as_bytes().to_vec())),
+            ..WebhookClientConfig::default()
+        };
+        match &self.endpoint {
+            Endpoint::Url(url) => client_config.url = Some(url.clone()),
+            Endpoint::Service {
+                namespace,
+                name,
+                port,
+            } => {
+                client_config.service = Some(ServiceReference {
+                    namespace: namespace.clone(),
+                    name: name.clone(),
+                    port: Some((*port).into()),
+                    path: None,
+                });
+            }
+        }
         MutatingWebhook {
-            admission_review_versions: vec!["v1".into()],
-            client_config: self.endpoint.client_config(ca_bundle),
-            failure_policy: Some(if self.fail { "Fail" } else { "Ignore" }.into()),
-            match_conditions: None,
-            match_policy: Some("Equivalent".into()),
             name: WEBHOOK.into(),
-            namespace_selector: Some(self.namespace_selector()),
-            object_selector: Some(LabelSelector::default()),
+            admission_review_versions: vec!["v1".into()],
+            side_effects: "None".into(),
+            failure_policy: Some(if self.fail { "Fail" } else { "Ignore" }.into()),
+            match_policy: Some("Equivalent".into()),
             reinvocation_policy: Some("Never".into()),
+            timeout_seconds: Some(self.timeout_seconds),
+            namespace_selector: Some(self.namespaces.clone()),
+            object_selector: Some(LabelSelector::default()),
             rules: Some(vec![
                 rule("", "v1", "pods", &["CREATE"]),
                 rule(
@@ -211,33 +218,8 @@ impl Registration {
                     &["CREATE", "UPDATE"],
                 ),
             ]),
-            side_effects: "None".into(),
-            timeout_seconds: Some(self.timeout_seconds),
-        }
-    }
-
-    fn namespace_selector(&self) -> LabelSelector {
-        let (operator, values) = if self.only_namespace.is_empty() {
-            let mut values: Vec<String> = self.ignored_namespaces.clone();
-            values.retain(|namespace| !namespace.is_empty());
-            if self.fail && !values.contains(&self.own_namespace) {
-                // Or a webhook that is down could never come back: its own pods would wait for it.
-                values.push(self.own_namespace.clone());
-            }
-            ("NotIn", values)
-        } else {
-            ("In", vec![self.only_namespace.clone()])
-        };
-        if values.is_empty() {
-            return LabelSelector::default();
-        }
-        LabelSelector {
-            match_expressions: Some(vec![LabelSelectorRequirement {
-                key: "kubernetes.io/metadata.name".into(),
-                operator: operator.into(),
-                values: Some(values),
-            }]),
-            match_labels: None,
+            match_conditions: None,
+            client_config,
         }
     }
 }
@@ -246,31 +228,57 @@ fn rule(group: &str, version: &str, resource: &str, operations: &[&str]) -> Rule
     RuleWithOperations {
         api_groups: Some(vec![group.into()]),
         api_versions: Some(vec![version.into()]),
-        operations: Some(operations.iter().map(|&o| o.into()).collect()),
         resources: Some(vec![resource.into()]),
+        operations: Some(
+            operations
+                .iter()
+                .map(|operation| (*operation).into())
+                .collect(),
+        ),
         scope: Some("*".into()),
     }
 }
 
-/// Labels from `key1:value1,key2:value2`, perhaps in quotes. As upstream: none at all, and a warning, when one is wrong.
-pub fn labels(text: &str) -> BTreeMap<String, String> {
-    let text = text.trim_matches(|c| c == '"' || c == '\'').trim();
-    if text.is_empty() {
-        return BTreeMap::new();
+fn patch(
+    resource_version: Option<String>,
+    labels: &BTreeMap<String, String>,
+    webhooks: &[MutatingWebhook],
+    only_ca: bool,
+) -> Step {
+    let mut metadata = json!({"resourceVersion": resource_version});
+    if !labels.is_empty() {
+        metadata["labels"] = json!(labels);
     }
-    let pair = |part: &str| {
-        let (key, value) = part.split_once(':')?;
-        let (key, value) = (key.trim(), value.trim());
-        (!key.is_empty() && !value.contains(':')).then(|| (key.to_owned(), value.to_owned()))
-    };
-    text.split(',')
-        .map(pair)
-        .collect::<Option<_>>()
-        .unwrap_or_else(|| {
-            tracing::warn!(
-                labels = text,
-                "--webhook-labels is not like key1:value1,key2:value2; no labels set"
-            );
-            BTreeMap::new()
-        })
+    Step::Patch {
+        patch: json!({"metadata": metadata, "webhooks": webhooks}),
+        only_ca,
+    }
 }
+
+/// The namespaces that `options` cover, by the label that every namespace carries.
+pub fn namespace_selector(options: &ClusterOptions) -> LabelSelector {
+    let named = |operator: &str, names: Vec<String>| LabelSelector {
+        match_expressions: Some(vec![LabelSelectorRequirement {
+            key: NAMESPACE_NAME.into(),
+            operator: operator.into(),
+            values: Some(names),
+        }]),
+        match_labels: None,
+    };
+    let ignored: Vec<_> = options
+        .ignored_vpa_object_namespaces
+        .iter()
+        .filter(|n| !n.is_empty())
+        .cloned()
+        .collect();
+    if !options.vpa_object_namespace.is_empty() {
+        named("In", vec![options.vpa_object_namespace.clone()])
+    } else if ignored.is_empty() {
+        LabelSelector::default()
+    } else {
+        named("NotIn", ignored)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,163 +1,234 @@
-//! Keeps the certificate and the registration right for as long as the process lives.
+//! What goes on beside the requests: the certificate in force, the registration, the sign of life.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use podfit_cluster::admin::Health;
 use podfit_cluster::api::time;
 use podfit_cluster::calls::Calls;
 use podfit_cluster::process::{Shutdown, stopped};
+use podfit_core::time::Timestamp;
 use prometheus::Gauge;
 use rustls::crypto::CryptoProvider;
-use tokio::sync::watch;
 
 use crate::certificates::files::{CertificateFiles, UnreadableFile};
 use crate::certificates::live::Live;
 use crate::certificates::material::{BadMaterial, Material, PemTriple};
 use crate::certificates::secret::{SecretError, SharedSecret};
+use crate::lease::StatusLease;
+use crate::probe::Probe;
 use crate::registration::Registration;
 
-/// How often both are looked at.
+/// How often certificate and registration are looked at.
 const PERIOD: Duration = Duration::from_secs(30);
 
-/// How often after a failure.
-const RETRY: Duration = Duration::from_secs(3);
+/// How often, before there is a certificate at all.
+const EAGER_PERIOD: Duration = Duration::from_secs(2);
 
-/// Where the certificate comes from.
+/// Failed self-probes in a row until the process calls itself unready: one may be bad luck.
+const PATIENCE: u32 = 3;
+
+/// Where certificates come from.
 pub enum Source {
-    /// Made by the replicas themselves.
-    Secret(SharedSecret),
-    /// Made by somebody else.
+    /// Mounted files.
     Files(CertificateFiles),
+    /// A Secret that podfit itself looks after.
+    Secret(Box<SharedSecret>),
 }
 
-/// Why the certificate is not what it should be.
+/// Why no new certificate came.
 #[derive(Debug, thiserror::Error)]
-enum CertificateError {
-    #[error(transparent)]
-    Secret(#[from] SecretError),
+pub enum NoCertificate {
+    /// A file.
     #[error(transparent)]
     File(#[from] UnreadableFile),
+    /// The Secret.
     #[error(transparent)]
-    Material(#[from] BadMaterial),
+    Secret(#[from] SecretError),
+    /// What was read is no good.
+    #[error(transparent)]
+    Bad(#[from] BadMaterial),
 }
 
-/// Both duties, and what they work on.
-pub struct Upkeep {
-    /// Makes the requests.
-    pub calls: Calls,
-    /// Where the certificate comes from.
-    pub source: Source,
-    /// Checks signatures.
-    pub provider: Arc<CryptoProvider>,
-    /// The certificate in force.
-    pub live: Arc<Live>,
-    /// What to register; `None` leaves that to somebody else.
-    pub registration: Option<Registration>,
-    /// Told of the certificate's end.
-    pub days_to_expiry: Gauge,
+impl Source {
+    async fn read(&self, now: Timestamp) -> Result<PemTriple, NoCertificate> {
+        match self {
+            Self::Files(files) => Ok(files.read()?),
+            Self::Secret(secret) => Ok(secret.read(now).await?),
+        }
+    }
 }
 
-impl Upkeep {
-    /// Waits for the first certificate.
-    pub async fn first_certificate(&self) {
-        let mut trouble = Trouble::default();
-        while let Err(error) = self.certificate().await {
-            trouble.tell("no certificate yet; trying again", &error.to_string());
-            tokio::time::sleep(RETRY).await;
+/// Keeps the certificate in force up to date.
+pub struct Certificates {
+    source: Source,
+    provider: Arc<CryptoProvider>,
+    live: Arc<Live>,
+    days_to_expiry: Gauge,
+    trouble: String,
+}
+
+impl Certificates {
+    /// Feeds `live` from `source`.
+    pub fn new(
+        source: Source,
+        provider: Arc<CryptoProvider>,
+        live: Arc<Live>,
+        days_to_expiry: Gauge,
+    ) -> Self {
+        Self {
+            source,
+            provider,
+            live,
+            days_to_expiry,
+            trouble: String::new(),
         }
     }
 
-    /// Goes on until shutdown. `registered` tells whether the API server knows the certificate in force.
-    pub async fn run(self, registered: watch::Sender<bool>, shutdown: Shutdown) {
-        let (mut certificate, mut registration) = (Trouble::default(), Trouble::default());
+    /// Reads until there is a certificate to begin with.
+    pub async fn first(&mut self) {
         loop {
-            let mut pause = PERIOD;
-            match self.certificate().await {
-                Ok(()) => certificate.clear(),
-                Err(error) => {
-                    certificate.tell(
-                        "the certificate cannot be renewed; keeping the one in force",
-                        &error.to_string(),
-                    );
-                    pause = RETRY;
-                }
+            self.refresh(time::now()).await;
+            if self.live.current().is_some() {
+                return;
             }
-            match self.register().await {
-                Ok(()) => {
-                    registration.clear();
-                    registered.send_replace(true);
-                }
-                Err(error) => {
-                    registration.tell("the webhook is not registered; trying again", &error);
-                    registered.send_replace(false);
-                    pause = RETRY;
-                }
-            }
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = stopped(&shutdown) => return,
-            }
+            tokio::time::sleep(EAGER_PERIOD).await;
         }
     }
 
-    /// Puts the certificate of the source in force, when it is another one and a good one.
-    async fn certificate(&self) -> Result<(), CertificateError> {
-        let now = time::now();
-        let triple = match &self.source {
-            Source::Secret(secret) => secret.read(now).await?,
-            Source::Files(files) => files.read()?,
-        };
-        let current = self.live.current();
-        let old = current.as_deref().map(|material| &material.source);
-        if old != Some(&triple) {
-            let message = change(old, &triple);
-            let material = Material::check(triple, &self.provider, now)?;
-            self.live.replace(Arc::new(material));
-            tracing::info!("{message}");
+    /// Reads once. What is new and good comes into force; otherwise the old stays, and the log says why.
+    pub async fn refresh(&mut self, now: Timestamp) {
+        match self.fresh(now).await {
+            Ok(None) => self.trouble.clear(),
+            Ok(Some(material)) => {
+                self.trouble.clear();
+                self.swap(material);
+            }
+            Err(error) => self.tell(&error.to_string()),
         }
         if let Some(material) = self.live.current() {
             self.days_to_expiry.set(material.days_left(now));
         }
-        Ok(())
     }
 
-    async fn register(&self) -> Result<(), String> {
-        let (Some(registration), Some(material)) = (&self.registration, self.live.current()) else {
-            return Ok(());
+    async fn fresh(&self, now: Timestamp) -> Result<Option<Material>, NoCertificate> {
+        let read = self.source.read(now).await?;
+        if self
+            .live
+            .current()
+            .is_some_and(|current| current.source == read)
+        {
+            return Ok(None);
+        }
+        Ok(Some(Material::check(read, &self.provider, now)?))
+    }
+
+    fn swap(&self, material: Material) {
+        let until = time::format(material.not_after);
+        match self.live.current() {
+            None => tracing::info!(until, "serving with a certificate"),
+            Some(old) => {
+                // Upstream's words: its end-to-end test waits for them.
+                if old.source.ca_bundle != material.source.ca_bundle {
+                    tracing::info!("New client CA found, reloading and patching webhook");
+                }
+                if old.source.certificate != material.source.certificate {
+                    tracing::info!(until, "New certificate found, reloading");
+                }
+            }
+        }
+        self.live.replace(Arc::new(material));
+    }
+
+    fn tell(&mut self, error: &str) {
+        if self.trouble == error {
+            return;
+        }
+        if self.live.current().is_some() {
+            tracing::error!(error, "no good new certificate; the old one stays in force");
+        } else {
+            tracing::error!(error, "no certificate yet; trying again");
+        }
+        error.clone_into(&mut self.trouble);
+    }
+}
+
+/// Looks after certificate and registration until shutdown. Without a registration somebody else makes it.
+pub async fn certificates_and_registration(
+    mut certificates: Certificates,
+    registration: Option<Registration>,
+    calls: Calls,
+    shutdown: Shutdown,
+) {
+    let mut trouble = String::new();
+    loop {
+        if let (Some(registration), Some(material)) = (&registration, certificates.live.current()) {
+            match registration
+                .ensure(&calls, &material.source.ca_bundle)
+                .await
+            {
+                Ok(()) => trouble.clear(),
+                Err(error) if error.to_string() == trouble => {}
+                Err(error) => {
+                    trouble = error.to_string();
+                    tracing::error!(error = trouble, "cannot register the webhook; trying again");
+                }
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PERIOD) => {}
+            () = stopped(&shutdown) => return,
+        }
+        certificates.refresh(time::now()).await;
+    }
+}
+
+/// Renews the status lease until shutdown, each time that the server has answered its own probe. A server that keeps
+/// failing it calls itself unready, so that the API server is sent to another.
+pub async fn sign_of_life(
+    lease: StatusLease,
+    probe: Probe,
+    live: Arc<Live>,
+    health: Health,
+    shutdown: Shutdown,
+) {
+    let mut failures = 0;
+    let mut trouble = String::new();
+    loop {
+        let outcome = match live.current() {
+            Some(material) => probe
+                .check(&material)
+                .await
+                .map_err(|error| format!("the webhook fails its own probe: {error}")),
+            None => Err("there is no certificate".into()),
         };
-        let written = registration.ensure(&self.calls, &material.source.ca_bundle);
-        match written.await {
-            Ok(true) => tracing::info!("Successfully patched webhook with new client CA"),
-            Ok(false) => {}
-            Err(error) => return Err(error.to_string()),
+        failures = if outcome.is_ok() { 0 } else { failures + 1 };
+        if *shutdown.borrow() {
+            return; // unready for good, whatever this probe said
         }
-        Ok(())
-    }
-}
-
-/// Upstream's words, which its end-to-end tests look for.
-fn change(old: Option<&PemTriple>, new: &PemTriple) -> &'static str {
-    match old {
-        Some(old) if old.ca_bundle != new.ca_bundle => {
-            "New client CA found, reloading and patching webhook"
+        health.set_ready(failures < PATIENCE);
+        let renewed = match outcome {
+            Ok(()) => {
+                health.active();
+                lease.renew().await.map_err(|error| error.to_string())
+            }
+            Err(error) => Err(error),
+        };
+        match renewed {
+            Ok(()) if trouble.is_empty() => {}
+            Ok(()) => {
+                tracing::info!(lease = lease.name, "the status lease is renewed again");
+                trouble.clear();
+            }
+            Err(error) if error == trouble => {}
+            Err(error) => {
+                tracing::error!(lease = lease.name, error, "the status lease is not renewed");
+                trouble = error;
+            }
         }
-        _ => "New certificate found, reloading",
-    }
-}
-
-/// Tells a trouble once, not every few seconds.
-#[derive(Default)]
-struct Trouble(String);
-
-impl Trouble {
-    fn tell(&mut self, message: &'static str, error: &str) {
-        if self.0 != error {
-            tracing::warn!(error, "{message}");
-            error.clone_into(&mut self.0);
+        tokio::select! {
+            () = tokio::time::sleep(lease.duration) => {}
+            () = stopped(&shutdown) => return,
         }
-    }
-
-    fn clear(&mut self) {
-        self.0.clear();
     }
 }
