@@ -22,7 +22,7 @@ use_cluster() {
   state=$PODFIT_STATE/podfit-$cluster
   pki=$state/pki
   net=$(cat "$state/net" 2>/dev/null || true)
-  export KUBECONFIG=$state/admin.kubeconfig
+  export KUBECONFIG=$state/admin.kubeconfig KUBECACHEDIR=$state/kubectl-cache
 }
 
 # existing_cluster NAME: use_cluster, or an error when it was not started.
