@@ -19,9 +19,10 @@ use podfit_webhook::lease::StatusLease;
 use podfit_webhook::metrics::Metrics;
 use podfit_webhook::options::Options;
 use podfit_webhook::probe::Probe;
-use podfit_webhook::upkeep::{self, Certificates, Source};
+use podfit_webhook::upkeep::{self, Certificates, Proof, Source};
 use podfit_webhook::{server, tls};
 use rustls::crypto::CryptoProvider;
+use tokio::sync::watch;
 
 /// After so long without an answered self-probe the process counts as dead and is started anew.
 const LONGEST_SILENCE: Duration = Duration::from_secs(300);
@@ -73,18 +74,23 @@ async fn main() -> anyhow::Result<()> {
     tracing::info!(address = %listening, "taking admission requests");
     health.set_ready(true);
 
+    let (known, registered) = watch::channel(false);
     let upkeep = tokio::spawn(upkeep::certificates_and_registration(
         certificates,
         options.registration(),
         calls.clone(),
+        known,
         shutdown.clone(),
     ));
-    let probe = Probe::new(listening, &options.server_name());
+    let proof = Proof {
+        probe: Probe::new(listening, &options.server_name()),
+        live,
+        registered,
+    };
     let lease = status_lease(&options, calls);
     let life = tokio::spawn(upkeep::sign_of_life(
         lease,
-        probe,
-        live,
+        proof,
         health.clone(),
         shutdown.clone(),
     ));

@@ -1,4 +1,7 @@
 //! The webhook's flags: upstream's names and defaults (the time-out apart), and a few of our own.
+//!
+//! They have no environment twins: for a Service named `podfit-webhook` Kubernetes sets `PODFIT_WEBHOOK_PORT=tcp://...` and
+//! `PODFIT_WEBHOOK_SERVICE_PORT` in every pod beside it.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -137,13 +140,14 @@ pub struct RegistrationOptions {
     pub webhook_failure_policy_fail: bool,
 
     /// Labels on the MutatingWebhookConfiguration, as KEY:VALUE,KEY:VALUE.
-    #[arg(long, default_value = "", value_parser = parse_labels, hide_default_value = true, value_name = "LABELS")]
-    pub webhook_labels: Labels,
+    #[arg(
+        long,
+        default_value = "",
+        hide_default_value = true,
+        value_name = "LABELS"
+    )]
+    pub webhook_labels: String,
 }
-
-/// Labels as `--webhook-labels` takes them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Labels(pub BTreeMap<String, String>);
 
 /// The sign of life that the updater reads.
 #[derive(Args, Clone, Debug)]
@@ -221,8 +225,12 @@ impl Options {
             endpoint: self.endpoint(),
             timeout_seconds: options.webhook_timeout_seconds,
             fail: options.webhook_failure_policy_fail,
-            labels: options.webhook_labels.0.clone(),
-            namespaces: namespace_selector(&self.cluster),
+            labels: labels(&options.webhook_labels),
+            namespaces: namespace_selector(
+                &self.cluster,
+                options.webhook_failure_policy_fail,
+                &own_namespace(),
+            ),
         })
     }
 }
@@ -273,18 +281,27 @@ fn bracketed(host: &str) -> String {
     }
 }
 
-fn parse_labels(text: &str) -> Result<Labels, String> {
+/// As upstream: none at all, and a warning, when one of them is wrong.
+fn labels(text: &str) -> BTreeMap<String, String> {
     let text = text.trim().trim_matches(['"', '\'']);
-    let pairs =
-        text.split(',')
-            .filter(|pair| !pair.is_empty())
-            .map(|pair| match pair.split_once(':') {
-                Some((key, value)) if !key.trim().is_empty() => {
-                    Ok((key.trim().to_owned(), value.trim().to_owned()))
-                }
-                _ => Err(format!("`{pair}` is not KEY:VALUE")),
-            });
-    pairs.collect::<Result<_, _>>().map(Labels)
+    let pair = |pair: &str| match pair.split_once(':') {
+        Some((key, value)) if !key.trim().is_empty() => {
+            Some((key.trim().to_owned(), value.trim().to_owned()))
+        }
+        _ => None,
+    };
+    let pairs: Option<_> = text
+        .split(',')
+        .filter(|part| !part.is_empty())
+        .map(pair)
+        .collect();
+    pairs.unwrap_or_else(|| {
+        tracing::warn!(
+            labels = text,
+            "--webhook-labels is not KEY:VALUE,KEY:VALUE; no labels are set"
+        );
+        BTreeMap::new()
+    })
 }
 
 fn parse_interval(text: &str) -> Result<GoDuration, String> {
@@ -384,18 +401,34 @@ mod tests {
     #[test]
     fn labels_are_pairs() {
         let pairs = |list: &[(&str, &str)]| {
-            Labels(
-                list.iter()
-                    .map(|(k, v)| ((*k).into(), (*v).into()))
-                    .collect(),
-            )
+            list.iter()
+                .map(|(k, v)| ((*k).into(), (*v).into()))
+                .collect()
         };
+        assert_eq!(labels("\"a/b:c, d:\""), pairs(&[("a/b", "c"), ("d", "")]));
+        for none in ["", "a", ":a", "a:b,c"] {
+            assert_eq!(labels(none), BTreeMap::new(), "{none}");
+        }
+    }
+
+    #[test]
+    fn a_webhook_that_refuses_pods_leaves_its_own_namespace_out() {
+        let selector = parse(&["--webhook-failure-policy-fail"])
+            .registration()
+            .unwrap()
+            .namespaces;
         assert_eq!(
-            parse_labels("\"a/b:c, d:\""),
-            Ok(pairs(&[("a/b", "c"), ("d", "")]))
+            selector.match_expressions.unwrap()[0].values,
+            Some(vec![own_namespace()])
         );
-        assert_eq!(parse_labels(""), Ok(Labels::default()));
-        assert!(parse_labels("a").is_err() && parse_labels(":a").is_err());
+        assert_eq!(
+            parse(&[])
+                .registration()
+                .unwrap()
+                .namespaces
+                .match_expressions,
+            None
+        );
     }
 
     #[test]
@@ -405,7 +438,6 @@ mod tests {
             ["--webhook-timeout-seconds=31"],
             ["--min-tls-version=tls1_1"],
             ["--register-by-url"],
-            ["--webhook-labels=a"],
         ] {
             assert!(
                 Options::try_parse_from([&["podfit-webhook"], flags.as_slice()].concat()).is_err(),

@@ -3,7 +3,7 @@
 //! An object that carries `app.kubernetes.io/managed-by` belongs to whoever that is (Helm, in our chart): only its CA
 //! bundle is kept right.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{
@@ -256,7 +256,9 @@ fn patch(
 }
 
 /// The namespaces that `options` cover, by the label that every namespace carries.
-pub fn namespace_selector(options: &ClusterOptions) -> LabelSelector {
+///
+/// With `fail` our own is left out: the pods of a webhook that is down would wait for it to come up.
+pub fn namespace_selector(options: &ClusterOptions, fail: bool, own: &str) -> LabelSelector {
     let named = |operator: &str, names: Vec<String>| LabelSelector {
         match_expressions: Some(vec![LabelSelectorRequirement {
             key: NAMESPACE_NAME.into(),
@@ -265,18 +267,19 @@ pub fn namespace_selector(options: &ClusterOptions) -> LabelSelector {
         }]),
         match_labels: None,
     };
-    let ignored: Vec<_> = options
+    if !options.vpa_object_namespace.is_empty() {
+        return named("In", vec![options.vpa_object_namespace.clone()]);
+    }
+    let ignored = options
         .ignored_vpa_object_namespaces
         .iter()
-        .filter(|n| !n.is_empty())
-        .cloned()
-        .collect();
-    if !options.vpa_object_namespace.is_empty() {
-        named("In", vec![options.vpa_object_namespace.clone()])
-    } else if ignored.is_empty() {
+        .map(String::as_str)
+        .filter(|name| !name.is_empty());
+    let left_out: BTreeSet<&str> = ignored.chain(fail.then_some(own)).collect();
+    if left_out.is_empty() {
         LabelSelector::default()
     } else {
-        named("NotIn", ignored)
+        named("NotIn", left_out.into_iter().map(String::from).collect())
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::{ServerConfig, SupportedProtocolVersion, version};
+use rustls::{ServerConfig, SupportedCipherSuite, SupportedProtocolVersion, version};
 
 use crate::certificates::live::Live;
 
@@ -13,7 +13,7 @@ use crate::certificates::live::Live;
 pub enum MinTlsVersion {
     /// 1.2 and 1.3.
     #[default]
-    #[value(name = "tls1_2")]
+    #[value(name = "tls1_2", alias = "")]
     Tls12,
     /// 1.3 alone.
     #[value(name = "tls1_3")]
@@ -29,13 +29,15 @@ pub fn provider(names: &str) -> Arc<CryptoProvider> {
         .map(str::trim)
         .filter(|name| !name.is_empty())
         .collect();
-    let known = |name: &&str| {
-        provider
-            .cipher_suites
-            .iter()
-            .any(|suite| suite.suite().as_str() == Some(*name))
+    // Go leaves the hash out of the names of some suites.
+    let named = |suite: &SupportedCipherSuite, name: &str| {
+        let own = suite.suite().as_str().unwrap_or_default();
+        own == name || own.strip_suffix("_SHA256") == Some(name)
     };
-    let (known, unknown): (Vec<_>, Vec<_>) = wanted.into_iter().partition(known);
+    let all = provider.cipher_suites.clone();
+    let (known, unknown): (Vec<_>, Vec<_>) = wanted
+        .into_iter()
+        .partition(|name| all.iter().any(|suite| named(suite, name)));
     if !unknown.is_empty() {
         tracing::warn!(
             ?unknown,
@@ -43,13 +45,9 @@ pub fn provider(names: &str) -> Arc<CryptoProvider> {
         );
     }
     if !known.is_empty() {
-        provider.cipher_suites.retain(|suite| {
-            suite.tls13().is_some()
-                || suite
-                    .suite()
-                    .as_str()
-                    .is_some_and(|name| known.contains(&name))
-        });
+        provider
+            .cipher_suites
+            .retain(|suite| suite.tls13().is_some() || known.iter().any(|name| named(suite, name)));
     }
     Arc::new(provider)
 }
@@ -88,7 +86,7 @@ mod tests {
                 tls13 + 2,
             ),
             (
-                "TLS_RSA_WITH_RC4_128_SHA, TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+                "TLS_RSA_WITH_RC4_128_SHA, TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305",
                 tls13 + 1,
             ),
             ("TLS_RSA_WITH_RC4_128_SHA", all),

@@ -10,6 +10,7 @@ use podfit_cluster::process::{Shutdown, stopped};
 use podfit_core::time::Timestamp;
 use prometheus::Gauge;
 use rustls::crypto::CryptoProvider;
+use tokio::sync::watch;
 
 use crate::certificates::files::{CertificateFiles, UnreadableFile};
 use crate::certificates::live::Live;
@@ -22,7 +23,7 @@ use crate::registration::Registration;
 /// How often certificate and registration are looked at.
 const PERIOD: Duration = Duration::from_secs(30);
 
-/// How often, before there is a certificate at all.
+/// How often, before there is a certificate at all and while the registration fails.
 const EAGER_PERIOD: Duration = Duration::from_secs(2);
 
 /// Failed self-probes in a row until the process calls itself unready: one may be bad luck.
@@ -154,32 +155,64 @@ impl Certificates {
 }
 
 /// Looks after certificate and registration until shutdown. Without a registration somebody else makes it.
+///
+/// `registered` tells whether the API server knows the certificate in force.
 pub async fn certificates_and_registration(
     mut certificates: Certificates,
     registration: Option<Registration>,
     calls: Calls,
+    registered: watch::Sender<bool>,
     shutdown: Shutdown,
 ) {
     let mut trouble = String::new();
     loop {
-        if let (Some(registration), Some(material)) = (&registration, certificates.live.current()) {
-            match registration
-                .ensure(&calls, &material.source.ca_bundle)
-                .await
-            {
-                Ok(()) => trouble.clear(),
-                Err(error) if error.to_string() == trouble => {}
-                Err(error) => {
-                    trouble = error.to_string();
-                    tracing::error!(error = trouble, "cannot register the webhook; trying again");
-                }
+        let error = match (&registration, certificates.live.current()) {
+            (Some(registration), Some(material)) => {
+                let ensured = registration
+                    .ensure(&calls, &material.source.ca_bundle)
+                    .await;
+                ensured
+                    .err()
+                    .map(|error| error.to_string())
+                    .unwrap_or_default()
             }
+            _ => String::new(),
+        };
+        registered.send_replace(error.is_empty());
+        if !error.is_empty() && error != trouble {
+            tracing::error!(error, "cannot register the webhook; trying again");
         }
+        trouble = error;
+        let pause = if trouble.is_empty() {
+            PERIOD
+        } else {
+            EAGER_PERIOD
+        };
         tokio::select! {
-            () = tokio::time::sleep(PERIOD) => {}
+            () = tokio::time::sleep(pause) => {}
             () = stopped(&shutdown) => return,
         }
         certificates.refresh(time::now()).await;
+    }
+}
+
+/// What a sign of life is based on.
+pub struct Proof {
+    /// Asks our own server.
+    pub probe: Probe,
+    /// The certificate in force.
+    pub live: Arc<Live>,
+    /// Whether the API server knows that certificate.
+    pub registered: watch::Receiver<bool>,
+}
+
+impl Proof {
+    async fn probe(&self) -> Result<(), String> {
+        let material = self.live.current().ok_or("there is no certificate")?;
+        self.probe
+            .check(&material)
+            .await
+            .map_err(|error| format!("the webhook fails its own probe: {error}"))
     }
 }
 
@@ -187,48 +220,48 @@ pub async fn certificates_and_registration(
 /// failing it calls itself unready, so that the API server is sent to another.
 pub async fn sign_of_life(
     lease: StatusLease,
-    probe: Probe,
-    live: Arc<Live>,
+    mut proof: Proof,
     health: Health,
     shutdown: Shutdown,
 ) {
+    tokio::select! {
+        // An error means that the upkeep has ended, and so does this.
+        _ = proof.registered.wait_for(|registered| *registered) => {}
+        () = stopped(&shutdown) => return,
+    }
     let mut failures = 0;
     let mut trouble = String::new();
     loop {
-        let outcome = match live.current() {
-            Some(material) => probe
-                .check(&material)
-                .await
-                .map_err(|error| format!("the webhook fails its own probe: {error}")),
-            None => Err("there is no certificate".into()),
-        };
-        failures = if outcome.is_ok() { 0 } else { failures + 1 };
+        let proven = proof.probe().await;
         if *shutdown.borrow() {
             return; // unready for good, whatever this probe said
         }
+        failures = if proven.is_ok() { 0 } else { failures + 1 };
         health.set_ready(failures < PATIENCE);
-        let renewed = match outcome {
+        let renewed = match proven {
             Ok(()) => {
                 health.active();
-                lease.renew().await.map_err(|error| error.to_string())
+                renew(&lease, &proof).await
             }
             Err(error) => Err(error),
         };
-        match renewed {
-            Ok(()) if trouble.is_empty() => {}
-            Ok(()) => {
-                tracing::info!(lease = lease.name, "the status lease is renewed again");
-                trouble.clear();
-            }
-            Err(error) if error == trouble => {}
-            Err(error) => {
-                tracing::error!(lease = lease.name, error, "the status lease is not renewed");
-                trouble = error;
-            }
+        let error = renewed.err().unwrap_or_default();
+        if error.is_empty() && !trouble.is_empty() {
+            tracing::info!(lease = lease.name, "the status lease is renewed again");
+        } else if error != trouble {
+            tracing::error!(lease = lease.name, error, "the status lease is not renewed");
         }
+        trouble = error;
         tokio::select! {
             () = tokio::time::sleep(lease.duration) => {}
             () = stopped(&shutdown) => return,
         }
     }
+}
+
+async fn renew(lease: &StatusLease, proof: &Proof) -> Result<(), String> {
+    if !*proof.registered.borrow() {
+        return Err("the API server does not know the certificate in force".into());
+    }
+    lease.renew().await.map_err(|error| error.to_string())
 }
