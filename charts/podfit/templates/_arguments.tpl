@@ -1,4 +1,5 @@
-{{/* The flags of each program, one a line. Flags of values come last, so that they win. */}}
+{{/* The flags of each program, one a line. Flags of values come last, so that they win. What the API server is told of the
+webhook stands in webhook-configuration.yaml alone: the webhook leaves an object of Helm as it is, but for the CA. */}}
 
 {{- define "podfit.arguments" -}}
 {{- $component := index .root.Values .name -}}
@@ -33,16 +34,9 @@
 - --port={{ .Values.webhook.port }}
 - --certificate-secret={{ .Values.webhook.certificateSecret }}
 - --webhook-service={{ include "podfit.webhookService" . }}
-- --webhook-service-port={{ .Values.webhook.service.port }}
 {{- with .Values.webhook.url }}
-{{- $url := urlParse . }}
 - --register-by-url=true
-- --webhook-address={{ $url.scheme }}://{{ $url.hostname }}
-- --webhook-port={{ include "podfit.port" $url.host }}
-{{- end }}
-{{- with .Values.webhook.mutatingWebhookConfiguration }}
-- --webhook-timeout-seconds={{ .timeoutSeconds }}
-- --webhook-failure-policy-fail={{ eq .failurePolicy "Fail" }}
+- --webhook-address={{ (urlParse .).hostname }}
 {{- end }}
 {{- with .Values.webhook.statusLease }}
 - --status-lease-name={{ .name }}

@@ -27,10 +27,6 @@ What each component may do, by the role it stands in:
   resources: [pods]
   verbs: [list]
 {{ include "podfit.rules.owners" . }}
-{{- with .Values.rbac.extraRules }}
-# rbac.extraRules
-{{ toYaml . }}
-{{- end }}
 {{- end }}
 
 {{- define "podfit.rules.recommender.own" -}}
@@ -107,16 +103,16 @@ What each component may do, by the role it stands in:
 {{- end }}
 
 {{- define "podfit.rules.webhook.configuration" -}}
-# To put its certificate authority into the one configuration that this chart makes. It may not make any itself.
+# To put its certificate authority into the one configuration that this chart makes. It may not make one itself.
 - apiGroups: [admissionregistration.k8s.io]
   resources: [mutatingwebhookconfigurations]
   resourceNames: [vpa-webhook-config]
-  verbs: [get, patch, update]
+  verbs: [get, patch]
 {{- end }}
 
-{{/* Who owns a pod, up to the controller that a VPA targets, and how many replicas that has. */}}
+{{/* The built-in controllers. A VPA may target others, too: owner references name them, so they are never read. */}}
 {{- define "podfit.rules.owners" -}}
-# Which controller a pod belongs to.
+# Which controller a pod belongs to, and how many replicas that wants.
 - apiGroups: [apps]
   resources: [daemonsets, deployments, replicasets, statefulsets]
   verbs: [list, watch]
@@ -126,10 +122,6 @@ What each component may do, by the role it stands in:
 - apiGroups: [""]
   resources: [replicationcontrollers]
   verbs: [list, watch]
-{{- with .Values.rbac.targetRules }}
-# rbac.targetRules
-{{ toYaml . }}
-{{- end }}
 {{- end }}
 
 {{/* Takes the leaderElection values. */}}
