@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use podfit_cluster::usage::PodUsage;
-use podfit_core::history::{ContainerHistory, HistoryConfig, PodContainerWindow};
+use podfit_core::history::{ContainerHistory, HistoryConfig, OpenWindow, PodContainerWindow};
 use podfit_core::ownership::ControllerKey;
 use podfit_core::time::Timestamp;
 
@@ -25,11 +25,32 @@ struct Target {
     windows: HashMap<(String, String), PodContainerWindow>,
     /// Containers whose history changed since it was stored.
     unsaved: BTreeSet<String>,
-    /// The last CPU sample in what was restored of a container. The metrics API may still show it after a restart.
-    restored_until: HashMap<String, Timestamp>,
+}
+
+/// A history as it is stored: without the peaks of open memory windows, which may still grow, and those beside it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredHistory {
+    /// The history.
+    pub history: ContainerHistory,
+    /// The open windows by pod uid.
+    pub open: BTreeMap<String, OpenWindow>,
 }
 
 impl Target {
+    fn to_be_stored(&self, container: &str, now: Timestamp) -> Option<StoredHistory> {
+        let mut history = self.containers.get(container)?.clone();
+        let mut open = BTreeMap::new();
+        for ((uid, _), window) in self
+            .windows
+            .iter()
+            .filter(|((_, name), _)| name == container)
+        {
+            window.subtract_open(&mut history, now);
+            open.extend(window.open(now).map(|window| (uid.clone(), window)));
+        }
+        Some(StoredHistory { history, open })
+    }
+
     /// The history of a container and the window of one pod's; both are made when there are none.
     fn parts(
         &mut self,
@@ -88,11 +109,9 @@ impl Model {
             .iter()
             .filter(|c| pod.container(&c.name).is_some())
         {
-            let restored = target.restored_until.get(&container.name).copied();
             let (history, window) = target.parts(&pod.uid, &container.name, &self.config, now);
             let cpu = container
                 .cpu
-                .filter(|_| restored.is_none_or(|until| usage.at > until))
                 .map(|cpu| window.add_cpu(history, cpu, (usage.at, now)));
             let memory = container
                 .memory
@@ -130,41 +149,32 @@ impl Model {
         }
     }
 
-    /// Merges a stored history into what is known.
-    pub fn restore(&mut self, target: &ControllerKey, container: &str, stored: ContainerHistory) {
+    /// Merges a stored history, and the windows that were open then, into what is known.
+    pub fn restore(&mut self, target: &ControllerKey, container: &str, mut stored: StoredHistory) {
         let state = self.targets.entry(target.clone()).or_default();
-        if let Some(last) = stored.last_sample() {
-            state.restored_until.insert(container.to_owned(), last);
+        for (uid, open) in &stored.open {
+            let window = PodContainerWindow::reopen(open, &mut stored.history);
+            state
+                .windows
+                .insert((uid.clone(), container.to_owned()), window);
         }
         match state.containers.get_mut(container) {
-            Some(known) => known.merge(&stored),
+            Some(known) => known.merge(&stored.history),
             None => {
-                state.containers.insert(container.into(), stored);
+                state.containers.insert(container.into(), stored.history);
             }
         }
     }
 
-    /// The histories of a target that changed since they were stored, without the memory peaks of windows still open.
-    pub fn unsaved(
-        &self,
-        target: &ControllerKey,
-        now: Timestamp,
-    ) -> Vec<(String, ContainerHistory)> {
+    /// What changed since it was stored, of all containers of a target.
+    pub fn unsaved(&self, target: &ControllerKey, now: Timestamp) -> Vec<(String, StoredHistory)> {
         let Some(state) = self.targets.get(target) else {
             return Vec::new();
         };
         state
             .unsaved
             .iter()
-            .filter_map(|name| {
-                let mut history = state.containers.get(name)?.clone();
-                for ((_, container), window) in &state.windows {
-                    if container == name {
-                        window.subtract_open(&mut history, now);
-                    }
-                }
-                Some((name.clone(), history))
-            })
+            .filter_map(|name| Some((name.clone(), state.to_be_stored(name, now)?)))
             .collect()
     }
 
@@ -303,42 +313,36 @@ mod tests {
     }
 
     #[test]
-    fn what_changed_is_stored_once_and_without_open_windows() {
+    fn what_changed_is_stored_once_and_open_windows_beside_it() {
         let (mut model, view) = (Model::new(HistoryConfig::default()), view(&["db-0"]));
         add(&mut model, &view, &usage("db-0", "app", 1));
         let now = T0 + Duration::from_secs(2);
-        let unsaved = model.unsaved(&target(), now);
-        assert!(unsaved[0].1.memory().is_empty() && !unsaved[0].1.cpu().is_empty());
+        let stored = model.unsaved(&target(), now)[0].1.clone();
+        assert!(stored.history.memory().is_empty() && !stored.history.cpu().is_empty());
+        assert_eq!(stored.open["db-0"].memory_peak, Some(Bytes(1 << 30)));
         model.saved(&target(), "app");
         assert!(model.unsaved(&target(), now).is_empty());
     }
 
-    /// After a restart the metrics API still shows the sample that the stored history ends with.
+    /// A restart in the middle of a memory window, before and after which the metrics API shows the same sample.
     #[test]
-    fn a_restored_history_continues_without_counting_its_end_twice() {
+    fn a_restored_history_continues_as_if_there_had_been_no_restart() {
         let (mut model, view) = (Model::new(HistoryConfig::default()), view(&["db-0"]));
         add(&mut model, &view, &usage("db-0", "app", 1));
-        let stored = model.unsaved(&target(), T0 + Duration::from_secs(2))[0]
-            .1
-            .clone();
+        let (name, stored) = model
+            .unsaved(&target(), T0 + Duration::from_secs(2))
+            .remove(0);
 
         let mut restarted = Model::new(HistoryConfig::default());
-        restarted.restore(&target(), "app", stored);
-        add(&mut restarted, &view, &usage("db-0", "app", 1));
-        assert_eq!(samples(&restarted), 1);
-        add(&mut restarted, &view, &usage("db-0", "app", 11));
-        let histories = restarted.histories(&target());
-        assert_eq!(
-            (
-                histories[0].1.total_samples(),
-                histories[0].1.first_sample()
-            ),
-            (2, Some(T0 + Duration::from_secs(1)))
-        );
-        assert!(
-            !histories[0].1.memory().is_empty(),
-            "the open window was not stored, so its peak must count"
-        );
+        restarted.restore(&target(), &name, stored);
+        for model in [&mut model, &mut restarted] {
+            add(model, &view, &usage("db-0", "app", 1));
+            let mut less = usage("db-0", "app", 11);
+            less.containers[0].memory = Some(Bytes(1 << 20));
+            add(model, &view, &less);
+        }
+        assert_eq!(restarted.histories(&target()), model.histories(&target()));
+        assert_eq!(samples(&restarted), 2);
     }
 
     #[test]

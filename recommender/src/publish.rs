@@ -3,28 +3,65 @@
 use std::collections::BTreeSet;
 
 use podfit_core::quantity::{Resource, ResourceList};
+use podfit_core::reason::RecommendationReason;
+use podfit_core::recommendation::Recommended;
 use podfit_core::vpa::ContainerRecommendation;
 
 /// Bounds creep with every sample while confidence grows. Nothing acts on less than this change of a bound.
 const BOUND_CHANGE: f64 = 0.05;
 
-/// The recommendation to be published: the new entries, and the old ones of containers that pods still have but that
-/// gave no sample yet (a restart without a checkpoint must not take a recommendation away).
+/// The recommendation to be published: what was computed, and of what was published before, the amounts for which
+/// there is no sample yet (a restart must not take a recommendation away, nor put a guess in its place).
+///
+/// `live_containers` are those that pods have: of others nothing is kept, nor of those whose policy is Off.
 pub fn combine(
     published: Option<&[ContainerRecommendation]>,
-    fresh: Vec<ContainerRecommendation>,
+    fresh: Recommended,
     live_containers: &BTreeSet<&str>,
 ) -> Vec<ContainerRecommendation> {
-    let kept = published.into_iter().flatten().filter(|old| {
-        live_containers.contains(old.container_name.as_str())
-            && !fresh
-                .iter()
-                .any(|new| new.container_name == old.container_name)
-    });
-    let mut combined: Vec<_> = kept.cloned().collect();
-    combined.extend(fresh);
+    let Recommended {
+        recommendations: mut combined,
+        reasons,
+    } = fresh;
+    for old in published.into_iter().flatten() {
+        let name = old.container_name.as_str();
+        let known = combined.iter_mut().find(|r| r.container_name == name);
+        let unsampled = |resource: Resource| {
+            let unsampled = |r: &RecommendationReason| matches!(r, RecommendationReason::NoSamples { container, resource: of } if container == name && *of == resource);
+            reasons.iter().any(unsampled)
+        };
+        if let Some(new) = known {
+            keep(old, new, unsampled);
+            continue;
+        }
+        let off = reasons.iter().any(
+            |r| matches!(r, RecommendationReason::PolicyOff { container } if container == name),
+        );
+        if live_containers.contains(name) && !off {
+            combined.push(old.clone());
+        }
+    }
     combined.sort_by(|a, b| a.container_name.cmp(&b.container_name));
     combined
+}
+
+/// Copies the amounts of the resources for which `unsampled` holds.
+fn keep(
+    old: &ContainerRecommendation,
+    new: &mut ContainerRecommendation,
+    unsampled: impl Fn(Resource) -> bool,
+) {
+    for resource in Resource::ALL.into_iter().filter(|r| unsampled(*r)) {
+        let lists = [
+            (&old.target, &mut new.target),
+            (&old.lower_bound, &mut new.lower_bound),
+            (&old.upper_bound, &mut new.upper_bound),
+            (&old.uncapped_target, &mut new.uncapped_target),
+        ];
+        for (old, new) in lists {
+            new.set(resource, old.get(resource));
+        }
+    }
 }
 
 /// True when somebody could act on the difference: other containers, another target, or bounds moved by 5 %.
@@ -61,7 +98,7 @@ fn moved(old: ResourceList, new: ResourceList) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use podfit_core::quantity::Millicores;
+    use podfit_core::quantity::{Bytes, Millicores};
 
     use super::*;
 
@@ -114,20 +151,41 @@ mod tests {
     }
 
     #[test]
-    fn a_container_without_samples_keeps_what_was_published() {
-        let old = [
-            recommendation("app", 100, 1000),
-            recommendation("gone", 1, 1),
-            recommendation("side", 5, 5),
-        ];
-        let fresh = vec![recommendation("app", 200, 2000)];
-        let combined = combine(Some(&old), fresh, &BTreeSet::from(["app", "side"]));
-        assert_eq!(
-            combined,
-            [
-                recommendation("app", 200, 2000),
-                recommendation("side", 5, 5)
-            ]
-        );
+    fn what_has_no_samples_keeps_what_was_published() {
+        let old = ["app", "gone", "off", "side"].map(|name| recommendation(name, 100, 1000));
+        let old = old.map(|mut r| {
+            r.target.memory = Some(Bytes(1 << 30));
+            r
+        });
+        let no_memory = RecommendationReason::NoSamples {
+            container: "app".into(),
+            resource: Resource::Memory,
+        };
+        let fresh = Recommended {
+            recommendations: vec![recommendation("app", 200, 2000)],
+            reasons: vec![
+                no_memory,
+                RecommendationReason::PolicyOff {
+                    container: "off".into(),
+                },
+            ],
+        };
+        let combined = combine(Some(&old), fresh, &BTreeSet::from(["app", "off", "side"]));
+        let mut app = recommendation("app", 200, 2000);
+        app.target.memory = Some(Bytes(1 << 30));
+        assert_eq!(combined, [app, old[3].clone()]);
+    }
+
+    /// A resource that policy took out of control has samples, and goes.
+    #[test]
+    fn what_policy_drops_is_not_kept() {
+        let mut old = recommendation("app", 100, 1000);
+        old.target.memory = Some(Bytes(1 << 30));
+        let fresh = Recommended {
+            recommendations: vec![recommendation("app", 200, 2000)],
+            reasons: vec![],
+        };
+        let combined = combine(Some(&[old]), fresh, &BTreeSet::from(["app"]));
+        assert_eq!(combined, [recommendation("app", 200, 2000)]);
     }
 }

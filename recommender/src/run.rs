@@ -188,10 +188,7 @@ impl Recommender {
                     tracing::debug!(vpa = vpa.key(), %reason, "recommendation");
                 }
                 let live = view.containers_of(target);
-                (
-                    combine(published, fresh.recommendations, &live),
-                    view.pods_of(target).len(),
-                )
+                (combine(published, fresh, &live), view.pods_of(target).len())
             }
             None => (published.map(<[_]>::to_vec).unwrap_or_default(), 0),
         };

@@ -11,7 +11,7 @@ use podfit_core::checkpoint::Checkpoint;
 use podfit_core::history::HistoryConfig;
 use podfit_core::time::Timestamp;
 
-use crate::model::Model;
+use crate::model::{Model, StoredHistory};
 use crate::options::Options;
 use crate::view::View;
 
@@ -97,7 +97,11 @@ impl Store {
                             samples = history.total_samples(),
                             "history continued"
                         );
-                        model.restore(target, &checkpoint.container, history);
+                        let stored = StoredHistory {
+                            history,
+                            open: checkpoint.open,
+                        };
+                        model.restore(target, &checkpoint.container, stored);
                     }
                     Err(error) => {
                         tracing::warn!(vpa = vpa.key(), container = checkpoint.container, %error, "stored history cannot be used; starting a new one");
@@ -125,14 +129,14 @@ impl Store {
             model
                 .unsaved(target, now)
                 .into_iter()
-                .map(move |(container, history)| (vpa, target, container, history))
+                .map(move |(container, stored)| (vpa, target, container, stored))
         });
-        let writes = histories.map(|(vpa, target, container, history)| async move {
+        let writes = histories.map(|(vpa, target, container, stored)| async move {
             if Instant::now() >= deadline {
                 return None;
             }
-            let content = Checkpoint::encode(&history, now);
-            match checkpoints::write(calls, vpa, &container, &content).await {
+            let content = Checkpoint::encode(&stored.history, now);
+            match checkpoints::write(calls, (vpa, &container), &content, &stored.open).await {
                 Ok(()) => Some((vpa, target, container)),
                 Err(error) => {
                     tracing::warn!(vpa = vpa.key(), container, %error, "history not stored; trying again");

@@ -11,8 +11,8 @@ use super::time;
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct CheckpointObject {
     /// API version and kind, without which the API server takes no object.
-    #[serde(flatten, default)]
-    pub types: TypeMeta,
+    #[serde(flatten)]
+    pub types: Option<TypeMeta>,
     /// Its metadata.
     #[serde(default)]
     pub metadata: ObjectMeta,
