@@ -32,7 +32,7 @@ impl StatusLease {
         for _ in 1..TRIES {
             match self.write().await {
                 Err(error) if !error.is_conflict() => {
-                    tracing::debug!(error = %error, "cannot renew the status lease yet")
+                    tracing::debug!(error = %error, "cannot renew the status lease yet");
                 }
                 done_or_overtaken => return done_or_overtaken.or(Ok(())),
             }

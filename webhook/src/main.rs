@@ -25,7 +25,7 @@ use rustls::crypto::CryptoProvider;
 use tokio::sync::watch;
 
 /// After so long without an answered self-probe the process counts as dead and is started anew.
-const LONGEST_SILENCE: Duration = Duration::from_secs(300);
+const LONGEST_SILENCE: Duration = Duration::from_mins(5);
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -88,7 +88,7 @@ async fn main() -> anyhow::Result<()> {
         registered,
     };
     let lease = status_lease(&options, calls);
-    let life = tokio::spawn(upkeep::sign_of_life(
+    let renewal = tokio::spawn(upkeep::sign_of_life(
         lease,
         proof,
         health.clone(),
@@ -98,7 +98,7 @@ async fn main() -> anyhow::Result<()> {
     drain(&options, &webhook, &health, &shutdown).await;
     handle.stop(true).await;
     upkeep.await.context("certificates and registration")?;
-    life.await.context("the status lease")?;
+    renewal.await.context("the status lease")?;
     running
         .await
         .context("the server's task")?

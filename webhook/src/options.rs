@@ -19,7 +19,7 @@ use crate::tls::MinTlsVersion;
 
 /// Sizes new pods at admission, and checks VerticalPodAutoscalers.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "podfit-webhook", version = podfit_cluster::process::VERSION)]
+#[command(name = "podfit-webhook", version = podfit_cluster::process::VERSION, args_override_self = true)]
 pub struct Options {
     /// How to reach the cluster.
     #[command(flatten)]
@@ -377,6 +377,17 @@ mod tests {
             parse(&["--register-webhook=false"])
                 .registration()
                 .is_none()
+        );
+    }
+
+    /// The chart's flags come first, and a user's own after them.
+    #[test]
+    fn the_last_of_a_repeated_flag_wins() {
+        assert_eq!(
+            parse(&["--port=1", "--v=4", "--port=2", "--v=6"])
+                .server
+                .port,
+            2
         );
     }
 

@@ -141,7 +141,7 @@ impl Registration {
         let Some(ours) = webhooks.iter_mut().find(|webhook| webhook.name == WEBHOOK) else {
             webhooks.push(wanted);
             return patch(
-                found.metadata.resource_version,
+                found.metadata.resource_version.as_deref(),
                 &self.labels,
                 &webhooks,
                 false,
@@ -171,7 +171,7 @@ impl Registration {
             &self.labels
         };
         patch(
-            found.metadata.resource_version,
+            found.metadata.resource_version.as_deref(),
             new_labels,
             &webhooks,
             only_ca,
@@ -240,7 +240,7 @@ fn rule(group: &str, version: &str, resource: &str, operations: &[&str]) -> Rule
 }
 
 fn patch(
-    resource_version: Option<String>,
+    resource_version: Option<&str>,
     labels: &BTreeMap<String, String>,
     webhooks: &[MutatingWebhook],
     only_ca: bool,

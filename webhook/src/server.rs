@@ -13,7 +13,7 @@ use crate::routes::routes;
 
 /// Longer than the API server keeps an idle connection (90 s), so that it closes first and never writes into a
 /// connection that is going away.
-const KEEP_ALIVE: Duration = Duration::from_secs(120);
+const KEEP_ALIVE: Duration = Duration::from_mins(2);
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);

@@ -30,14 +30,14 @@ pub fn provider(names: &str) -> Arc<CryptoProvider> {
         .filter(|name| !name.is_empty())
         .collect();
     // Go leaves the hash out of the names of some suites.
-    let named = |suite: &SupportedCipherSuite, name: &str| {
+    let goes_by = |suite: &SupportedCipherSuite, name: &str| {
         let own = suite.suite().as_str().unwrap_or_default();
         own == name || own.strip_suffix("_SHA256") == Some(name)
     };
     let all = provider.cipher_suites.clone();
     let (known, unknown): (Vec<_>, Vec<_>) = wanted
         .into_iter()
-        .partition(|name| all.iter().any(|suite| named(suite, name)));
+        .partition(|name| all.iter().any(|suite| goes_by(suite, name)));
     if !unknown.is_empty() {
         tracing::warn!(
             ?unknown,
@@ -45,9 +45,9 @@ pub fn provider(names: &str) -> Arc<CryptoProvider> {
         );
     }
     if !known.is_empty() {
-        provider
-            .cipher_suites
-            .retain(|suite| suite.tls13().is_some() || known.iter().any(|name| named(suite, name)));
+        provider.cipher_suites.retain(|suite| {
+            suite.tls13().is_some() || known.iter().any(|name| goes_by(suite, name))
+        });
     }
     Arc::new(provider)
 }

@@ -1,5 +1,8 @@
 //! The HTTP contract and the pod patches, through the router as a value: no network.
 
+// Functions here are called by tests only; clippy knows that of `#[test]` functions alone.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use actix_web::http::StatusCode;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::{App, web};

@@ -1,5 +1,8 @@
 //! The server on a loopback port: chains, swapped certificates, and peers that waste its time.
 
+// Functions here are called by tests only; clippy knows that of `#[test]` functions alone.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -24,7 +27,7 @@ use podfit_webhook::{server, tls};
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 const NAME: &str = "hook.podfit.svc";
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 fn triple(authority: &KeyedCertificate) -> PemTriple {
     let leaf = new_server_certificate(authority, &[NAME.into()], now(), DAY).unwrap();

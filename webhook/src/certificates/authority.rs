@@ -10,7 +10,7 @@ use rcgen::{
 };
 
 /// Certificates are valid from this long before they are made, for clocks that lag behind ours.
-pub const CLOCK_SKEW: Duration = Duration::from_secs(3600);
+pub const CLOCK_SKEW: Duration = Duration::from_hours(1);
 
 /// A certificate and its private key, both PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]

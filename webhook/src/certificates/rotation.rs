@@ -29,7 +29,7 @@ pub struct Schedule {
     pub overlap: Duration,
 }
 
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 impl Default for Schedule {
     fn default() -> Self {
@@ -38,7 +38,7 @@ impl Default for Schedule {
             authority_margin: DAY.saturating_mul(180),
             certificate_life: DAY.saturating_mul(90),
             certificate_margin: DAY.saturating_mul(30),
-            overlap: Duration::from_secs(3600),
+            overlap: Duration::from_hours(1),
         }
     }
 }
@@ -88,20 +88,16 @@ impl Rotation {
         now: Timestamp,
     ) -> Result<Option<Renewal>, RotationError> {
         let Some(stored) = stored else {
-            return self
-                .from_scratch("no certificate is stored yet", "", now)
-                .map(Some);
+            return self.anew("no certificate is stored yet", "", now).map(Some);
         };
         let older = stored.triple.ca_bundle.as_str();
         let Ok(newest) = self.newest_authority(stored) else {
             return self
-                .from_scratch("the stored CA or its key is unreadable", older, now)
+                .anew("the stored CA or its key is unreadable", older, now)
                 .map(Some);
         };
         if newest.facts.not_after <= now {
-            return self
-                .from_scratch("the CA has expired", older, now)
-                .map(Some);
+            return self.anew("the CA has expired", older, now).map(Some);
         }
         let staged = now.since(newest.facts.not_before + CLOCK_SKEW) < self.schedule.overlap;
         match self.certificate_state(stored, &newest, now) {
@@ -182,7 +178,7 @@ impl Rotation {
     }
 
     /// A new CA that signs at once: nothing that callers trust is left to overlap with.
-    fn from_scratch(
+    fn anew(
         &self,
         reason: &'static str,
         old: &str,
@@ -286,10 +282,16 @@ fn bundle(newest: &str, older: &str, now: Timestamp) -> String {
             .and_then(|der| Facts::of(&der, "CA").ok())
             .is_some_and(|facts| facts.not_after > now)
     };
-    std::iter::once(newest)
-        .chain(older.split_inclusive(END).filter(alive))
-        .map(|pem| format!("{}\n", pem.trim()))
-        .collect()
+    let kept = older.split_inclusive(END).filter(alive);
+    let all: Vec<_> = std::iter::once(newest).chain(kept).map(str::trim).collect();
+    format!(
+        "{}
+",
+        all.join(
+            "
+"
+        )
+    )
 }
 
 #[cfg(test)]

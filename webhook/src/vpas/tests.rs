@@ -15,7 +15,7 @@ fn judge(operation: &str, object: &Value, old: Option<&Value>) -> Value {
         .clone()
 }
 
-fn policy(value: Value) -> Value {
+fn policy(value: &Value) -> Value {
     json!({"spec": {"resourcePolicy": {"containerPolicies": [value]}}})
 }
 
@@ -31,17 +31,17 @@ fn each_broken_rule_is_told_in_upstreams_words() {
         ("UPDATE", json!({"spec": {"updatePolicy": {}}}), "spec.updatePolicy.updateMode: Required value: updateMode is required if UpdatePolicy is used".into()),
         ("UPDATE", mode("bad"), "spec.updatePolicy.updateMode: Unsupported value: \"bad\": supported values: \"InPlace\", \"InPlaceOrRecreate\", \"Initial\", \"Off\", \"Recreate\"".into()),
         ("UPDATE", json!({"spec": {"updatePolicy": {"updateMode": "Off", "minReplicas": 0}}}), "spec.updatePolicy.minReplicas: Invalid value: 0: minReplicas has to be positive".into()),
-        ("UPDATE", policy(json!({})), format!("{p}.containerName: Required value")),
-        ("UPDATE", policy(json!({"containerName": "a", "mode": "bad"})), format!("{p}.mode: Unsupported value: \"bad\": supported values: \"Auto\", \"Off\"")),
+        ("UPDATE", policy(&json!({})), format!("{p}.containerName: Required value")),
+        ("UPDATE", policy(&json!({"containerName": "a", "mode": "bad"})), format!("{p}.mode: Unsupported value: \"bad\": supported values: \"Auto\", \"Off\"")),
         ("UPDATE", json!({"spec": {"recommenders": [{"name": "a"}, {"name": "b"}]}}), "spec.recommenders: Too many: 2: must have at most 1 item".into()),
-        ("UPDATE", policy(json!({"containerName": "a", "minAllowed": {"cpu": "100"}, "maxAllowed": {"cpu": "10"}})), format!("{p}.maxAllowed[cpu]: Invalid value: \"10\": max resource for cpu is lower than min of \"100\"")),
-        ("UPDATE", policy(json!({"containerName": "a", "minAllowed": {"cpu": "187500u"}, "maxAllowed": {"cpu": "275m"}})), format!("{p}.minAllowed[cpu]: Invalid value: \"187500u\": must be a whole number of milli CPUs")),
-        ("UPDATE", policy(json!({"containerName": "a", "minAllowed": {"memory": "100m"}, "maxAllowed": {"memory": "500M"}})), format!("{p}.minAllowed[memory]: Invalid value: \"100m\": must be a whole number of bytes")),
-        ("UPDATE", policy(json!({"containerName": "a", "maxAllowed": {"cpu": "187500u"}})), format!("{p}.maxAllowed[cpu]: Invalid value: \"187500u\": must be a whole number of milli CPUs")),
-        ("UPDATE", policy(json!({"containerName": "a", "maxAllowed": {"memory": "500m"}})), format!("{p}.maxAllowed[memory]: Invalid value: \"500m\": must be a whole number of bytes")),
-        ("UPDATE", policy(json!({"containerName": "a", "mode": "Off", "controlledValues": "RequestsAndLimits"})), format!("{p}.controlledValues: Forbidden: controlledValues shouldn't be specified if container scaling mode is off")),
-        ("UPDATE", policy(json!({"containerName": "a", "controlledResources": ["cpu", "broken"]})), format!("{p}.controlledResources[1]: Unsupported value: \"broken\": supported values: \"cpu\", \"memory\"")),
-        ("UPDATE", policy(json!({"containerName": "a", "minAllowed": {"cpu": "lots"}})), ".: Internal error: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'".into()),
+        ("UPDATE", policy(&json!({"containerName": "a", "minAllowed": {"cpu": "100"}, "maxAllowed": {"cpu": "10"}})), format!("{p}.maxAllowed[cpu]: Invalid value: \"10\": max resource for cpu is lower than min of \"100\"")),
+        ("UPDATE", policy(&json!({"containerName": "a", "minAllowed": {"cpu": "187500u"}, "maxAllowed": {"cpu": "275m"}})), format!("{p}.minAllowed[cpu]: Invalid value: \"187500u\": must be a whole number of milli CPUs")),
+        ("UPDATE", policy(&json!({"containerName": "a", "minAllowed": {"memory": "100m"}, "maxAllowed": {"memory": "500M"}})), format!("{p}.minAllowed[memory]: Invalid value: \"100m\": must be a whole number of bytes")),
+        ("UPDATE", policy(&json!({"containerName": "a", "maxAllowed": {"cpu": "187500u"}})), format!("{p}.maxAllowed[cpu]: Invalid value: \"187500u\": must be a whole number of milli CPUs")),
+        ("UPDATE", policy(&json!({"containerName": "a", "maxAllowed": {"memory": "500m"}})), format!("{p}.maxAllowed[memory]: Invalid value: \"500m\": must be a whole number of bytes")),
+        ("UPDATE", policy(&json!({"containerName": "a", "mode": "Off", "controlledValues": "RequestsAndLimits"})), format!("{p}.controlledValues: Forbidden: controlledValues shouldn't be specified if container scaling mode is off")),
+        ("UPDATE", policy(&json!({"containerName": "a", "controlledResources": ["cpu", "broken"]})), format!("{p}.controlledResources[1]: Unsupported value: \"broken\": supported values: \"cpu\", \"memory\"")),
+        ("UPDATE", policy(&json!({"containerName": "a", "minAllowed": {"cpu": "lots"}})), ".: Internal error: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'".into()),
     ];
     for (operation, object, error) in cases {
         let verdict = judge(operation, &object, Some(&json!({})));
@@ -115,7 +115,7 @@ fn what_is_deprecated_or_was_there_before_only_warns() {
             "spec.updatePolicy: \"Auto\" mode is deprecated and will be removed in a future API version. Use explicit update modes like: [InPlace InPlaceOrRecreate Initial Off Recreate]. See https://github.com/kubernetes/autoscaler/issues/8424 for more details."
         ])
     );
-    let broken = policy(json!({"containerName": "a", "controlledResources": ["broken"]}));
+    let broken = policy(&json!({"containerName": "a", "controlledResources": ["broken"]}));
     let kept = judge("UPDATE", &broken, Some(&broken));
     assert_eq!(
         (&kept["allowed"], kept["warnings"].as_array().unwrap().len()),

@@ -6,7 +6,7 @@ use super::*;
 use crate::certificates::authority::{KeyedCertificate, new_authority, new_server_certificate};
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 fn server(authority: &KeyedCertificate, made: Timestamp) -> PemTriple {
     let leaf = new_server_certificate(authority, &["hook".into()], made, DAY).unwrap();
