@@ -32,9 +32,10 @@ impl Leadership {
         *self.0.borrow()
     }
 
-    /// Resolves at the next moment this process leads (at once when it does).
-    pub async fn acquired(&mut self) {
-        let _ = self.0.wait_for(|leads| *leads).await;
+    /// Resolves once this process does not lead (any more).
+    pub async fn lost(&self) {
+        // An error means the elector is gone, and with it the lease.
+        let _ = self.0.clone().wait_for(|leads| !*leads).await;
     }
 }
 

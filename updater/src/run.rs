@@ -61,8 +61,10 @@ impl Updater {
                     webhook_trouble = trouble;
                 }
                 if webhook_trouble.is_none() {
+                    // Another replica may act from the moment the lease is lost: what is not done yet is not ours to do.
                     tokio::select! {
                         () = self.one_loop(&mut memory) => {}
+                        () = self.leadership.lost() => {}
                         () = stopped(&shutdown) => return,
                     }
                 }
@@ -86,7 +88,7 @@ impl Updater {
         }
     }
 
-    async fn one_loop(&mut self, memory: &mut Memory) {
+    async fn one_loop(&self, memory: &mut Memory) {
         let mut timer = StepTimer::start(&self.metrics.execution_latency);
         let now = now();
         let snapshot = snapshot(&self.index.read());
