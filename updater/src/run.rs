@@ -40,7 +40,7 @@ pub struct Updater {
 
 impl Updater {
     /// Runs a loop per `period` until shutdown. A loop that takes longer delays the next: none are made up for.
-    pub async fn run(mut self, period: Duration, shutdown: Shutdown) {
+    pub async fn run(self, period: Duration, shutdown: Shutdown) {
         let mut ticks = interval(period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut memory = Memory::default();
@@ -56,7 +56,7 @@ impl Updater {
                     if let Some(why) = &trouble {
                         tracing::warn!(why, "not updating pods: they might come back unsized");
                     } else {
-                        tracing::info!("the webhook is alive; updating pods")
+                        tracing::info!("the webhook is alive; updating pods");
                     }
                     webhook_trouble = trouble;
                 }
