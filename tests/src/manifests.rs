@@ -61,8 +61,8 @@ impl Workload {
 
     /// What the container is to be seen using on a simulated node.
     pub fn simulated_usage(mut self, cpu: &str, memory: &str) -> Self {
-        self.annotations["podfit.test/cpu"] = cpu.into();
-        self.annotations["podfit.test/memory"] = memory.into();
+        self.annotations["usage.podfit.dev/cpu"] = cpu.into();
+        self.annotations["usage.podfit.dev/memory"] = memory.into();
         self
     }
 

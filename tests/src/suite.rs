@@ -1,11 +1,12 @@
 //! Runs scenarios side by side, and counts.
 
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use futures::future::BoxFuture;
+use futures::future::LocalBoxFuture;
 use futures::{FutureExt, StreamExt, stream};
 
 use crate::cluster::Cluster;
@@ -28,24 +29,24 @@ pub fn figure(text: impl Into<String>) {
 
 static FIGURES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-type Run<C> = Arc<dyn Fn(Namespace, Arc<C>) -> BoxFuture<'static, Result<()>> + Send + Sync>;
+type Run<C> = Box<dyn Fn(Namespace, Arc<C>) -> LocalBoxFuture<'static, Result<()>>>;
 
 /// Scenarios on one cluster. `C` is what they share besides it.
 pub struct Suite<C> {
     cluster: Arc<Cluster>,
     shared: Arc<C>,
-    logs: fn(&C) -> BoxFuture<'_, String>,
+    logs: fn(&C) -> LocalBoxFuture<'_, String>,
     filters: Vec<String>,
     together: Vec<(&'static str, Run<C>)>,
     alone: Vec<(&'static str, Run<C>)>,
 }
 
-impl<C: Send + Sync + 'static> Suite<C> {
+impl<C: 'static> Suite<C> {
     /// No scenarios yet. `logs` gives podfit's logs, shown when one fails. The command line's words select scenarios.
     pub fn new(
         cluster: Arc<Cluster>,
         shared: Arc<C>,
-        logs: fn(&C) -> BoxFuture<'_, String>,
+        logs: fn(&C) -> LocalBoxFuture<'_, String>,
     ) -> Self {
         let filters = std::env::args()
             .skip(1)
@@ -64,20 +65,20 @@ impl<C: Send + Sync + 'static> Suite<C> {
     /// Adds a scenario that runs beside others.
     pub fn together<F>(mut self, name: &'static str, run: fn(Namespace, Arc<C>) -> F) -> Self
     where
-        F: Future<Output = Result<()>> + Send + 'static,
+        F: Future<Output = Result<()>> + 'static,
     {
         self.together
-            .push((name, Arc::new(move |n, c| run(n, c).boxed())));
+            .push((name, Box::new(move |n, c| run(n, c).boxed_local())));
         self
     }
 
     /// Adds a scenario that disturbs what all share; it runs after the others.
     pub fn alone<F>(mut self, name: &'static str, run: fn(Namespace, Arc<C>) -> F) -> Self
     where
-        F: Future<Output = Result<()>> + Send + 'static,
+        F: Future<Output = Result<()>> + 'static,
     {
         self.alone
-            .push((name, Arc::new(move |n, c| run(n, c).boxed())));
+            .push((name, Box::new(move |n, c| run(n, c).boxed_local())));
         self
     }
 
@@ -119,15 +120,12 @@ impl<C: Send + Sync + 'static> Suite<C> {
                 return false;
             }
         };
-        let task = tokio::spawn(run(namespace.clone(), Arc::clone(&self.shared)));
-        let abort = task.abort_handle();
-        let outcome = match tokio::time::timeout(DEADLINE, task).await {
+        let scenario = run(namespace.clone(), Arc::clone(&self.shared));
+        let scenario = AssertUnwindSafe(scenario).catch_unwind();
+        let outcome = match tokio::time::timeout(DEADLINE, scenario).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(panic)) => Err(anyhow!("{panic}")),
-            Err(_) => {
-                abort.abort();
-                Err(anyhow!("not done within {DEADLINE:.0?}"))
-            }
+            Ok(Err(_)) => Err(anyhow!("it panicked")),
+            Err(_) => Err(anyhow!("not done within {DEADLINE:.0?}")),
         };
         let took = started.elapsed().as_secs();
         match outcome {

@@ -29,7 +29,7 @@ async fn run() -> Result<ExitCode> {
     let podfit = Arc::new(Podfit::prepare(&cluster, true).await?);
     podfit.start_all().await?;
     let suite = Suite::new(cluster, Arc::clone(&podfit), |podfit| {
-        async { podfit.logs() }.boxed()
+        async { podfit.logs() }.boxed_local()
     });
     let code = suite
         .together("off-touches-nothing", modes::off)

@@ -27,7 +27,9 @@ async fn main() -> ExitCode {
 async fn run() -> Result<ExitCode> {
     let cluster = Arc::new(Cluster::up("tests-node", &["metrics-server", "node"]).await?);
     let podfit = Arc::new(Installation::new(&cluster).await?);
-    let suite = Suite::new(cluster, Arc::clone(&podfit), |podfit| podfit.logs().boxed());
+    let suite = Suite::new(cluster, Arc::clone(&podfit), |podfit| {
+        podfit.logs().boxed_local()
+    });
     let code = suite
         .together("recreate-one-at-a-time", recreate::one_at_a_time)
         .together("in-place", in_place::resized)
