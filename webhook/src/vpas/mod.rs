@@ -34,7 +34,7 @@ pub fn admit(request: Request<'_>) -> (Outcome, Response) {
         tracing::info!(
             namespace = request.namespace,
             name = request.name,
-            message,
+            why = message,
             "refused a VPA"
         );
         (
