@@ -8,6 +8,7 @@ pub mod api;
 pub mod calls;
 pub mod checkpoints;
 pub mod events;
+pub mod flag_values;
 pub mod index;
 pub mod lease;
 pub mod metrics;

@@ -1,10 +1,10 @@
 //! Command-line options that several binaries share, with upstream's names and value syntax.
 
 use std::path::PathBuf;
-use std::str::FromStr;
-use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+
+pub use crate::flag_values::GoDuration;
 
 /// How to reach the cluster, and what of it to look at.
 #[derive(Args, Clone, Debug)]
@@ -202,57 +202,6 @@ pub fn namespace_or_own(given: &str) -> String {
     }
 }
 
-/// A duration in Go's syntax, as upstream's flags take it: `1h30m`, `500ms`, `1.5s`. Not negative.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GoDuration(pub Duration);
-
-impl FromStr for GoDuration {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        parse_go_duration(text).map(Self).ok_or_else(|| {
-            format!("`{text}` is not a duration; write it like 90s, 1m30s, 500ms or 24h")
-        })
-    }
-}
-
-impl std::fmt::Display for GoDuration {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?}", self.0)
-    }
-}
-
-fn parse_go_duration(text: &str) -> Option<Duration> {
-    let mut rest = text.strip_prefix('+').unwrap_or(text);
-    if rest == "0" {
-        return Some(Duration::ZERO);
-    }
-    if rest.is_empty() {
-        return None;
-    }
-    let mut seconds = 0.0_f64;
-    while !rest.is_empty() {
-        let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let value: f64 = rest[..number].parse().ok()?;
-        rest = &rest[number..];
-        let unit = rest
-            .find(|c: char| c.is_ascii_digit() || c == '.')
-            .unwrap_or(rest.len());
-        seconds += value
-            * match &rest[..unit] {
-                "ns" => 1e-9,
-                "us" | "µs" | "μs" => 1e-6,
-                "ms" => 1e-3,
-                "s" => 1.0,
-                "m" => 60.0,
-                "h" => 3600.0,
-                _ => return None,
-            };
-        rest = &rest[unit..];
-    }
-    Duration::try_from_secs_f64(seconds).ok()
-}
-
 /// The process' arguments with underscores in flag names turned into dashes, and Go's single dash into two, since
 /// upstream's flag library takes both.
 pub fn arguments() -> Vec<String> {
@@ -285,30 +234,6 @@ fn normalize(argument: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_are_written_as_in_go() {
-        let cases = [
-            ("1m", Some(60_000)),
-            ("1h30m", Some(5_400_000)),
-            ("500ms", Some(500)),
-            ("1.5s", Some(1500)),
-            ("0", Some(0)),
-            ("10", None),
-            ("", None),
-            ("-1s", None),
-            ("1d", None),
-            ("s", None),
-            ("1s ", None),
-        ];
-        for (text, millis) in cases {
-            assert_eq!(
-                parse_go_duration(text).map(|d| d.as_millis()),
-                millis,
-                "{text:?}"
-            );
-        }
-    }
 
     #[test]
     fn flags_may_be_written_as_upstream_takes_them() {

@@ -1,5 +1,7 @@
 //! What every binary does first and last: logs, the TLS provider, signals.
 
+use std::process::ExitCode;
+
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
@@ -8,6 +10,39 @@ use crate::options::{LogFormat, LogOptions};
 
 /// The version, with the git revision when the build knew it.
 pub const VERSION: &str = env!("PODFIT_VERSION");
+
+/// What cannot go wrong in the same way twice: every binary begins with it.
+#[derive(Debug, thiserror::Error)]
+pub enum BeginError {
+    /// A library installed a TLS provider of its own.
+    #[error("another TLS provider is installed already")]
+    TlsProvider,
+    /// The operating system refused.
+    #[error("cannot listen for signals")]
+    Signals(#[from] std::io::Error),
+}
+
+/// Begins a process called `name`: logs, the TLS provider, signals.
+pub fn begin(name: &str, logs: &LogOptions) -> Result<Shutdown, BeginError> {
+    start_logging(logs);
+    if !install_tls_provider() {
+        return Err(BeginError::TlsProvider);
+    }
+    let shutdown = shutdown_signal()?;
+    tracing::info!(version = VERSION, "{name} starts");
+    Ok(shutdown)
+}
+
+/// Ends a process: an error becomes one line on standard error, with its causes.
+pub fn end(name: &str, result: Result<(), impl std::fmt::Display>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{name}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
 
 /// Starts logging to standard error.
 pub fn start_logging(options: &LogOptions) {

@@ -27,28 +27,12 @@ use crate::options::Options;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match start().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("podfit-recommender: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    process::end("podfit-recommender", start().await)
 }
 
 async fn start() -> anyhow::Result<()> {
     let options = Options::parse_from(arguments());
-    process::start_logging(&options.logs);
-    anyhow::ensure!(
-        process::install_tls_provider(),
-        "another TLS provider is installed already"
-    );
-    let shutdown = process::shutdown_signal().context("listening for signals")?;
-    tracing::info!(
-        version = process::VERSION,
-        name = options.recommender_name,
-        "podfit-recommender starts"
-    );
+    let shutdown = process::begin("podfit-recommender", &options.logs)?;
 
     let period = options
         .recommender_interval

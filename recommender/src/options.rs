@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use clap::Parser;
 use podfit_cluster::admin::parse_address;
+use podfit_cluster::flag_values::{at_least_one, cpu, fraction, memory, not_negative, positive};
 use podfit_cluster::options::{ClusterOptions, GoDuration, LeaderElectionOptions, LogOptions};
 use podfit_core::estimator::{EstimatorConfig, Percentiles};
 use podfit_core::history::HistoryConfig;
@@ -221,60 +222,6 @@ impl Options {
             oom_floor_lifetime: self.history().lifetime(),
         }
     }
-}
-
-fn number(text: &str) -> Result<f64, String> {
-    text.parse::<f64>()
-        .ok()
-        .filter(|n| n.is_finite())
-        .ok_or_else(|| format!("`{text}` is not a number"))
-}
-
-fn fraction(text: &str) -> Result<f64, String> {
-    number(text).and_then(|n| {
-        if (0.0..=1.0).contains(&n) {
-            Ok(n)
-        } else {
-            Err("must lie between 0 and 1".into())
-        }
-    })
-}
-
-fn not_negative(text: &str) -> Result<f64, String> {
-    number(text).and_then(|n| {
-        if n >= 0.0 {
-            Ok(n)
-        } else {
-            Err("must not be negative".into())
-        }
-    })
-}
-
-fn at_least_one(text: &str) -> Result<f64, String> {
-    number(text).and_then(|n| {
-        if n >= 1.0 {
-            Ok(n)
-        } else {
-            Err("must be 1 or more".into())
-        }
-    })
-}
-
-fn positive(text: &str) -> Result<GoDuration, String> {
-    let duration: GoDuration = text.parse()?;
-    if duration.0.is_zero() {
-        Err("must be longer than nothing".into())
-    } else {
-        Ok(duration)
-    }
-}
-
-fn cpu(text: &str) -> Result<Millicores, String> {
-    Millicores::parse(text).map_err(|e| e.to_string())
-}
-
-fn memory(text: &str) -> Result<Bytes, String> {
-    Bytes::parse(text).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]

@@ -23,24 +23,12 @@ use crate::options::{DisruptionOptions, Options};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match start().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("podfit-updater: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    process::end("podfit-updater", start().await)
 }
 
 async fn start() -> anyhow::Result<()> {
     let options = Options::parse_from(arguments());
-    process::start_logging(&options.logs);
-    anyhow::ensure!(
-        process::install_tls_provider(),
-        "another TLS provider is installed already"
-    );
-    let shutdown = process::shutdown_signal().context("listening for signals")?;
-    tracing::info!(version = process::VERSION, "podfit-updater starts");
+    let shutdown = process::begin("podfit-updater", &options.logs)?;
 
     let period = options.updater_interval.0.max(Duration::from_millis(100));
     let registry = prometheus::Registry::new();

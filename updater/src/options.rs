@@ -1,10 +1,10 @@
 //! The updater's flags: upstream's names, defaults and value syntax, each with an environment twin.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use clap::Parser;
 use podfit_cluster::admin::parse_address;
+use podfit_cluster::flag_values::{fraction, positive};
 use podfit_cluster::lease::StatusLease;
 use podfit_cluster::options::{
     ClusterOptions, GoDuration, LeaderElectionOptions, LogOptions, namespace_or_own,
@@ -146,22 +146,6 @@ impl WebhookOptions {
             name: self.admission_controller_status_lease_name.clone(),
             timeout: self.admission_controller_status_lease_timeout.0,
         })
-    }
-}
-
-fn fraction(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(number) if (0.0..=1.0).contains(&number) => Ok(number),
-        _ => Err(format!("`{text}` is not a number between 0 and 1")),
-    }
-}
-
-fn positive(text: &str) -> Result<GoDuration, String> {
-    let duration: GoDuration = text.parse()?;
-    if duration.0 == Duration::ZERO {
-        Err("must be longer than nothing".into())
-    } else {
-        Ok(duration)
     }
 }
 
