@@ -10,8 +10,8 @@ webhook stands in webhook-configuration.yaml alone: the webhook leaves an object
 {{- with .root.Values.vpaObjectNamespace }}
 - --vpa-object-namespace={{ . }}
 {{- end }}
-{{- with .root.Values.ignoredVpaObjectNamespaces }}
-- --ignored-vpa-object-namespaces={{ join "," . }}
+{{- with include "podfit.ignoredNamespaces" .root }}
+- --ignored-vpa-object-namespaces={{ join "," (fromJsonArray .) }}
 {{- end }}
 {{- include (printf "podfit.arguments.%s" .name) .root }}
 {{- range $component.extraArgs }}

@@ -59,7 +59,17 @@ default
 {{/* The port of an [IP]:PORT. */}}
 {{- define "podfit.port" -}}{{ regexFind "[0-9]+$" . }}{{- end }}
 
-{{/* The namespaces that podfit leaves alone: the given ones and its own, so that its pods never wait for itself. */}}
+{{/*
+The namespaces that podfit leaves alone, as a JSON array: the given ones and its own, so that its pods never wait for
+itself. All three components must agree: the updater would evict again and again what the webhook never sees.
+*/}}
+{{- define "podfit.ignoredNamespaces" -}}
+{{- if not .Values.vpaObjectNamespace -}}
+{{- $own := ternary (list) (list .Release.Namespace) (gt (len .Values.webhook.mutatingWebhookConfiguration.namespaceSelector) 0) -}}
+{{- with concat $own .Values.ignoredVpaObjectNamespaces | uniq }}{{ toJson . }}{{ end }}
+{{- end -}}
+{{- end }}
+
 {{- define "podfit.namespaceSelector" -}}
 {{- $webhook := .Values.webhook.mutatingWebhookConfiguration -}}
 {{- if $webhook.namespaceSelector -}}
@@ -72,7 +82,7 @@ matchExpressions:
     values: [{{ .Values.vpaObjectNamespace }}]
 {{- else }}
     operator: NotIn
-    values: {{ concat (list .Release.Namespace) .Values.ignoredVpaObjectNamespaces | uniq | toJson }}
+    values: {{ include "podfit.ignoredNamespaces" . }}
 {{- end }}
 {{- end -}}
 {{- end }}
