@@ -95,8 +95,8 @@ fn tempfile(cluster: &str, values: &str) -> Result<String> {
         .context("the path is not UTF-8")
 }
 
-/// The objects in kubectl's output: a List, or one after the other.
-fn objects(text: &str) -> Result<Vec<Value>> {
+/// The objects in kubectl's output: Lists, or one after the other.
+pub fn objects(text: &str) -> Result<Vec<Value>> {
     let mut all = Vec::new();
     for value in serde_json::Deserializer::from_str(text).into_iter::<Value>() {
         let value = value?;

@@ -58,14 +58,11 @@ impl Cluster {
         })
     }
 
-    /// Ends the cluster and removes its state.
-    pub async fn down(&self) -> Result<()> {
-        run(
-            Command::new(script("down")).args(["--name", &self.name]),
-            "",
-        )
-        .await
-        .map(drop)
+    /// Ends a cluster and removes its state; an error when there is none.
+    pub async fn down(name: &str) -> Result<()> {
+        run(Command::new(script("down")).args(["--name", name]), "")
+            .await
+            .map(drop)
     }
 
     /// An address of the cluster's network.

@@ -90,8 +90,8 @@ impl Workload {
             }],
         });
         if self.on_real_node {
-            pod["nodeSelector"] = json!({"kubernetes.io/hostname": "podfit-node"});
-            pod["tolerations"] = json!([{"operator": "Exists"}]);
+            pod["nodeSelector"] = json!({"podfit.dev/node": "real"});
+            pod["tolerations"] = json!([{"key": "podfit.dev/real-node"}]);
         }
         let labels = json!({APP: self.name});
         let template = json!({

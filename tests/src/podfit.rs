@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
+use tokio::process::Command;
 use tokio::sync::Mutex;
 
 use crate::chart::{self, NAMESPACE};
-use crate::cluster::{Cluster, repository};
+use crate::cluster::{Cluster, repository, script};
 use crate::process::{Process, Program};
 use crate::wait::{secs, until};
 
@@ -35,6 +37,7 @@ impl Podfit {
     pub async fn prepare(cluster: &Arc<Cluster>, with_crds: bool) -> Result<Self> {
         let components = chart::apply_without_pods(cluster, &values(cluster), with_crds).await?;
         let logs = log_folder(cluster)?;
+        let folder = programs().await?;
         let mut programs = BTreeMap::new();
         for (name, component) in components {
             let account = &component.service_account;
@@ -52,7 +55,7 @@ impl Podfit {
                 ("NAMESPACE".into(), NAMESPACE.into()),
                 ("POD_NAME".into(), format!("podfit-{name}-process")),
             ];
-            let executable = binary(&format!("podfit-{name}"))?;
+            let executable = folder.join(format!("podfit-{name}"));
             programs.insert(
                 name.clone(),
                 Program {
@@ -235,19 +238,27 @@ fn values(cluster: &Cluster) -> Value {
     })
 }
 
-/// A built program of podfit's: in `$PODFIT_BIN`, else where `make images PROFILE=quick` puts it.
-fn binary(name: &str) -> Result<PathBuf> {
-    let folder = std::env::var("PODFIT_BIN").map_or_else(
-        |_| repository().join("target/x86_64-unknown-linux-gnu/quick"),
-        PathBuf::from,
-    );
-    let file = folder.join(name);
-    anyhow::ensure!(
-        file.is_file(),
-        "{} is not there; build it with: make images PROFILE=quick",
-        file.display()
-    );
-    Ok(file)
+/// Builds podfit's images and, on the way, its programs; the images' archives.
+pub async fn build_images() -> Result<Vec<PathBuf>> {
+    let output = Command::new(script("images"))
+        .args(["--profile", "quick"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .await?;
+    anyhow::ensure!(output.status.success(), "podfit could not be built");
+    let text = String::from_utf8(output.stdout)?;
+    Ok(text.lines().map(PathBuf::from).collect())
+}
+
+/// The folder with podfit's programs: `$PODFIT_PROGRAMS`, else they are built.
+async fn programs() -> Result<PathBuf> {
+    if let Ok(folder) = std::env::var("PODFIT_PROGRAMS") {
+        return Ok(folder.into());
+    }
+    build_images().await?;
+    let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    Ok(repository().join("target").join(triple).join("quick"))
 }
 
 /// Where logs of programs on this cluster are kept.

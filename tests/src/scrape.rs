@@ -34,7 +34,9 @@ impl Metrics {
 
 /// The body of a plain HTTP answer with status 200.
 pub async fn get(address: &str, path: &str) -> Result<String> {
-    let client = Client::try_from(Config::new(format!("http://{address}").parse()?))?;
+    let mut config = Config::new(format!("http://{address}").parse()?);
+    config.default_retry = false; // "not ready" is an answer
+    let client = Client::try_from(config)?;
     let request = Request::get(path).body(Vec::new())?;
     client
         .request_text(request)

@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
+use podfit_tests::chart::objects;
 use podfit_tests::cluster::{Cluster, repository};
 use podfit_tests::manifests::Workload;
 use podfit_tests::namespace::{Namespace, VPA};
 use podfit_tests::podfit::Podfit;
 use podfit_tests::scrape::get;
 use podfit_tests::wait::{secs, until};
-use serde_json::{Value, json};
+use serde_json::json;
+
+/// The name of a control plane with nothing on it.
+const BARE: &str = "tests-bare";
 
 /// SIGTERM ends all three with exit code 0, and they start again.
 pub async fn stops_when_asked(_: Namespace, podfit: Arc<Podfit>) -> Result<()> {
@@ -21,10 +25,10 @@ pub async fn stops_when_asked(_: Namespace, podfit: Arc<Podfit>) -> Result<()> {
 /// On a bare control plane, with neither the VPA definitions nor the metrics API: all three wait, say so and live. When the
 /// definitions come (without their validation, so that a VPA without targetRef can be stored), they begin to work.
 pub async fn without_crds_and_metrics(_: Namespace, _: Arc<Podfit>) -> Result<()> {
-    let bare = Arc::new(Cluster::up("tests-bare", &[]).await?);
-    let outcome = on_bare_cluster(&bare).await;
-    bare.down().await?;
-    outcome
+    let _ = Cluster::down(BARE).await; // there is one only after a run that was broken off
+    let bare = Arc::new(Cluster::up(BARE, &[]).await?);
+    on_bare_cluster(&bare).await?;
+    Cluster::down(BARE).await
 }
 
 async fn on_bare_cluster(bare: &Arc<Cluster>) -> Result<()> {
@@ -34,7 +38,7 @@ async fn on_bare_cluster(bare: &Arc<Cluster>) -> Result<()> {
         podfit.start(name).await?;
     }
     let outcome = starts_waiting(bare, &podfit, &names).await;
-    outcome.map_err(|error| error.context(podfit.logs()))?;
+    outcome.map_err(|error| anyhow!("{error:#}\n{}", podfit.logs()))?;
     podfit.stop_all().await
 }
 
@@ -127,8 +131,8 @@ async fn apply_lax_crds(bare: &Cluster) -> Result<()> {
             "",
         )
         .await?;
-    let mut list: Value = serde_json::from_str(&strict)?;
-    for definition in list["items"].as_array_mut().into_iter().flatten() {
+    let mut definitions = objects(&strict)?;
+    for definition in &mut definitions {
         let kind = definition["spec"]["names"]["kind"].clone();
         for version in definition["spec"]["versions"]
             .as_array_mut()

@@ -34,7 +34,6 @@ async fn run() -> Result<ExitCode> {
     let code = suite
         .together("off-touches-nothing", modes::off)
         .together("initial-sizes-new-pods-only", modes::initial)
-        .together("job-is-not-evicted", modes::job)
         .together("budget-of-zero", budget::nothing_evicted)
         .together("recommender-restarted", history::restarted)
         .together("upstream-and-back", history::upstream_and_back)

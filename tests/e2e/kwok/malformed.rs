@@ -88,7 +88,7 @@ async fn refused_or_harmless(ns: &Namespace) -> Result<()> {
     let changes = [
         ("targetRef", json!({"targetRef": null})),
         (
-            "minAllowed",
+            "maxAllowed",
             json!({"resourcePolicy": {"containerPolicies": [
                 {"containerName": "app", "minAllowed": {"cpu": "2"}, "maxAllowed": {"cpu": "1"}}
             ]}}),

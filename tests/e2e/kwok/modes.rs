@@ -127,34 +127,3 @@ pub async fn initial(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
     );
     Ok(())
 }
-
-/// A Job's pods are not evicted, even in mode `Recreate`, and the VPA says why.
-pub async fn job(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
-    let train = Workload::job("train")
-        .replicas(2)
-        .requests("50m", "64Mi")
-        .limits("100m", "128Mi")
-        .simulated_usage("400m", "300Mi");
-    ns.create(train.manifest()).await?;
-    ns.create(train.vpa("Recreate")).await?;
-    let before = until("two pods", secs(30), async || {
-        ns.available_pods("train", 2).await
-    })
-    .await?;
-    let blocked = until("the reason in a condition", secs(120), async || {
-        ns.condition("train", "UpdateBlocked").await
-    })
-    .await?;
-    ensure!(
-        blocked["reason"] == "RunsToCompletion"
-            && blocked["message"]
-                .as_str()
-                .unwrap_or_default()
-                .contains("Job"),
-        "{blocked}"
-    );
-    podfit.loops("updater", 2).await?;
-    let after = ns.available_pods("train", 2).await?;
-    ensure!(uids(&before) == uids(&after), "a pod was replaced");
-    Ok(())
-}

@@ -77,12 +77,9 @@ async fn ensure_cgroup(
     limits: Amounts,
 ) -> Result<()> {
     let mut helper = Command::new(script("cgroup"));
-    helper.args([&ns.cluster.name, &ns.name, pod.name(), "app"]);
+    helper.args(["--name", &ns.cluster.name, &ns.name, pod.name(), "app"]);
     let text = run(&mut helper, "").await?;
-    let values: BTreeMap<&str, &str> = text
-        .lines()
-        .filter_map(|l| l.split_once(['=', ' ']))
-        .collect();
+    let values: BTreeMap<&str, &str> = text.lines().filter_map(|l| l.split_once(' ')).collect();
     let expected = [
         ("memory_limit_bytes", limits.memory),
         ("cpu_quota_us", limits.cpu * 100),

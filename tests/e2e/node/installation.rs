@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::process::Stdio;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use podfit_tests::chart::NAMESPACE;
-use podfit_tests::cluster::{Cluster, repository, script};
+use podfit_tests::cluster::{Cluster, repository, run, script};
+use podfit_tests::podfit::build_images;
 use podfit_tests::process::resident_mib;
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -26,13 +26,10 @@ pub struct Installation {
 impl Installation {
     /// Builds the images, gives them to the node, and installs or upgrades the chart.
     pub async fn new(cluster: &Arc<Cluster>) -> Result<Self> {
-        let mut make = Command::new("make");
-        make.args(["images", "PROFILE=quick"])
-            .current_dir(repository());
-        succeed(&mut make).await?;
         let mut load = Command::new(script("load-images"));
-        load.arg(&cluster.name).args(archives()?);
-        succeed(&mut load).await?;
+        load.args(["--name", &cluster.name])
+            .args(build_images().await?);
+        run(&mut load, "").await?;
 
         let file = std::env::temp_dir().join(format!("podfit-{}-values.json", cluster.name));
         fs::write(&file, values(cluster).to_string())?;
@@ -102,35 +99,14 @@ impl Installation {
     }
 }
 
-async fn succeed(command: &mut Command) -> Result<()> {
-    let status = command.stdin(Stdio::null()).status().await;
-    let status = status.with_context(|| format!("{:?}", command.as_std()))?;
-    ensure!(status.success(), "{:?}: {status}", command.as_std());
-    Ok(())
-}
-
-/// What `make images` made.
-fn archives() -> Result<Vec<std::path::PathBuf>> {
-    let folder = repository().join("target/images");
-    let mut all = Vec::new();
-    for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|e| e == "tar") {
-            all.push(path);
-        }
-    }
-    ensure!(all.len() >= 3, "{all:?} in {}", folder.display());
-    Ok(all)
-}
-
 /// One replica of each in the node's network, which alone reaches the API server; the webhook on its Service's address.
 fn values(cluster: &Cluster) -> Value {
     let webhook = cluster.address(12);
     json!({
         "hostNetwork": true,
         "image": {"pullPolicy": "Never"},
-        "nodeSelector": {"kubernetes.io/hostname": "podfit-node"},
-        "tolerations": [{"operator": "Exists"}],
+        "nodeSelector": {"podfit.dev/node": "real"},
+        "tolerations": [{"key": "podfit.dev/real-node"}],
         "recommender": {
             "replicas": 1,
             "metricsAddress": format!("{NODE}:8942"),

@@ -3,6 +3,7 @@
 
 mod in_place;
 mod installation;
+mod job;
 mod oom;
 mod recreate;
 
@@ -34,6 +35,7 @@ async fn run() -> Result<ExitCode> {
         .together("recreate-one-at-a-time", recreate::one_at_a_time)
         .together("in-place", in_place::resized)
         .together("out-of-memory", oom::gets_more)
+        .together("job-is-not-evicted", job::not_evicted)
         .run()
         .await;
     println!("figure: resident memory: {}", podfit.memory()?);
