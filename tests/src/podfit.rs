@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tokio::process::Command;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
 use crate::chart::{self, NAMESPACE};
 use crate::cluster::{Cluster, repository, script};
@@ -251,14 +251,18 @@ pub async fn build_images() -> Result<Vec<PathBuf>> {
     Ok(text.lines().map(PathBuf::from).collect())
 }
 
-/// The folder with podfit's programs: `$PODFIT_PROGRAMS`, else they are built.
-async fn programs() -> Result<PathBuf> {
-    if let Ok(folder) = std::env::var("PODFIT_PROGRAMS") {
-        return Ok(folder.into());
-    }
-    build_images().await?;
-    let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    Ok(repository().join("target").join(triple).join("quick"))
+/// The folder with podfit's programs: `$PODFIT_PROGRAMS`, else they are built, once.
+async fn programs() -> Result<&'static Path> {
+    static FOLDER: OnceCell<PathBuf> = OnceCell::const_new();
+    let find = async || {
+        if let Ok(folder) = std::env::var("PODFIT_PROGRAMS") {
+            return Ok(folder.into());
+        }
+        build_images().await?;
+        let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+        Ok(repository().join("target").join(triple).join("quick"))
+    };
+    FOLDER.get_or_try_init(find).await.map(PathBuf::as_path)
 }
 
 /// Where logs of programs on this cluster are kept.

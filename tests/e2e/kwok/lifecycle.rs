@@ -145,6 +145,7 @@ async fn apply_lax_crds(bare: &Cluster) -> Result<()> {
             }
         }
     }
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": definitions});
     bare.kubectl(&["apply", "--server-side", "-f", "-"], &list.to_string())
         .await
         .map(drop)

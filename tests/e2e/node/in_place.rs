@@ -1,4 +1,4 @@
-//! Mode InPlaceOrRecreate on a node that can resize.
+//! Mode `InPlaceOrRecreate` on a node that can resize.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

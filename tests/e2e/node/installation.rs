@@ -71,8 +71,8 @@ impl Installation {
         text
     }
 
-    /// The resident memory of all three, as `name MiB, …`.
-    pub fn memory(&self) -> Result<String> {
+    /// The resident memory of all three, as `name MiB, …`: the pods are processes of this machine.
+    pub fn memory() -> Result<String> {
         let mut parts = Vec::new();
         for entry in fs::read_dir("/proc")? {
             let folder = entry?.path();

@@ -38,6 +38,6 @@ async fn run() -> Result<ExitCode> {
         .together("job-is-not-evicted", job::not_evicted)
         .run()
         .await;
-    println!("figure: resident memory: {}", podfit.memory()?);
+    println!("figure: resident memory: {}", Installation::memory()?);
     Ok(code)
 }
