@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use kube::{Client, Config};
+use podfit_cluster::api::time;
 use serde_json::{Value, json};
 
 use crate::certificates::material::{self, BadMaterial, Material};
@@ -85,7 +86,7 @@ impl Probe {
             .parse()
             .map_err(http::Error::from)?;
         let mut config = Config::new(uri);
-        let bundle = material::certificates(&in_force.source.ca_bundle, "CA bundle")?;
+        let bundle = material::authorities(&in_force.source.ca_bundle, time::now())?;
         config.root_cert = Some(bundle.into_iter().map(|der| der.to_vec()).collect());
         config.tls_server_name = Some(self.server_name.clone());
         config.default_retry = false;

@@ -52,10 +52,10 @@ pub enum NoCertificate {
 }
 
 impl Source {
-    async fn read(&self, now: Timestamp) -> Result<PemTriple, NoCertificate> {
+    async fn read(&self, in_force: &str, now: Timestamp) -> Result<PemTriple, NoCertificate> {
         match self {
             Self::Files(files) => Ok(files.read()?),
-            Self::Secret(secret) => Ok(secret.read(now).await?),
+            Self::Secret(secret) => Ok(secret.read(in_force, now).await?),
         }
     }
 }
@@ -113,19 +113,20 @@ impl Certificates {
     }
 
     async fn fresh(&self, now: Timestamp) -> Result<Option<Material>, NoCertificate> {
-        let read = self.source.read(now).await?;
-        if self
-            .live
-            .current()
-            .is_some_and(|current| current.source == read)
-        {
+        let current = self.live.current();
+        let current = current.as_ref().map(|material| &material.source);
+        let in_force = current
+            .map(|source| source.ca_bundle.as_str())
+            .unwrap_or_default();
+        let read = self.source.read(in_force, now).await?;
+        if current == Some(&read) {
             return Ok(None);
         }
         Ok(Some(Material::check(read, &self.provider, now)?))
     }
 
     fn swap(&self, material: Material) {
-        let until = time::format(material.not_after);
+        let until = time::format(material.facts.not_after);
         match self.live.current() {
             None => tracing::info!(until, "serving with a certificate"),
             Some(old) => {

@@ -138,7 +138,8 @@ fn replica(calls: &Calls) -> SharedSecret {
 async fn replicas_that_start_at_once_share_one_certificate() {
     let (store, calls) = api_server();
     let replicas: Vec<_> = (0..6).map(|_| replica(&calls)).collect();
-    let read = futures::future::join_all(replicas.iter().map(|replica| replica.read(now()))).await;
+    let read =
+        futures::future::join_all(replicas.iter().map(|replica| replica.read("", now()))).await;
     let first = read[0].as_ref().unwrap();
     assert!(read.iter().all(|triple| triple.as_ref().unwrap() == first));
     assert_eq!(store.lock().unwrap().writes, 1);
@@ -153,7 +154,7 @@ async fn an_empty_or_garbled_secret_is_filled_and_an_expiring_one_renewed() {
     let garbled = json!({"metadata": meta, "data": {"ca.crt": "eA==", "ca.key": "eA==", "tls.crt": "eA==", "tls.key": "eA==", "more": "eA=="}});
     for content in [empty, garbled] {
         store.lock().unwrap().write(SECRET, content.clone());
-        let made = replica.read(now()).await.unwrap();
+        let made = replica.read("", now()).await.unwrap();
         let stored = store.lock().unwrap().objects[SECRET].clone();
         assert_eq!(
             stored["data"]["tls.crt"],
@@ -169,14 +170,14 @@ async fn an_empty_or_garbled_secret_is_filled_and_an_expiring_one_renewed() {
         );
     }
     let writes = store.lock().unwrap().writes;
-    let made = replica.read(now()).await.unwrap();
+    let made = replica.read("", now()).await.unwrap();
     assert_eq!(
         store.lock().unwrap().writes,
         writes,
         "a good one is only read"
     );
     let renewed = replica
-        .read(now() + Duration::from_hours(24 * 61))
+        .read("", now() + Duration::from_hours(24 * 61))
         .await
         .unwrap();
     assert_ne!(renewed.certificate, made.certificate);

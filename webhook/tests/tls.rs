@@ -78,7 +78,7 @@ impl Caller {
         let config = ClientConfig::builder_with_provider(tls::provider(""))
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_root_certificates(roots(ca_bundle).unwrap())
+            .with_root_certificates(roots(ca_bundle, now()).unwrap())
             .with_no_client_auth();
         let connection = ClientConnection::new(Arc::new(config), NAME.try_into().unwrap()).unwrap();
         let stream = TcpStream::connect(address).unwrap();

@@ -15,7 +15,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// PEM text as it was read: three parts that belong together.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PemTriple {
     /// The certificates that callers must trust: one, or two while a CA is being replaced.
     pub ca_bundle: String,
@@ -32,8 +32,8 @@ pub struct Material {
     pub source: PemTriple,
     /// What a TLS handshake shows and signs with.
     pub certified: Arc<CertifiedKey>,
-    /// When the certificate ends.
-    pub not_after: Timestamp,
+    /// What the certificate says of itself.
+    pub facts: Facts,
 }
 
 /// Why a [`PemTriple`] cannot be used.
@@ -64,6 +64,9 @@ pub enum BadMaterial {
         /// What the parser says.
         reason: String,
     },
+    /// Every CA is outside its validity.
+    #[error("every certificate of the CA bundle has expired or is not valid yet")]
+    NoValidAuthority,
     /// Outside its validity, or not signed by the CA.
     #[error("the certificate does not verify against its CA bundle: {0}")]
     Untrusted(rustls::Error),
@@ -90,13 +93,13 @@ impl Material {
         Ok(Self {
             source,
             certified: Arc::new(certified),
-            not_after: facts.not_after,
+            facts,
         })
     }
 
     /// Days until the certificate ends; negative once it has.
     pub fn days_left(&self, now: Timestamp) -> f64 {
-        (self.not_after.unix_seconds() - now.unix_seconds()) as f64 / 86_400.0
+        (self.facts.not_after.unix_seconds() - now.unix_seconds()) as f64 / 86_400.0
     }
 }
 
@@ -145,10 +148,31 @@ pub fn certificates(
     Ok(list)
 }
 
-/// The trust store of a CA bundle.
-pub fn roots(ca_bundle: &str) -> Result<RootCertStore, BadMaterial> {
-    let mut roots = RootCertStore::empty();
+/// The certificates of a CA bundle that are valid at `now`, of which there must be one at least.
+///
+/// rustls takes a trust anchor whatever its dates, but the API server does not.
+pub fn authorities(
+    ca_bundle: &str,
+    now: Timestamp,
+) -> Result<Vec<CertificateDer<'static>>, BadMaterial> {
+    let mut valid = Vec::new();
     for certificate in certificates(ca_bundle, "CA bundle")? {
+        let facts = Facts::of(&certificate, "CA bundle")?;
+        if facts.not_before <= now && now < facts.not_after {
+            valid.push(certificate);
+        }
+    }
+    if valid.is_empty() {
+        Err(BadMaterial::NoValidAuthority)
+    } else {
+        Ok(valid)
+    }
+}
+
+/// The trust store of a CA bundle at `now`.
+pub fn roots(ca_bundle: &str, now: Timestamp) -> Result<RootCertStore, BadMaterial> {
+    let mut roots = RootCertStore::empty();
+    for certificate in authorities(ca_bundle, now)? {
         roots.add(certificate).map_err(BadMaterial::Untrusted)?;
     }
     Ok(roots)
@@ -162,7 +186,7 @@ pub fn verify(
     now: Timestamp,
 ) -> Result<(), BadMaterial> {
     let verifier = WebPkiServerVerifier::builder_with_provider(
-        Arc::new(roots(ca_bundle)?),
+        Arc::new(roots(ca_bundle, now)?),
         Arc::clone(provider),
     )
     .build()

@@ -7,6 +7,7 @@
 //! ```
 
 pub mod authority;
+pub mod bundle;
 pub mod files;
 pub mod live;
 pub mod material;

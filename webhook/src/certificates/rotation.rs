@@ -9,10 +9,13 @@ use std::time::Duration;
 
 use podfit_core::time::Timestamp;
 use rustls::crypto::CryptoProvider;
+use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::sign::CertifiedKey;
 
 use super::authority::{self, CLOCK_SKEW, KeyedCertificate};
-use super::material::{self, BadMaterial, Facts, PemTriple};
+use super::bundle;
+use super::material::{self, BadMaterial, Facts, Material, PemTriple};
 
 /// Lives and margins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +46,8 @@ impl Default for Schedule {
     }
 }
 
-/// What the Secret holds: the triple that is served, and the key of the newest CA.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the Secret holds: the triple that is served, and the key of the newest CA. A part that is missing is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
     /// Served and trusted. The newest CA stands first in the bundle.
     pub triple: PemTriple,
@@ -61,13 +64,10 @@ pub struct Renewal {
     pub reason: &'static str,
 }
 
-/// Why no certificate could be made.
+/// No certificate could be made; in practice a name that is not a DNS name.
 #[derive(Debug, thiserror::Error)]
-pub enum RotationError {
-    /// rcgen refused; in practice a name that is not a DNS name.
-    #[error("cannot make a certificate: {0}")]
-    Make(#[from] rcgen::Error),
-}
+#[error("cannot make a certificate: {0}")]
+pub struct RotationError(#[from] rcgen::Error);
 
 /// What decides: the names asked for, lives, and the TLS provider that verifies.
 #[derive(Debug)]
@@ -82,64 +82,86 @@ pub struct Rotation {
 
 impl Rotation {
     /// The content that should replace `stored` at `now`; `None` when it is good as it is.
+    ///
+    /// `in_force` is the CA bundle that this replica still serves under (empty at the start). When a CA must be made from
+    /// nothing, those stay trusted, since other replicas show certificates of them until they have read the new content.
     pub fn due(
         &self,
-        stored: Option<&Stored>,
+        stored: &Stored,
+        in_force: &str,
         now: Timestamp,
     ) -> Result<Option<Renewal>, RotationError> {
-        let Some(stored) = stored else {
-            return self.anew("no certificate is stored yet", "", now).map(Some);
+        let newest = match self.newest_authority(stored, now) {
+            Ok(newest) => newest,
+            Err(reason) => {
+                let older = [stored.triple.ca_bundle.as_str(), in_force].join("\n");
+                return self.anew(reason, &older, now).map(Some);
+            }
         };
-        let older = stored.triple.ca_bundle.as_str();
-        let Ok(newest) = self.newest_authority(stored) else {
-            return self
-                .anew("the stored CA or its key is unreadable", older, now)
-                .map(Some);
-        };
-        if newest.facts.not_after <= now {
-            return self.anew("the CA has expired", older, now).map(Some);
-        }
         let staged = now.since(newest.facts.not_before + CLOCK_SKEW) < self.schedule.overlap;
-        match self.certificate_state(stored, &newest, now) {
-            CertificateState::Unusable => self
-                .sign(
-                    stored,
-                    &newest,
-                    "the certificate is missing, unreadable or unusable",
-                    now,
-                )
-                .map(Some),
-            CertificateState::Ageing(reason) if !staged => {
-                self.sign(stored, &newest, reason, now).map(Some)
+        let (names, reason) = match self.certificate_state(stored, &newest, now) {
+            CertificateState::Unusable => (
+                self.names.clone(),
+                "the certificate is missing, unreadable or unusable",
+            ),
+            // The names it has stay: another replica, of a release that is going or coming, may have asked for them.
+            CertificateState::LacksNames(others) => {
+                (union(&self.names, others), "the certificate lacks a name")
             }
+            CertificateState::Ageing(reason) if !staged => (self.names.clone(), reason),
             _ if newest.facts.not_after.since(now) < self.schedule.authority_margin => {
-                self.stage_authority(stored, now).map(Some)
+                return self.stage_authority(stored, now).map(Some);
             }
-            _ => Ok(None),
-        }
+            _ => return Ok(None),
+        };
+        let triple = self.sign(
+            &newest.keyed,
+            &names,
+            &bundle::rest(&stored.triple.ca_bundle),
+            now,
+        )?;
+        Ok(Some(Renewal {
+            stored: Stored {
+                triple,
+                authority_key: newest.keyed.key,
+            },
+            reason,
+        }))
     }
 
-    fn newest_authority(&self, stored: &Stored) -> Result<Authority, BadMaterial> {
-        let certificate = first_pem(&stored.triple.ca_bundle);
-        let parsed = material::certificates(&certificate, "CA")?;
-        let facts = Facts::of(
-            parsed.first().ok_or(BadMaterial::Empty { part: "CA" })?,
-            "CA",
-        )?;
-        let key = rustls::pki_types::PrivateKeyDer::from_pem_slice(stored.authority_key.as_bytes())
-            .map_err(|source| BadMaterial::Pem {
+    /// The CA that signs, or why there is none that can.
+    fn newest_authority(&self, stored: &Stored, now: Timestamp) -> Result<Authority, &'static str> {
+        if *stored == Stored::default() {
+            return Err("no certificate is stored yet");
+        }
+        let certificate = bundle::first(&stored.triple.ca_bundle);
+        let keyed = KeyedCertificate {
+            certificate,
+            key: stored.authority_key.clone(),
+        };
+        let facts = self
+            .authority_facts(&keyed)
+            .map_err(|_| "the stored CA or its key is unreadable")?;
+        if facts.not_after <= now {
+            return Err("the CA has expired");
+        }
+        if facts.not_before > now {
+            return Err("the CA is not valid yet: compare the clocks of the nodes");
+        }
+        Ok(Authority { keyed, facts })
+    }
+
+    fn authority_facts(&self, authority: &KeyedCertificate) -> Result<Facts, BadMaterial> {
+        let parsed = material::certificates(&authority.certificate, "CA")?;
+        let key = PrivateKeyDer::from_pem_slice(authority.key.as_bytes()).map_err(|source| {
+            BadMaterial::Pem {
                 part: "CA key",
                 source,
-            })?;
-        rustls::sign::CertifiedKey::from_der(parsed, key, &self.provider)
-            .map_err(BadMaterial::Key)?;
-        Ok(Authority {
-            keyed: KeyedCertificate {
-                certificate,
-                key: stored.authority_key.clone(),
-            },
-            facts,
-        })
+            }
+        })?;
+        let certified =
+            CertifiedKey::from_der(parsed, key, &self.provider).map_err(BadMaterial::Key)?;
+        Facts::of(certified.end_entity_cert().map_err(BadMaterial::Key)?, "CA")
     }
 
     fn certificate_state(
@@ -148,22 +170,17 @@ impl Rotation {
         newest: &Authority,
         now: Timestamp,
     ) -> CertificateState {
-        let Ok(checked) = material::Material::check(stored.triple.clone(), &self.provider, now)
-        else {
+        let Ok(checked) = Material::check(stored.triple.clone(), &self.provider, now) else {
             return CertificateState::Unusable;
         };
-        let Some(facts) = checked
-            .certified
-            .cert
-            .first()
-            .and_then(|c| Facts::of(c, "certificate").ok())
-        else {
-            return CertificateState::Unusable;
-        };
-        if self.names.iter().any(|name| !facts.names.contains(name)) {
-            return CertificateState::Unusable;
+        if self
+            .names
+            .iter()
+            .any(|name| !checked.facts.names.contains(name))
+        {
+            return CertificateState::LacksNames(checked.facts.names);
         }
-        if facts.not_after.since(now) < self.schedule.certificate_margin {
+        if checked.facts.not_after.since(now) < self.schedule.certificate_margin {
             return CertificateState::Ageing("the certificate ends soon");
         }
         match material::verify(
@@ -177,26 +194,15 @@ impl Rotation {
         }
     }
 
-    /// A new CA that signs at once: nothing that callers trust is left to overlap with.
+    /// A new CA that signs at once: no CA is left that could sign meanwhile.
     fn anew(
         &self,
         reason: &'static str,
-        old: &str,
+        older: &str,
         now: Timestamp,
     ) -> Result<Renewal, RotationError> {
         let authority = authority::new_authority(now, self.schedule.authority_life)?;
-        let leaf = authority::new_server_certificate(
-            &authority,
-            &self.names,
-            now,
-            self.schedule.certificate_life,
-        )?;
-        let ca_bundle = bundle(&authority.certificate, old, now);
-        let triple = PemTriple {
-            ca_bundle,
-            certificate: leaf.certificate,
-            key: leaf.key,
-        };
+        let triple = self.sign(&authority, &self.names, older, now)?;
         Ok(Renewal {
             stored: Stored {
                 triple,
@@ -208,45 +214,33 @@ impl Rotation {
 
     fn sign(
         &self,
-        stored: &Stored,
-        newest: &Authority,
-        reason: &'static str,
+        authority: &KeyedCertificate,
+        names: &[String],
+        older: &str,
         now: Timestamp,
-    ) -> Result<Renewal, RotationError> {
-        let leaf = authority::new_server_certificate(
-            &newest.keyed,
-            &self.names,
-            now,
-            self.schedule.certificate_life,
-        )?;
-        let older: String = stored
-            .triple
-            .ca_bundle
-            .split_inclusive(END)
-            .skip(1)
-            .collect();
-        let ca_bundle = bundle(&newest.keyed.certificate, &older, now);
-        let triple = PemTriple {
+    ) -> Result<PemTriple, RotationError> {
+        let life = self.schedule.certificate_life;
+        let leaf = authority::new_server_certificate(authority, names, now, life)?;
+        let ca_bundle = bundle::join(&authority.certificate, older, now);
+        Ok(PemTriple {
             ca_bundle,
             certificate: leaf.certificate,
             key: leaf.key,
-        };
-        Ok(Renewal {
-            stored: Stored {
-                triple,
-                authority_key: stored.authority_key.clone(),
-            },
-            reason,
         })
     }
 
     fn stage_authority(&self, stored: &Stored, now: Timestamp) -> Result<Renewal, RotationError> {
         let authority = authority::new_authority(now, self.schedule.authority_life)?;
-        let mut renewed = stored.clone();
-        renewed.triple.ca_bundle = bundle(&authority.certificate, &stored.triple.ca_bundle, now);
-        renewed.authority_key = authority.key;
+        let ca_bundle = bundle::join(&authority.certificate, &stored.triple.ca_bundle, now);
+        let triple = PemTriple {
+            ca_bundle,
+            ..stored.triple.clone()
+        };
         Ok(Renewal {
-            stored: renewed,
+            stored: Stored {
+                triple,
+                authority_key: authority.key,
+            },
             reason: "the CA ends soon: a new one joins the bundle",
         })
     }
@@ -260,38 +254,14 @@ struct Authority {
 enum CertificateState {
     Good,
     Ageing(&'static str),
+    LacksNames(Vec<String>),
     Unusable,
 }
 
-const END: &str = "-----END CERTIFICATE-----";
-
-/// The first certificate of a bundle, as PEM text.
-fn first_pem(bundle: &str) -> String {
-    bundle
-        .split_inclusive(END)
-        .next()
-        .map(|pem| format!("{}\n", pem.trim()))
-        .unwrap_or_default()
-}
-
-/// `newest` followed by those of `older` that have not expired at `now`; what is unreadable is dropped.
-fn bundle(newest: &str, older: &str, now: Timestamp) -> String {
-    let alive = |pem: &&str| {
-        rustls::pki_types::CertificateDer::from_pem_slice(pem.as_bytes())
-            .ok()
-            .and_then(|der| Facts::of(&der, "CA").ok())
-            .is_some_and(|facts| facts.not_after > now)
-    };
-    let kept = older.split_inclusive(END).filter(alive);
-    let all: Vec<_> = std::iter::once(newest).chain(kept).map(str::trim).collect();
-    format!(
-        "{}
-",
-        all.join(
-            "
-"
-        )
-    )
+/// `own` first, then what `others` has beside them.
+fn union(own: &[String], others: Vec<String>) -> Vec<String> {
+    let more = others.into_iter().filter(|name| !own.contains(name));
+    own.iter().cloned().chain(more).collect()
 }
 
 #[cfg(test)]

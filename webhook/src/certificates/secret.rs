@@ -50,19 +50,17 @@ pub enum SecretError {
 }
 
 impl SharedSecret {
-    /// The certificate to serve at `now`, renewed first when that is due.
-    pub async fn read(&self, now: Timestamp) -> Result<PemTriple, SecretError> {
+    /// The certificate to serve at `now`, renewed first when that is due. `in_force` is the CA bundle that this replica
+    /// serves under until then; empty at the start.
+    pub async fn read(&self, in_force: &str, now: Timestamp) -> Result<PemTriple, SecretError> {
         for _ in 0..TRIES {
             let found = self
                 .calls
                 .run("get the certificate Secret", self.api().get_opt(&self.name))
                 .await?;
-            let stored = found.as_ref().and_then(stored);
-            let Some(renewal) = self.rotation.due(stored.as_ref(), now)? else {
-                if let Some(stored) = stored {
-                    return Ok(stored.triple);
-                }
-                continue; // not reached: nothing stored is always due
+            let stored = found.as_ref().map(stored).unwrap_or_default();
+            let Some(renewal) = self.rotation.due(&stored, in_force, now)? else {
+                return Ok(stored.triple);
             };
             let reason = renewal.reason;
             let triple = renewal.stored.triple.clone();
@@ -122,18 +120,23 @@ impl SharedSecret {
     }
 }
 
-/// What a Secret holds; `None` unless all four parts are there and are text.
-fn stored(secret: &Secret) -> Option<Stored> {
-    let data = secret.data.as_ref()?;
-    let text = |key: &str| String::from_utf8(data.get(key)?.0.clone()).ok();
-    Some(Stored {
+/// What a Secret holds; what is missing, or is no text, is empty.
+fn stored(secret: &Secret) -> Stored {
+    let data = secret.data.as_ref();
+    let text = |key: &str| {
+        let bytes = data.and_then(|data| data.get(key));
+        bytes
+            .and_then(|bytes| String::from_utf8(bytes.0.clone()).ok())
+            .unwrap_or_default()
+    };
+    Stored {
         triple: PemTriple {
-            ca_bundle: text(CA_BUNDLE)?,
-            certificate: text(CERTIFICATE)?,
-            key: text(KEY)?,
+            ca_bundle: text(CA_BUNDLE),
+            certificate: text(CERTIFICATE),
+            key: text(KEY),
         },
-        authority_key: text(CA_KEY)?,
-    })
+        authority_key: text(CA_KEY),
+    }
 }
 
 fn data(stored: Stored) -> BTreeMap<String, ByteString> {
@@ -156,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_reads_back_what_was_written_and_nothing_half() {
+    fn a_secret_reads_back_what_was_written_and_keeps_what_is_whole() {
         let triple = PemTriple {
             ca_bundle: "a".into(),
             certificate: "b".into(),
@@ -170,15 +173,19 @@ mod tests {
             data: Some(data(written.clone())),
             ..Secret::default()
         };
-        assert_eq!(stored(&secret), Some(written));
-        for broken in [None, Some(ByteString(vec![0xff]))] {
-            let data = secret.data.as_mut().unwrap();
-            match broken {
-                None => data.remove(CA_KEY),
-                Some(bytes) => data.insert(CA_KEY.into(), bytes),
-            };
-            assert_eq!(stored(&secret), None);
-        }
-        assert_eq!(stored(&Secret::default()), None);
+        assert_eq!(stored(&secret), written);
+        let keyless = Stored {
+            authority_key: String::new(),
+            ..written
+        };
+        secret
+            .data
+            .as_mut()
+            .unwrap()
+            .insert(CA_KEY.into(), ByteString(vec![0xff]));
+        assert_eq!(stored(&secret), keyless);
+        secret.data.as_mut().unwrap().remove(CA_KEY);
+        assert_eq!(stored(&secret), keyless);
+        assert_eq!(stored(&Secret::default()), Stored::default());
     }
 }

@@ -30,7 +30,7 @@ fn what_fits_together_is_taken() {
     let material =
         Material::check(triple.clone(), &Arc::new(ring::default_provider()), NOW).unwrap();
     assert_eq!(material.source, triple);
-    assert_eq!(material.not_after, NOW + DAY);
+    assert_eq!(material.facts.not_after, NOW + DAY);
 }
 
 #[test]
@@ -75,6 +75,23 @@ fn each_defect_is_named() {
     for (part, triple) in cases {
         let error = refused(triple);
         assert!(error.contains(part), "{part}: {error}");
+    }
+}
+
+/// The API server refuses a CA outside its dates, so a certificate under nothing but such must not come into force.
+#[test]
+fn a_ca_counts_only_within_its_own_dates() {
+    let provider = Arc::new(ring::default_provider());
+    for made in [NOW - DAY * 3, NOW + DAY * 3] {
+        let authority = new_authority(made, DAY).unwrap();
+        let mut triple = server(&authority, NOW);
+        assert!(refused(triple.clone()).contains("CA bundle has expired or is not valid yet"));
+        let other = new_authority(NOW, DAY).unwrap();
+        triple.ca_bundle += &other.certificate;
+        assert!(
+            Material::check(triple, &provider, NOW).is_err(),
+            "the valid CA has not signed it"
+        );
     }
 }
 

@@ -12,16 +12,16 @@ fn rotation(names: &[&str]) -> Rotation {
     }
 }
 
-fn renewed(rotation: &Rotation, stored: Option<&Stored>, now: Timestamp) -> Stored {
+fn renewed(rotation: &Rotation, stored: &Stored, now: Timestamp) -> Stored {
     rotation
-        .due(stored, now)
+        .due(stored, "", now)
         .unwrap()
         .expect("a renewal is due")
         .stored
 }
 
 fn authorities(stored: &Stored) -> usize {
-    stored.triple.ca_bundle.matches(END).count()
+    stored.triple.ca_bundle.matches("END CERTIFICATE").count()
 }
 
 /// That a server with the certificate of one content is trusted by a caller that has the bundle of another.
@@ -39,7 +39,7 @@ fn trusts(caller: &Stored, server: &Stored, now: Timestamp) -> bool {
 #[test]
 fn a_fresh_content_is_good_for_all_names_and_kept() {
     let rotation = rotation(&["hook", "hook.podfit.svc", "127.66.0.20", "fd00::1"]);
-    let stored = renewed(&rotation, None, START);
+    let stored = renewed(&rotation, &Stored::default(), START);
     let material =
         material::Material::check(stored.triple.clone(), &rotation.provider, START).unwrap();
     assert_eq!(
@@ -49,16 +49,16 @@ fn a_fresh_content_is_good_for_all_names_and_kept() {
         rotation.names
     );
     assert!((89.9..=90.0).contains(&material.days_left(START)));
-    assert_eq!(rotation.due(Some(&stored), START).unwrap(), None);
-    assert_eq!(rotation.due(Some(&stored), START + DAY * 59).unwrap(), None);
+    assert_eq!(rotation.due(&stored, "", START).unwrap(), None);
+    assert_eq!(rotation.due(&stored, "", START + DAY * 59).unwrap(), None);
 }
 
 #[test]
 fn an_ageing_certificate_is_replaced_under_the_same_ca() {
     let rotation = rotation(&["hook"]);
-    let old = renewed(&rotation, None, START);
+    let old = renewed(&rotation, &Stored::default(), START);
     let later = START + DAY * 61;
-    let new = renewed(&rotation, Some(&old), later);
+    let new = renewed(&rotation, &old, later);
     assert_eq!(new.triple.ca_bundle, old.triple.ca_bundle);
     assert_ne!(new.triple.certificate, old.triple.certificate);
     assert!(trusts(&old, &new, later) && trusts(&new, &old, later));
@@ -69,12 +69,12 @@ fn an_ageing_certificate_is_replaced_under_the_same_ca() {
 #[test]
 fn callers_and_servers_one_write_apart_always_trust_each_other() {
     let rotation = rotation(&["hook"]);
-    let mut stored = renewed(&rotation, None, START);
+    let mut stored = renewed(&rotation, &Stored::default(), START);
     let (mut most, mut writes) = (0, 0);
     for step in 1..=4 * 1000 {
         let now = START + Duration::from_hours(6) * step;
         let before = stored.clone();
-        if let Some(renewal) = rotation.due(Some(&stored), now).unwrap() {
+        if let Some(renewal) = rotation.due(&stored, "", now).unwrap() {
             stored = renewal.stored;
             writes += 1;
             assert!(
@@ -102,39 +102,39 @@ fn callers_and_servers_one_write_apart_always_trust_each_other() {
 #[test]
 fn a_new_ca_waits_before_it_signs() {
     let rotation = rotation(&["hook"]);
-    let first = renewed(&rotation, None, START);
+    let first = renewed(&rotation, &Stored::default(), START);
     // Close to the end of the first CA, with a certificate made in time.
     let now = START + DAY * 551;
-    let first = renewed(&rotation, Some(&first), now);
-    let staged = renewed(&rotation, Some(&first), now);
+    let first = renewed(&rotation, &first, now);
+    let staged = renewed(&rotation, &first, now);
     assert_eq!((authorities(&first), authorities(&staged)), (1, 2));
     assert_eq!(staged.triple.certificate, first.triple.certificate);
     assert_eq!(
         rotation
-            .due(Some(&staged), now + Duration::from_secs(3599))
+            .due(&staged, "", now + Duration::from_secs(3599))
             .unwrap(),
         None
     );
-    let signed = renewed(&rotation, Some(&staged), now + Duration::from_secs(3601));
+    let signed = renewed(&rotation, &staged, now + Duration::from_secs(3601));
     assert_ne!(signed.triple.certificate, first.triple.certificate);
     assert_eq!(signed.triple.ca_bundle, staged.triple.ca_bundle);
 }
 
 #[test]
 fn a_new_name_needs_a_new_certificate() {
-    let stored = renewed(&rotation(&["hook"]), None, START);
+    let stored = renewed(&rotation(&["hook"]), &Stored::default(), START);
     let more = rotation(&["hook", "10.0.0.1"]);
-    let new = renewed(&more, Some(&stored), START);
+    let new = renewed(&more, &stored, START);
     assert!(trusts(&stored, &new, START));
-    assert_eq!(more.due(Some(&new), START).unwrap(), None);
+    assert_eq!(more.due(&new, "", START).unwrap(), None);
 }
 
 /// Whatever somebody did to the Secret, the next content is whole, and what it still had of good CAs stays trusted.
 #[test]
 fn a_damaged_content_is_mended() {
     let rotation = rotation(&["hook"]);
-    let good = renewed(&rotation, None, START);
-    let other = renewed(&rotation, None, START);
+    let good = renewed(&rotation, &Stored::default(), START);
+    let other = renewed(&rotation, &Stored::default(), START);
     let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----".to_owned();
     let cut = good.triple.certificate[..100].to_owned();
     // Which of the four parts is replaced, and by what.
@@ -161,8 +161,67 @@ fn a_damaged_content_is_mended() {
             &mut stored.authority_key,
         ][part] = text;
         let bundle_is_whole = stored.triple.ca_bundle == good.triple.ca_bundle;
-        let mended = renewed(&rotation, Some(&stored), START);
-        assert_eq!(rotation.due(Some(&mended), START).unwrap(), None, "{what}");
+        let mended = renewed(&rotation, &stored, START);
+        assert_eq!(rotation.due(&mended, "", START).unwrap(), None, "{what}");
         assert_eq!(trusts(&mended, &good, START), bundle_is_whole, "{what}");
     }
+}
+
+/// Another replica still shows a certificate of the CA that was lost: whoever makes a new one keeps trusting it.
+#[test]
+fn a_ca_made_from_nothing_joins_those_in_force() {
+    let rotation = rotation(&["hook"]);
+    let lost = renewed(&rotation, &Stored::default(), START);
+    let in_force = &lost.triple.ca_bundle;
+    let emptied = Stored {
+        triple: PemTriple {
+            ca_bundle: String::new(),
+            ..lost.triple.clone()
+        },
+        ..lost.clone()
+    };
+    let keyless = Stored {
+        authority_key: String::new(),
+        ..lost.clone()
+    };
+    for stored in [Stored::default(), emptied, keyless] {
+        let made = rotation
+            .due(&stored, in_force, START)
+            .unwrap()
+            .unwrap()
+            .stored;
+        assert!(trusts(&made, &lost, START) && trusts(&made, &made, START));
+        assert_eq!(authorities(&made), 2);
+    }
+}
+
+/// Two replicas that ask for different names settle on one certificate for all of them; a renewal drops what this one
+/// does not ask for.
+#[test]
+fn replicas_with_different_names_do_not_write_against_each_other() {
+    let (old, new) = (rotation(&["old", "both"]), rotation(&["new", "both"]));
+    let of_old = renewed(&old, &Stored::default(), START);
+    let of_both = renewed(&new, &of_old, START);
+    assert_eq!(old.due(&of_both, "", START).unwrap(), None);
+    assert_eq!(new.due(&of_both, "", START).unwrap(), None);
+    let later = START + DAY * 61;
+    let names = |stored: &Stored| {
+        Material::check(stored.triple.clone(), &new.provider, later)
+            .unwrap()
+            .facts
+            .names
+    };
+    assert_eq!(names(&renewed(&new, &of_both, later)), new.names);
+}
+
+#[test]
+fn a_ca_of_a_clock_that_is_ahead_is_replaced() {
+    let rotation = rotation(&["hook"]);
+    let ahead = renewed(&rotation, &Stored::default(), START + DAY);
+    let renewal = rotation.due(&ahead, "", START).unwrap().unwrap();
+    assert!(renewal.reason.contains("clock"), "{}", renewal.reason);
+    assert_eq!(
+        rotation.due(&renewal.stored, "", START + DAY).unwrap(),
+        None
+    );
 }
