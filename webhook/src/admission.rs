@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use podfit_cluster::index::SharedIndex;
 
+use crate::bodies::Budget;
 use crate::metrics::Metrics;
 use crate::review::{Request, Response};
 use crate::{pods, vpas};
@@ -16,6 +17,8 @@ pub struct Webhook {
     pub index: SharedIndex,
     /// Counts and times.
     pub metrics: Metrics,
+    /// What large bodies may hold.
+    pub bodies: Budget,
     draining: AtomicBool,
 }
 
@@ -25,6 +28,7 @@ impl Webhook {
         Self {
             index,
             metrics,
+            bodies: Budget::default(),
             draining: AtomicBool::new(false),
         }
     }

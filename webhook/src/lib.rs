@@ -9,6 +9,7 @@
 //! Nothing in the request path calls the API, and nothing in it can panic.
 
 pub mod admission;
+pub mod bodies;
 pub mod certificates;
 pub mod lease;
 pub mod metrics;

@@ -38,6 +38,7 @@ async fn main() -> anyhow::Result<()> {
     let shutdown = process::shutdown_signal().context("listening for signals")?;
     tracing::info!(version = process::VERSION, "podfit-webhook starts");
 
+    let registration = options.registration()?;
     let registry = prometheus::Registry::new();
     let metrics = Metrics::new(&registry)?;
     let health = Health::new(LONGEST_SILENCE);
@@ -77,7 +78,7 @@ async fn main() -> anyhow::Result<()> {
     let (known, registered) = watch::channel(false);
     let upkeep = tokio::spawn(upkeep::certificates_and_registration(
         certificates,
-        options.registration(),
+        registration,
         calls.clone(),
         known,
         shutdown.clone(),

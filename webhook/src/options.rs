@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser};
 use podfit_cluster::admin::parse_address;
@@ -120,16 +121,26 @@ pub struct RegistrationOptions {
     pub webhook_service_port: u16,
 
     /// Have the API server call an address instead of a Service.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, requires = "webhook_address", value_name = "BOOL")]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, value_name = "BOOL")]
     pub register_by_url: bool,
 
     /// That address: a host name or IP, with or without https:// before it.
-    #[arg(long, value_name = "HOST")]
-    pub webhook_address: Option<String>,
+    #[arg(
+        long,
+        default_value = "",
+        hide_default_value = true,
+        value_name = "HOST"
+    )]
+    pub webhook_address: String,
 
-    /// The port at that address. Default: the one of --port.
-    #[arg(long, value_name = "PORT")]
-    pub webhook_port: Option<u16>,
+    /// The port at that address. Empty: the one of --port.
+    #[arg(
+        long,
+        default_value = "",
+        hide_default_value = true,
+        value_name = "PORT"
+    )]
+    pub webhook_port: OptionalPort,
 
     /// How long the API server waits for an answer, 1 to 30 seconds.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(i32).range(1..=30), value_name = "SECONDS")]
@@ -147,6 +158,22 @@ pub struct RegistrationOptions {
         value_name = "LABELS"
     )]
     pub webhook_labels: String,
+}
+
+/// A port, or nothing: upstream's manifests may give an empty text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OptionalPort(pub Option<u16>);
+
+impl FromStr for OptionalPort {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.is_empty() {
+            Ok(Self(None))
+        } else {
+            text.parse().map(|port| Self(Some(port)))
+        }
+    }
 }
 
 /// The sign of life that the updater reads.
@@ -172,31 +199,31 @@ pub struct LeaseOptions {
 }
 
 impl Options {
-    /// How the API server reaches us.
-    pub fn endpoint(&self) -> Endpoint {
+    /// How the API server reaches us. Fails when that is to be an address and none is given.
+    pub fn endpoint(&self) -> Result<Endpoint, NoAddress> {
         let registration = &self.registration;
-        match &registration.webhook_address {
-            Some(address) if registration.register_by_url => {
-                let port = registration.webhook_port.unwrap_or(self.server.port);
-                Endpoint::Url(format!("https://{}:{port}", bracketed(host(address))))
-            }
-            _ => Endpoint::Service {
+        if !registration.register_by_url {
+            return Ok(Endpoint::Service {
                 namespace: own_namespace(),
                 name: registration.webhook_service.clone(),
                 port: registration.webhook_service_port,
-            },
+            });
         }
+        let host = host(&registration.webhook_address);
+        if host.is_empty() {
+            return Err(NoAddress);
+        }
+        let port = registration.webhook_port.0.unwrap_or(self.server.port);
+        Ok(Endpoint::Url(format!("https://{}:{port}", bracketed(host))))
     }
 
     /// The name that the API server verifies.
     pub fn server_name(&self) -> String {
-        match (&self.endpoint(), &self.registration.webhook_address) {
-            (Endpoint::Url(_), Some(address)) => host(address).into(),
-            _ => format!(
-                "{}.{}.svc",
-                self.registration.webhook_service,
-                own_namespace()
-            ),
+        let registration = &self.registration;
+        if registration.register_by_url {
+            host(&registration.webhook_address).into()
+        } else {
+            format!("{}.{}.svc", registration.webhook_service, own_namespace())
         }
     }
 
@@ -209,20 +236,19 @@ impl Options {
             format!("{service}.{namespace}.svc"),
             format!("{service}.{namespace}.svc.cluster.local"),
         ];
-        names.extend(
-            self.registration
-                .webhook_address
-                .as_deref()
-                .map(|address| host(address).to_owned()),
-        );
+        let address = host(&self.registration.webhook_address);
+        if !address.is_empty() {
+            names.push(address.to_owned());
+        }
         names
     }
 
     /// What is to be registered; `None` when somebody else does it.
-    pub fn registration(&self) -> Option<Registration> {
+    pub fn registration(&self) -> Result<Option<Registration>, NoAddress> {
         let options = &self.registration;
-        options.register_webhook.then(|| Registration {
-            endpoint: self.endpoint(),
+        let endpoint = self.endpoint()?;
+        Ok(options.register_webhook.then(|| Registration {
+            endpoint,
             timeout_seconds: options.webhook_timeout_seconds,
             fail: options.webhook_failure_policy_fail,
             labels: labels(&options.webhook_labels),
@@ -231,7 +257,7 @@ impl Options {
                 options.webhook_failure_policy_fail,
                 &own_namespace(),
             ),
-        })
+        }))
     }
 }
 
@@ -260,6 +286,13 @@ impl LeaseOptions {
         namespace_or_own(&self.status_lease_namespace)
     }
 }
+
+/// Nothing to register.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "--register-by-url needs --webhook-address, the host under which the API server reaches this process"
+)]
+pub struct NoAddress;
 
 /// The host of an address: without scheme, trailing slash and the brackets of IPv6.
 fn host(address: &str) -> &str {
@@ -333,6 +366,7 @@ mod tests {
         assert!(
             upstream
                 .registration()
+                .unwrap()
                 .is_some_and(|r| !r.fail && r.timeout_seconds == 2)
         );
         let chart = parse(&[
@@ -352,7 +386,7 @@ mod tests {
         );
         assert_eq!(
             chart.endpoint(),
-            Endpoint::Url("https://127.66.0.20:8443".into())
+            Ok(Endpoint::Url("https://127.66.0.20:8443".into()))
         );
         assert_eq!(chart.server_name(), "127.66.0.20");
         assert!(
@@ -362,6 +396,7 @@ mod tests {
         );
         let selector = chart
             .registration()
+            .unwrap()
             .unwrap()
             .namespaces
             .match_expressions
@@ -376,8 +411,30 @@ mod tests {
         assert!(
             parse(&["--register-webhook=false"])
                 .registration()
+                .unwrap()
                 .is_none()
         );
+    }
+
+    #[test]
+    fn what_is_empty_counts_as_not_given() {
+        let options = parse(&[
+            "--webhook-address=",
+            "--webhook-port=",
+            "--min-tls-version=",
+            "--webhook-labels=",
+        ]);
+        assert_eq!(options.server.min_tls_version, MinTlsVersion::Tls12);
+        assert!(matches!(
+            options.endpoint(),
+            Ok(Endpoint::Service { port: 443, .. })
+        ));
+        assert_eq!(options.certificate_names().len(), 4);
+        assert_eq!(
+            parse(&["--register-by-url", "--webhook-address="]).endpoint(),
+            Err(NoAddress)
+        );
+        assert!(Options::try_parse_from(["podfit-webhook", "--webhook-port=x"]).is_err());
     }
 
     /// The chart's flags come first, and a user's own after them.
@@ -403,7 +460,7 @@ mod tests {
             let flags = ["--register-by-url", &format!("--webhook-address={address}")];
             assert_eq!(
                 parse(&flags).endpoint(),
-                Endpoint::Url(url.into()),
+                Ok(Endpoint::Url(url.into())),
                 "{address}"
             );
         }
@@ -427,6 +484,7 @@ mod tests {
         let selector = parse(&["--webhook-failure-policy-fail"])
             .registration()
             .unwrap()
+            .unwrap()
             .namespaces;
         assert_eq!(
             selector.match_expressions.unwrap()[0].values,
@@ -435,6 +493,7 @@ mod tests {
         assert_eq!(
             parse(&[])
                 .registration()
+                .unwrap()
                 .unwrap()
                 .namespaces
                 .match_expressions,
@@ -448,7 +507,6 @@ mod tests {
             ["--status-lease-update-interval=0s"],
             ["--webhook-timeout-seconds=31"],
             ["--min-tls-version=tls1_1"],
-            ["--register-by-url"],
         ] {
             assert!(
                 Options::try_parse_from([&["podfit-webhook"], flags.as_slice()].concat()).is_err(),

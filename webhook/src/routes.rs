@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use futures::StreamExt;
 
 use crate::admission::Webhook;
+use crate::bodies::Share;
 use crate::review::{Answer, Review};
 
 /// The largest body taken, upstream's figure: an object is at most 1.5 MB in etcd, and a review holds two.
@@ -34,6 +36,9 @@ pub enum Rejection {
     /// More than [`MAX_BODY`].
     #[error("request payload too large: at most {MAX_BODY} bytes")]
     TooLarge,
+    /// Other large bodies hold all the memory there is for them.
+    #[error("too many large requests at once; try again")]
+    Busy,
     /// The body stopped arriving.
     #[error("the request body did not arrive within {BODY_TIMEOUT:?}")]
     TooSlow,
@@ -54,9 +59,18 @@ impl ResponseError for Rejection {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Unreadable(_) | Self::NotAReview(_) | Self::NoRequest => StatusCode::BAD_REQUEST,
         }
+    }
+
+    /// Closes the connection, since the rest of a body that was not read would be taken for the next request.
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::build(self.status_code())
+            .force_close()
+            .content_type("text/plain; charset=utf-8")
+            .body(self.to_string())
     }
 }
 
@@ -66,23 +80,30 @@ async fn admit(
     webhook: web::Data<Webhook>,
 ) -> Result<HttpResponse, Rejection> {
     let started = Instant::now();
-    let answered = match read(&request, payload).await {
+    // Held until the answer is made: what is parsed out of a body takes memory as well.
+    let mut share = webhook.bodies.share();
+    let answered = match read(&request, payload, &mut share).await {
         Ok(body) => answer(&webhook, &body, started),
         Err(rejection) => Err(rejection),
     };
     if let Err(rejection) = &answered {
+        let seconds = started.elapsed().as_secs_f64();
         webhook
             .metrics
             .admission
             .with_label_values(&["error", "unknown"])
-            .observe(started.elapsed().as_secs_f64());
+            .observe(seconds);
         tracing::warn!(error = %rejection, peer = ?request.peer_addr(), "rejected a request");
     }
     webhook.step("total", started);
     answered
 }
 
-async fn read(request: &HttpRequest, payload: web::Payload) -> Result<web::Bytes, Rejection> {
+async fn read(
+    request: &HttpRequest,
+    payload: web::Payload,
+    share: &mut Share,
+) -> Result<web::BytesMut, Rejection> {
     if request.method() != Method::POST {
         return Err(Rejection::Method);
     }
@@ -95,12 +116,27 @@ async fn read(request: &HttpRequest, payload: web::Payload) -> Result<web::Bytes
     if !essence.eq_ignore_ascii_case("application/json") {
         return Err(Rejection::ContentType);
     }
-    match actix_web::rt::time::timeout(BODY_TIMEOUT, payload.to_bytes_limited(MAX_BODY)).await {
-        Ok(Ok(Ok(body))) => Ok(body),
-        Ok(Ok(Err(error))) => Err(Rejection::Unreadable(error.to_string())),
-        Ok(Err(_)) => Err(Rejection::TooLarge),
-        Err(_) => Err(Rejection::TooSlow),
+    let body = collect(payload, share);
+    actix_web::rt::time::timeout(BODY_TIMEOUT, body)
+        .await
+        .map_err(|_| Rejection::TooSlow)?
+}
+
+async fn collect(payload: web::Payload, share: &mut Share) -> Result<web::BytesMut, Rejection> {
+    let mut payload = std::pin::pin!(payload);
+    let mut body = web::BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| Rejection::Unreadable(error.to_string()))?;
+        let length = body.len() + chunk.len();
+        if length > MAX_BODY {
+            return Err(Rejection::TooLarge);
+        }
+        if !share.grow_to(length) {
+            return Err(Rejection::Busy);
+        }
+        body.extend_from_slice(&chunk);
     }
+    Ok(body)
 }
 
 fn answer(webhook: &Webhook, body: &[u8], started: Instant) -> Result<HttpResponse, Rejection> {

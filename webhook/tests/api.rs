@@ -189,6 +189,7 @@ async fn the_registration_is_made_once_and_mended_when_somebody_breaks_it() {
     let (store, calls) = api_server();
     let registration = options(&["--ignored-vpa-object-namespaces=kube-system"])
         .registration()
+        .unwrap()
         .unwrap();
     let writes = || store.lock().unwrap().writes;
     for _ in 0..2 {

@@ -265,6 +265,29 @@ async fn without_a_vpa_nothing_is_written_and_the_counts_tell() {
     );
 }
 
+/// While large bodies hold all the memory there is for them, another large one is told to wait and an ordinary one passes.
+#[actix_web::test]
+async fn large_bodies_are_bounded_together() {
+    let webhook = webhook(vec![]);
+    let mut share = webhook.bodies.share();
+    let mut held = 0;
+    while share.grow_to(held + (1 << 20)) {
+        held += 1 << 20;
+    }
+    let mut large = review(&pod());
+    large["request"]["object"]["metadata"]["annotations"] = json!({"big": "x".repeat(1 << 20)});
+    let (status, text) = post(&webhook, "application/json", large.to_string()).await;
+    assert_eq!(
+        (status, text.contains("try again")),
+        (StatusCode::SERVICE_UNAVAILABLE, true),
+        "{text}"
+    );
+    assert!(verdict(&webhook, &review(&pod())).await["allowed"] == true);
+    drop(share);
+    assert!(verdict(&webhook, &large).await["allowed"] == true);
+    assert_eq!(webhook.bodies.held(), 0, "all is given back");
+}
+
 /// A broken VPA object in the request is refused through the same door.
 #[actix_web::test]
 async fn an_invalid_vpa_is_refused() {
