@@ -37,11 +37,6 @@ def facts:
   . as $all
   | [workloads.metadata.name] as $apps
   | [
-    ($apps[] as $app | pods($app) | select(.status.phase == "Running") | . as $pod
-      | ["runs \(.metadata.name)",
-        "\($app): pod \(.metadata.name) runs\(if made_to_size then ", made to size by the webhook" else "" end), requests "
-        + ([.spec.containers[] | "\(.name) \(.resources.requests | show)"
-          + (.resources.limits.memory // empty | " (limit \(amount / 1048576 | round)Mi)") // ""] | join(", "))]),
     ($apps[] as $app | [.usage | to_entries[] | select(.key | startswith($app + "/"))] | select(length > 0)
       | ["used \($app)", "\($app): first measurement: " + ([.[] | "\(.key | sub(".*/"; "")) uses \(.value | show)"] | join(", "))]),
     ($apps[] as $app | recommended($app) | select(length > 0)
@@ -51,7 +46,12 @@ def facts:
       | ["killed \($pod) \(.restartCount)", "\($app): container \(.name) was killed for memory (exit code 137), time \(.restartCount)"]),
     ($apps[] as $app | updates($app)[]
       | ["event \(.metadata.uid)", "\($app): \(if .reason == "EvictedByVPA" then "evicted" else "resizing in place" end) \(.involvedObject.name): \(why)"]),
-    ($apps[] as $app | pods($app) | select(resized) | . as $pod | .spec.containers[].name as $c | in_force($c) as $now
+    ($apps[] as $app | pods($app) | select(.status.phase == "Running")
+      | ["runs \(.metadata.name)",
+        "\($app): pod \(.metadata.name) runs\(if made_to_size then ", made to size by the webhook" else "" end), requests "
+        + ([.spec.containers[] | "\(.name) \(.resources.requests | show)"
+          + (.resources.limits.memory | if . then " (limit \(amount / 1048576 | round)Mi)" else "" end)] | join(", "))]),
+    ($apps[] as $app | pods($app) | select(resized) | .spec.containers[].name as $c | in_force($c) as $now
       | select(.status.phase == "Running" and $now != ($all | asked($app; $c)))
       | ["resized \(.metadata.name) \($c) \($now | show)",
         "\($app): \($c) of \(.metadata.name) now has \($now | show), \(if restarts == 0 then "without a restart" else "after \(restarts) restarts" end)"]),

@@ -9,6 +9,7 @@ bin=$PODFIT_CACHE/bin
 sources=$PODFIT_CACHE/sources     # manifests taken from the programs' own modules
 PATH=$bin:$PATH
 started_at=${started_at:-$(date +%s%N)}
+set -E # functions, too
 trap 'echo "$(basename "$0"): failed at ${BASH_SOURCE[0]}:$LINENO" >&2' ERR # never end without a word
 
 # say TEXT...: one line with the seconds since the script began.
