@@ -11,7 +11,7 @@
 # fixed names. Works with cgroup v1 and v2.
 
 node=$state/node
-need /usr/lib/cni/bridge containernetworking-plugins /usr/lib/cni/host-local containernetworking-plugins
+need /usr/lib/cni/bridge containernetworking-plugins sysctl procps
 
 claim_node() {
   local holder
