@@ -32,6 +32,14 @@ impl Leadership {
         *self.0.borrow()
     }
 
+    /// Resolves once this process leads.
+    pub async fn gained(&self) {
+        if self.0.clone().wait_for(|leads| *leads).await.is_err() {
+            // The elector is gone: never.
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Resolves once this process does not lead (any more).
     pub async fn lost(&self) {
         // An error means the elector is gone, and with it the lease.
@@ -39,7 +47,7 @@ impl Leadership {
     }
 }
 
-/// Competes for a lease until shutdown, then gives it back so that a standby need not wait for it to run out.
+/// Competes for a lease until `stop`, then gives it back so that a standby need not wait for it to run out.
 ///
 /// Time is measured by this process' own clock from when it saw the lease change: clocks of other machines are never
 /// compared, as in client-go.
@@ -47,7 +55,7 @@ pub fn elect(
     calls: Calls,
     options: &LeaderElectionOptions,
     default_name: &str,
-    shutdown: Shutdown,
+    stop: Shutdown,
 ) -> (Leadership, tokio::task::JoinHandle<()>) {
     if !options.leader_elect {
         return (Leadership::unconditional(), tokio::spawn(async {}));
@@ -71,7 +79,7 @@ pub fn elect(
     };
     (
         Leadership(receiver),
-        tokio::spawn(elector.run(sender, shutdown)),
+        tokio::spawn(elector.run(sender, stop)),
     )
 }
 
@@ -99,12 +107,19 @@ struct Elector {
 }
 
 impl Elector {
-    async fn run(mut self, leads: watch::Sender<bool>, shutdown: Shutdown) {
+    async fn run(mut self, leads: watch::Sender<bool>, stop: Shutdown) {
         let mut renewed = Instant::now();
         let mut trouble = String::new();
         loop {
             let tried = Instant::now();
-            match self.try_hold().await {
+            let leading = *leads.borrow();
+            let limit = if leading {
+                // Given up before another replica may take it, even if the answer never comes.
+                self.renew_deadline.saturating_sub(renewed.elapsed())
+            } else {
+                self.renew_deadline
+            };
+            match self.try_hold(limit).await {
                 Ok(true) => {
                     // Counted from before the request: the server's clock started at the latest then.
                     renewed = tried;
@@ -124,14 +139,14 @@ impl Elector {
                         );
                         trouble = text;
                     }
-                    if renewed.elapsed() > self.renew_deadline {
+                    if renewed.elapsed() >= self.renew_deadline {
                         self.step_down(&leads, "the lease could not be renewed in time");
                     }
                 }
             }
             tokio::select! {
                 () = tokio::time::sleep(self.retry_period) => {}
-                () = crate::process::stopped(&shutdown) => break,
+                () = crate::process::stopped(&stop) => break,
             }
         }
         if leads.send_replace(false) {
@@ -145,10 +160,8 @@ impl Elector {
         }
     }
 
-    /// One round: true when this process holds the lease afterwards.
-    async fn try_hold(&mut self) -> Result<bool, CallError> {
-        // A request that outlives the deadline must not report success after it.
-        let limit = self.renew_deadline;
+    /// One round of at most `limit`: true when this process holds the lease afterwards.
+    async fn try_hold(&mut self, limit: Duration) -> Result<bool, CallError> {
         let timed_out = || CallError::TimedOut {
             what: "hold the lease".into(),
             after: limit,

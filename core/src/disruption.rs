@@ -161,6 +161,7 @@ pub fn plan(
             memory,
             config,
             now,
+            paused: memory.paused(workload, now).filter(|_| config.is_safe()),
         };
         plan_workload(workload, &setting, &mut decisions);
     }
@@ -174,6 +175,8 @@ struct Setting<'a> {
     memory: &'a Memory,
     config: &'a Config,
     now: Timestamp,
+    /// Why none of the VPA's pods is evicted for now.
+    paused: Option<UpdateReason>,
 }
 
 fn plan_workload(workload: &Workload, setting: &Setting<'_>, decisions: &mut Vec<Decision>) {

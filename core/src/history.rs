@@ -146,6 +146,12 @@ impl ContainerHistory {
         self.oom_floor
     }
 
+    /// True when a kill at `at` is part of the floor already. Told again after a restart, by then perhaps with what a
+    /// resize allows, it must not raise memory once more.
+    pub fn knows_kill(&self, at: Timestamp) -> bool {
+        self.oom_floor.is_some_and(|floor| at <= floor.at)
+    }
+
     /// Sets the floor that was stored, unless a higher one is known.
     pub fn restore_oom_floor(&mut self, floor: OomFloor) {
         self.oom_floor = Some(higher(self.oom_floor, floor));
@@ -205,9 +211,6 @@ pub enum Rejected {
     /// An out-of-memory kill from before the last window.
     #[error("the kill is older than the last memory window")]
     TooOld,
-    /// An out-of-memory kill that the history holds already.
-    #[error("the kill is known already")]
-    Known,
 }
 
 /// A window that was open when its history was stored.
@@ -296,12 +299,6 @@ impl PodContainerWindow {
             return Err(Rejected::TooOld);
         }
         let needed = config.bumped(allowed.max(self.memory_peak.unwrap_or_default()));
-        if history
-            .oom_floor
-            .is_some_and(|floor| at <= floor.at && needed <= floor.bytes)
-        {
-            return Err(Rejected::Known);
-        }
         if self.raise_peak(history, needed, at, config.memory_interval) {
             self.oom_peak = Some(needed);
         }

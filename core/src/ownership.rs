@@ -6,13 +6,13 @@ use std::sync::Arc;
 use crate::pod::{OwnerRef, Pod};
 use crate::vpa::Vpa;
 
-/// A controller's identity. The API version is left out, as upstream does: kinds are unique enough, and a target
-/// written against an old version still matches.
+/// A controller's identity. The API version is left out, so that a target written against an old version still matches.
+/// The group stays in the kind where it is not Kubernetes' own (`Job.batch.volcano.sh`): other groups have Jobs, too.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ControllerKey {
     /// Its namespace.
     pub namespace: String,
-    /// For example `Deployment`.
+    /// For example `Deployment`, or `Rollout.argoproj.io`.
     pub kind: String,
     /// Its name.
     pub name: String,
@@ -21,7 +21,7 @@ pub struct ControllerKey {
 impl ControllerKey {
     /// The controller that `owner` names, in `namespace`.
     pub fn of(namespace: &str, owner: &OwnerRef) -> Self {
-        Self::new(namespace, &owner.kind, &owner.name)
+        Self::new(namespace, &qualified_kind(owner), &owner.name)
     }
 
     /// From its parts.
@@ -51,7 +51,22 @@ pub const WELL_KNOWN_KINDS: [(&str, &str); 7] = [
     ("v1", "ReplicationController"),
 ];
 
-/// True for the kinds whose objects podfit watches.
+/// Groups in which Kubernetes' own workload controllers are, or once were.
+const OWN_GROUPS: [&str; 4] = ["", "apps", "batch", "extensions"];
+
+fn qualified_kind(owner: &OwnerRef) -> String {
+    let group = owner
+        .api_version
+        .split_once('/')
+        .map_or("", |(group, _)| group);
+    if OWN_GROUPS.contains(&group) {
+        owner.kind.clone()
+    } else {
+        format!("{}.{group}", owner.kind)
+    }
+}
+
+/// True for the kinds, as in [`ControllerKey::kind`], whose objects podfit watches.
 pub fn is_well_known(kind: &str) -> bool {
     WELL_KNOWN_KINDS.iter().any(|(_, k)| *k == kind)
 }
@@ -337,6 +352,24 @@ mod tests {
                 deployment,
                 "{name} {hash:?}"
             );
+        }
+    }
+
+    #[test]
+    fn other_groups_have_controllers_of_the_same_kind() {
+        let volcano = OwnerRef {
+            api_version: "batch.volcano.sh/v1alpha1".into(),
+            ..owner("Job", "train")
+        };
+        let key = ControllerKey::of("ns", &volcano);
+        assert_eq!(key.kind, "Job.batch.volcano.sh");
+        assert!(!is_well_known(&key.kind));
+        for version in ["batch/v1", "batch/v1beta1", "v1", ""] {
+            let own = OwnerRef {
+                api_version: version.into(),
+                ..owner("Job", "train")
+            };
+            assert_eq!(ControllerKey::of("ns", &own).kind, "Job");
         }
     }
 

@@ -72,7 +72,7 @@ pub fn unsupported(vpa: &Vpa, owners: &Owners) -> Option<String> {
         return Some("Cannot read targetRef. Reason: targetRef not defined".into());
     };
     let key = ControllerKey::of(&vpa.namespace, target);
-    if is_well_known(&target.kind) && owners.get(&key).is_none() {
+    if is_well_known(&key.kind) && owners.get(&key).is_none() {
         return Some(format!(
             "Cannot read targetRef. Reason: {key} does not exist"
         ));

@@ -11,7 +11,7 @@ mod store;
 mod view;
 
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -22,8 +22,10 @@ use podfit_cluster::index::Watches;
 use podfit_cluster::options::arguments;
 use podfit_cluster::watch::Change;
 use podfit_cluster::{lease, process};
+use podfit_core::pod::Pod;
 
 use crate::options::Options;
+use crate::run::LastStates;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -46,8 +48,11 @@ async fn start() -> anyhow::Result<()> {
     let client = connect(&options.cluster).await?;
     let calls = Calls::new(client.clone(), &options.cluster);
     let watches = Watches::new(client, &options.cluster);
-    let ooms = Arc::default();
-    watches.vpas().owners().pods(watch_ooms(Arc::clone(&ooms)));
+    let last_states = LastStates::default();
+    watches
+        .vpas()
+        .owners()
+        .pods(keep_last_states(Arc::clone(&last_states)));
     let synced = watches.synced();
     let mut store = store::Store::new(&options);
     let start = async {
@@ -62,16 +67,19 @@ async fn start() -> anyhow::Result<()> {
     }
     health.set_ready(true);
 
+    // The lease is given back only once nothing is done under it any more.
+    let (end_election, loop_ended) = tokio::sync::watch::channel(false);
     let (leadership, election) = lease::elect(
         calls.clone(),
         &options.leader_election,
         "vpa-recommender-lease",
-        shutdown.clone(),
+        loop_ended,
     );
     let recommender = run::Recommender {
         name: options.recommender_name.clone(),
         index: watches.index(),
-        ooms,
+        last_states,
+        observer: oom::Observer::default(),
         calls,
         leadership,
         namespace: options.cluster.vpa_object_namespace.clone(),
@@ -83,27 +91,20 @@ async fn start() -> anyhow::Result<()> {
         health,
     };
     recommender.run(period, shutdown).await;
+    end_election.send_replace(true);
     election.await.context("leader election ended badly")
 }
 
-/// Collects out-of-memory kills from pod changes.
-fn watch_ooms(
-    ooms: Arc<Mutex<Vec<oom::Oom>>>,
-) -> impl FnMut(&Change<podfit_core::pod::Pod>) + Send {
-    let mut observer = oom::Observer::default();
+/// Keeps the last states of pods that end or go: the loop sees all others itself.
+fn keep_last_states(kept: LastStates) -> impl FnMut(&Change<Pod>) + Send {
     move |change| {
-        let found = match change {
-            Change::Apply(pod) => observer.look(pod),
-            // The last state may be the first to show the kill.
-            Change::Delete(pod) => {
-                let found = observer.look(pod);
-                observer.forget(&pod.uid);
-                found
-            }
-            Change::Listed(_) => return,
+        let pod = match change {
+            Change::Apply(pod) if pod.is_finished() => pod,
+            Change::Delete(pod) => pod,
+            _ => return,
         };
-        ooms.lock()
+        kept.lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .extend(found);
+            .push(pod.clone());
     }
 }

@@ -135,6 +135,9 @@ impl Model {
     pub fn record_oom(&mut self, target: &ControllerKey, oom: &Oom, now: Timestamp) {
         let state = self.targets.entry(target.clone()).or_default();
         let (history, window) = state.parts(&oom.pod.uid, &oom.container, &self.config, now);
+        if history.knows_kill(oom.at) {
+            return;
+        }
         match window.record_oom(history, oom.memory, (oom.at, now), &self.config) {
             Ok(()) => {
                 state.unsaved.insert(oom.container.clone());

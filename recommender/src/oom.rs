@@ -52,9 +52,9 @@ impl Observer {
         found
     }
 
-    /// Forgets a pod.
-    pub fn forget(&mut self, uid: &str) {
-        self.told.remove(uid);
+    /// Forgets the pods whose uid is not to be kept.
+    pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        self.told.retain(|uid, _| keep(uid));
     }
 }
 
@@ -173,7 +173,7 @@ mod tests {
             (observer.look(&killed).len(), observer.look(&killed).len()),
             (1, 0)
         );
-        observer.forget("u");
+        observer.retain(|_| false);
         assert_eq!(observer.look(&killed).len(), 1);
     }
 }

@@ -1,5 +1,6 @@
 //! The recommender's loop: look, measure, recommend, write, store.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use podfit_cluster::metrics::StepTimer;
 use podfit_cluster::process::{Shutdown, stopped};
 use podfit_cluster::{usage, writes};
 use podfit_core::estimator::EstimatorConfig;
+use podfit_core::pod::Pod;
 use podfit_core::recommendation::recommend;
 use podfit_core::time::Timestamp;
 use podfit_core::vpa::{Condition, ContainerRecommendation, Vpa};
@@ -21,7 +23,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::conditions::{Findings, merge};
 use crate::metrics::Metrics;
 use crate::model::Model;
-use crate::oom::Oom;
+use crate::oom::Observer;
 use crate::publish::{combine, differs};
 use crate::store::Store;
 use crate::view::{ServedVpa, View};
@@ -32,8 +34,10 @@ pub struct Recommender {
     pub name: String,
     /// The watched objects.
     pub index: SharedIndex,
-    /// Out-of-memory kills seen since the last loop.
-    pub ooms: Arc<Mutex<Vec<Oom>>>,
+    /// The last states of pods that ended or went since the last loop.
+    pub last_states: LastStates,
+    /// Finds out-of-memory kills.
+    pub observer: Observer,
     /// For requests.
     pub calls: Calls,
     /// Whether this replica writes. A standby measures all the same, so that it can take over warm.
@@ -54,6 +58,9 @@ pub struct Recommender {
     pub health: Health,
 }
 
+/// Last states of pods, from the watch to the loop.
+pub type LastStates = Arc<Mutex<Vec<Pod>>>;
+
 /// A status to be written.
 struct Publication {
     vpa: Arc<Vpa>,
@@ -67,12 +74,19 @@ impl Recommender {
         let mut ticks = interval(period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut trouble = String::new();
+        let mut led = false;
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
+                // Publish at once what was computed while waiting for the lease.
+                () = self.leadership.gained(), if !led => {}
                 () = stopped(&shutdown) => break,
             }
-            self.one_loop(&mut trouble).await;
+            led = self.leadership.is_leader();
+            tokio::select! {
+                () = self.one_loop(&mut trouble) => {}
+                () = stopped(&shutdown) => break,
+            }
             self.health.active();
         }
         if self.leadership.is_leader() {
@@ -96,21 +110,17 @@ impl Recommender {
         timer.step("LoadVPAs");
         self.measure(&view, trouble).await;
         timer.step("LoadMetrics");
-        let ooms = std::mem::take(&mut *self.ooms.lock().unwrap_or_else(PoisonError::into_inner));
-        for oom in ooms {
-            let target = view.target_of(&oom.pod, &self.index.read());
-            if let Some(target) = target {
-                self.model.record_oom(&target, &oom, now());
-            }
-        }
+        self.record_ooms(&view);
         self.model.keep_pods(&view);
         timer.step("DeleteRemovedPods");
         self.publish(&view).await;
         timer.step("UpdateVPAs");
         if self.leadership.is_leader() {
-            self.store
-                .write(&self.calls, &view, &mut self.model, now())
-                .await;
+            let stored = self.store.write(&self.calls, &view, &mut self.model, now());
+            tokio::select! {
+                () = stored => {}
+                () = self.leadership.lost() => {}
+            }
             self.store.collect(&self.calls, &self.index, now()).await;
         }
         timer.step("MaintainCheckpoints");
@@ -120,6 +130,36 @@ impl Recommender {
             .set(i64::try_from(self.model.len()).unwrap_or(i64::MAX));
         timer.step("GarbageCollect");
         timer.total();
+    }
+
+    /// Adds the out-of-memory kills of pods under a target: those that live, and those that ended since the last loop.
+    /// A pod is looked at in every loop, so that a kill from before its VPA was made counts as well.
+    fn record_ooms(&mut self, view: &View) {
+        let ended = std::mem::take(
+            &mut *self
+                .last_states
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        let index = self.index.read();
+        let ended = ended
+            .iter()
+            .filter_map(|pod| Some((pod, view.target_of(pod, &index)?)));
+        let live = view
+            .pods
+            .values()
+            .map(|(pod, target)| (pod.as_ref(), target.clone()));
+        for (pod, target) in live.chain(ended) {
+            for oom in self.observer.look(pod) {
+                self.model.record_oom(&target, &oom, now());
+            }
+        }
+        let uids: HashSet<_> = view
+            .pods
+            .values()
+            .map(|(pod, _)| pod.uid.as_str())
+            .collect();
+        self.observer.retain(|uid| uids.contains(uid));
     }
 
     /// Adds one reading of the metrics API to the histories. On an error the loop goes on with what it has.
@@ -165,11 +205,17 @@ impl Recommender {
             return;
         }
         let (calls, metrics) = (&self.calls, &self.metrics);
-        futures::stream::iter(publications)
-            .for_each_concurrent(self.workers, |publication| {
-                write(calls, metrics, publication, now)
-            })
-            .await;
+        let writes = futures::stream::iter(publications).for_each_concurrent(
+            self.workers,
+            async |publication| {
+                write(calls, metrics, publication, now).await;
+                self.health.active();
+            },
+        );
+        tokio::select! {
+            () = writes => {}
+            () = self.leadership.lost() => {}
+        }
     }
 
     /// What is to be written for one VPA; `None` when that stands there already.

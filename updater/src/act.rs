@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use futures::StreamExt;
+use podfit_cluster::admin::Health;
 use podfit_cluster::api::quantity::to_json;
-use podfit_cluster::calls::{CallError, Calls, RateLimiter};
+use podfit_cluster::calls::{Calls, RateLimiter};
 use podfit_cluster::events::{Events, Notice, pod_reference, vpa_reference};
 use podfit_cluster::writes;
 use podfit_core::disruption::{Action, Decision};
@@ -13,6 +14,7 @@ use podfit_core::policy::ContainerChange;
 use serde_json::{Value, json};
 
 use crate::metrics::{Metrics, size_label};
+use crate::refusal;
 
 /// What became of one decision.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub struct Actor {
     metrics: Metrics,
     evictions: RateLimiter,
     resizes: RateLimiter,
+    /// Told after each action: a long plan is not a dead process.
+    health: Health,
     /// The last trouble told of each pod, by uid: an event is posted when it changes.
     told: Mutex<HashMap<String, &'static str>>,
 }
@@ -45,11 +49,18 @@ const PARALLEL_VPAS: usize = 10;
 
 impl Actor {
     /// Evictions and resizes each have their own limit of `(per second, burst)`.
-    pub fn new(calls: Calls, events: Events, metrics: Metrics, rate: (f64, f64)) -> Self {
+    pub fn new(
+        calls: Calls,
+        events: Events,
+        metrics: Metrics,
+        health: Health,
+        rate: (f64, f64),
+    ) -> Self {
         Self {
             calls,
             events,
             metrics,
+            health,
             evictions: RateLimiter::new(rate.0, rate.1),
             resizes: RateLimiter::new(rate.0, rate.1),
             told: Mutex::default(),
@@ -106,6 +117,7 @@ impl Actor {
             Action::Evict(_) => ("evict", self.evict(decision).await),
             Action::Skip => return Outcome::Done,
         };
+        self.health.active();
         self.count(decision, &outcome, size);
         match &outcome {
             Outcome::Done => {
@@ -129,11 +141,7 @@ impl Actor {
         self.evictions.acquire().await;
         match writes::evict(&self.calls, &pod.namespace, &pod.name, &pod.uid).await {
             Ok(()) => Outcome::Done,
-            Err(error) => match error.status() {
-                Some(404 | 409) => Outcome::Gone, // 409: the precondition, another pod of that name
-                Some(429) => Outcome::Budget(budget_message(&error)),
-                _ => Outcome::Failed(error.to_string()),
-            },
+            Err(error) => refusal::of_eviction(&error),
         }
     }
 
@@ -147,15 +155,7 @@ impl Actor {
         if let Err(error) =
             writes::resize(&self.calls, &pod.namespace, &pod.name, &containers).await
         {
-            return match error.status() {
-                Some(404) => Outcome::Gone,
-                // From 1.36 on the API server refuses what the node can never hold. 422: the pod's class would change,
-                // or a limit would fall below its request; no later try can succeed either.
-                Some(403 | 422) => {
-                    Outcome::Infeasible(error.server_message().unwrap_or_default().to_owned())
-                }
-                _ => Outcome::Failed(error.to_string()),
-            };
+            return refusal::of_resize(&error);
         }
         let mark = json!({ "vpaInPlaceUpdated": "true" });
         if let Err(error) = writes::annotate_pod(&self.calls, &pod.namespace, &pod.name, mark).await
@@ -269,24 +269,4 @@ fn resize_patch(change: &ContainerChange) -> Value {
         "name": change.name,
         "resources": { "requests": to_json(&change.requests), "limits": to_json(&change.limits) },
     })
-}
-
-/// The server's sentence and, where it gives one, its cause, which names the budget.
-fn budget_message(error: &CallError) -> String {
-    let CallError::Failed {
-        source: kube::Error::Api(status),
-        ..
-    } = error
-    else {
-        return error.to_string();
-    };
-    let causes = status
-        .details
-        .iter()
-        .flat_map(|d| &d.causes)
-        .map(|c| c.message.as_str());
-    std::iter::once(status.message.as_str())
-        .chain(causes)
-        .collect::<Vec<_>>()
-        .join(" ")
 }

@@ -47,6 +47,7 @@ pub fn lasts(reason: &UpdateReason) -> bool {
             | UpdateReason::RequirementsNotMet
             | UpdateReason::ResizeStuck { .. }
             | UpdateReason::ResizeRefused
+            | UpdateReason::ReplacementNotSized { .. }
             | UpdateReason::NoController
             | UpdateReason::ModeNotEnabled { .. }
     )

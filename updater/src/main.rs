@@ -4,6 +4,7 @@ mod act;
 mod conditions;
 mod metrics;
 mod options;
+mod refusal;
 mod run;
 mod snapshot;
 
@@ -52,11 +53,13 @@ async fn start() -> anyhow::Result<()> {
     tracing::info!("all watches have listed");
     health.set_ready(true);
 
+    // The lease is given back only once nothing is done under it any more.
+    let (end_election, loop_ended) = tokio::sync::watch::channel(false);
     let (leadership, election) = lease::elect(
         calls.clone(),
         &options.leader_election,
         "vpa-updater",
-        shutdown.clone(),
+        loop_ended,
     );
     let rate = (
         options.disruption.eviction_rate_limit,
@@ -68,6 +71,7 @@ async fn start() -> anyhow::Result<()> {
             calls.clone(),
             Events::start(calls.clone(), "vpa-updater"),
             metrics.clone(),
+            health.clone(),
             rate,
         ),
         webhook: options.webhook.status_lease(),
@@ -78,6 +82,7 @@ async fn start() -> anyhow::Result<()> {
         health,
     };
     updater.run(period, shutdown).await;
+    end_election.send_replace(true);
     election.await.context("leader election ended badly")
 }
 

@@ -104,6 +104,18 @@ impl Updater {
                 memory.refuse(&decision.pod.uid, changes.clone());
             }
         }
+        let evicted: HashSet<_> = outcomes
+            .iter()
+            .filter(|(d, outcome)| {
+                matches!((&d.action, outcome), (Action::Evict(_), Outcome::Done))
+            })
+            .map(|(d, _)| (&d.vpa.namespace, &d.vpa.name))
+            .collect();
+        for workload in &snapshot.workloads {
+            if evicted.contains(&(&workload.vpa.namespace, &workload.vpa.name)) {
+                memory.evicted(workload, now);
+            }
+        }
         let uids: HashSet<_> = decisions.iter().map(|d| d.pod.uid.as_str()).collect();
         self.actor.retain(|uid| uids.contains(uid));
         timer.step("EvictPods");

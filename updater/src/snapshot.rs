@@ -48,14 +48,14 @@ fn changes_running_pods(vpa: &Vpa) -> bool {
 
 /// How many replicas the direct owner of a pod asks for; `None` when the owner is not known to exist.
 fn configured_replicas(index: &Index, pod: &Pod, owner: &OwnerRef) -> Option<ConfiguredReplicas> {
-    match owner.kind.as_str() {
+    let key = ControllerKey::of(&pod.namespace, owner);
+    match key.kind.as_str() {
         "Job" => Some(ConfiguredReplicas::LivePods),
-        kind if is_well_known(kind) => {
-            let controller = index
-                .owners
-                .get(&ControllerKey::of(&pod.namespace, owner))?;
-            controller.replicas.map(ConfiguredReplicas::Known)
-        }
+        kind if is_well_known(kind) => index
+            .owners
+            .get(&key)?
+            .replicas
+            .map(ConfiguredReplicas::Known),
         _ => Some(ConfiguredReplicas::Custom),
     }
 }

@@ -132,6 +132,9 @@ fn evict(
     if setting.config.is_safe() {
         may_be_evicted(candidate.pod)?;
     }
+    if let Some(reason) = &setting.paused {
+        return Err(reason.clone());
+    }
     if candidate.pod.phase == Phase::Pending {
         // It serves nobody yet.
         group.available()?;

@@ -2,9 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::mem::{Discriminant, discriminant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::Snapshot;
-use crate::pod::ResizeState;
+use super::{Snapshot, UpdateReason, Workload};
+use crate::admission::UPDATES_ANNOTATION;
+use crate::pod::{Pod, ResizeState};
 use crate::policy::ContainerChange;
 use crate::quantity::Resource;
 use crate::time::Timestamp;
@@ -16,6 +19,40 @@ pub struct Memory {
     resizing: HashMap<String, (Discriminant<ResizeState>, Timestamp)>,
     /// What each pod was to be resized to when the API server or its node refused.
     refused: HashMap<String, Vec<ContainerChange>>,
+    /// The last eviction of each VPA, by namespace and name.
+    evicted: HashMap<(String, String), Evicted>,
+}
+
+/// What is remembered of a VPA's last eviction, to see whether it led to anything.
+#[derive(Clone, Debug, PartialEq)]
+struct Evicted {
+    at: Timestamp,
+    /// The pods there were: any other has come since.
+    before: HashSet<String>,
+    /// How many evictions in a row were followed by a pod that nobody had sized.
+    misses: u32,
+}
+
+/// After an eviction that led to nothing, so long until the next; doubled with each that follows.
+const FIRST_PAUSE: Duration = Duration::from_mins(5);
+
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_hours(6);
+
+impl Evicted {
+    /// A pod that came since and was not sized at admission.
+    fn unsized_replacement<'a>(&self, workload: &'a Workload) -> Option<&'a Pod> {
+        let came_since = |pod: &&Arc<Pod>| !pod.terminating && !self.before.contains(&pod.uid);
+        let pods = workload.pods.iter().filter(came_since);
+        pods.map(Arc::as_ref)
+            .find(|pod| pod.annotation(UPDATES_ANNOTATION).is_none())
+    }
+
+    fn pause(&self) -> Duration {
+        FIRST_PAUSE
+            .saturating_mul(2_u32.saturating_pow(self.misses))
+            .min(LONGEST_PAUSE)
+    }
 }
 
 impl Memory {
@@ -36,6 +73,15 @@ impl Memory {
                 )
             })
             .collect();
+        if !self.evicted.is_empty() {
+            let there: HashSet<_> = snapshot
+                .workloads
+                .iter()
+                .map(|w| (&w.vpa.namespace, &w.vpa.name))
+                .collect();
+            self.evicted
+                .retain(|(namespace, name), _| there.contains(&(namespace, name)));
+        }
         if !self.refused.is_empty() {
             let alive: HashSet<_> = pods().map(|pod| pod.uid.as_str()).collect();
             self.refused.retain(|uid, _| alive.contains(uid.as_str()));
@@ -45,6 +91,35 @@ impl Memory {
     /// Takes note that a pod could not be resized: its node cannot hold it (403 or "infeasible").
     pub fn refuse(&mut self, pod_uid: &str, changes: Vec<ContainerChange>) {
         self.refused.insert(pod_uid.to_owned(), changes);
+    }
+
+    /// Takes note that a pod of a workload was evicted.
+    pub fn evicted(&mut self, workload: &Workload, now: Timestamp) {
+        let key = (workload.vpa.namespace.clone(), workload.vpa.name.clone());
+        let last = self.evicted.get(&key);
+        let in_vain = last.filter(|last| last.unsized_replacement(workload).is_some());
+        let misses = in_vain.map_or(0, |last| last.misses + 1);
+        let before = workload.pods.iter().map(|pod| pod.uid.clone()).collect();
+        self.evicted.insert(
+            key,
+            Evicted {
+                at: now,
+                before,
+                misses,
+            },
+        );
+    }
+
+    /// Why no pod of a workload is to be evicted for now: the last eviction led to a pod that nobody had sized.
+    pub(super) fn paused(&self, workload: &Workload, now: Timestamp) -> Option<UpdateReason> {
+        let key = (workload.vpa.namespace.clone(), workload.vpa.name.clone());
+        let last = self.evicted.get(&key)?;
+        let replacement = last.unsized_replacement(workload)?;
+        let over = last.at + last.pause();
+        (now < over).then(|| UpdateReason::ReplacementNotSized {
+            pod: replacement.name.clone(),
+            next_try: over.since(now),
+        })
     }
 
     /// Since when the pod's resize has been in its present state; `None` when it was not observed in it.

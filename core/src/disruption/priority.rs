@@ -6,7 +6,7 @@ use super::{Setting, UpdateReason};
 use crate::admission::observed_containers;
 use crate::pod::{Container, Pod, Termination};
 use crate::policy::PodRecommendation;
-use crate::quantity::{Resource, ResourceList};
+use crate::quantity::{Bytes, Resource, ResourceList};
 use crate::vpa::ContainerRecommendation;
 
 /// What sets one pod's update before another's.
@@ -79,7 +79,12 @@ pub(super) fn assess(
         }
         if assessment.oom.is_none() {
             assessment.oom = if setting.config.is_safe() {
-                oom_growth(container, requests, recommendation)
+                oom_growth(
+                    container,
+                    requests,
+                    recommendation,
+                    setting.config.update_threshold,
+                )
             } else {
                 quick_oom(container, setting)
             };
@@ -138,13 +143,17 @@ fn oom_growth(
     container: &Container,
     requests: ResourceList,
     recommendation: &ContainerRecommendation,
+    update_threshold: f64,
 ) -> Option<UpdateReason> {
     let status = container.status.as_ref()?;
     let mut ends = [&status.terminated, &status.last_terminated]
         .into_iter()
         .flatten();
     let (request, target) = (requests.memory, recommendation.target.memory?);
-    (ends.any(Termination::is_oom) && request.is_none_or(|r| target > r)).then(|| {
+    // The kill stays in the status for as long as the container runs: growth too small to matter must not make every
+    // later recommendation due.
+    let enough = |r: Bytes| target.0 as f64 >= r.0 as f64 * (1.0 + update_threshold);
+    (ends.any(Termination::is_oom) && request.is_none_or(enough)).then(|| {
         UpdateReason::OutOfMemory {
             container: container.name.clone(),
             request,

@@ -61,6 +61,13 @@ pub enum UpdateReason {
     /// The API server, or the node, refused the resize earlier: due by eviction, or in mode `InPlace` the end until
     /// less is recommended.
     ResizeRefused,
+    /// Not now: the last eviction of the VPA led to a pod that was not sized at admission, and the next might as well.
+    ReplacementNotSized {
+        /// That pod.
+        pod: String,
+        /// How long until the next eviction is tried.
+        next_try: Duration,
+    },
     /// Not now: the resize is under way.
     ResizeUnderWay {
         /// How far it is.
@@ -147,6 +154,7 @@ impl UpdateReason {
             Self::ResizeTimedOut { .. } => "ResizeTimedOut",
             Self::ResizeStuck { .. } => "ResizeStuck",
             Self::ResizeRefused => "ResizeRefused",
+            Self::ReplacementNotSized { .. } => "ReplacementNotSized",
             Self::ResizeUnderWay { .. } => "ResizeUnderWay",
             Self::NotInForceYet => "NotInForceYet",
             Self::NotLive => "NotLive",
@@ -236,6 +244,11 @@ impl fmt::Display for UpdateReason {
             Self::ResizeRefused => {
                 f.write_str("a resize to no more than this was refused: its node cannot hold it")
             }
+            Self::ReplacementNotSized { pod, next_try } => write!(
+                f,
+                "pod {pod} came back from the last eviction unsized: does the API server reach the webhook? Next try in {}",
+                span(*next_try)
+            ),
             Self::ResizeUnderWay {
                 state,
                 waited,

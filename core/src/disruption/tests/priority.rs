@@ -23,6 +23,7 @@ fn measure(pod: &Pod, recommended: &[ContainerRecommendation]) -> Assessment {
         memory: &memory,
         config: &config,
         now: hours(24),
+        paused: None,
     };
     assess(pod, &fitted, &setting)
 }

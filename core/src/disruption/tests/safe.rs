@@ -77,6 +77,52 @@ fn pods_of_a_job_are_resized_but_never_evicted() {
 }
 
 #[test]
+fn evictions_pause_when_a_replacement_comes_back_unsized() {
+    let mut case = Case::new(Profile::Safe, UpdateMode::Recreate, pods(2));
+    let started = case.now;
+    let mins = |n| started + Duration::from_mins(n);
+    let evicted = |case: &mut Case| {
+        let workload = case.snapshot().workloads.remove(0);
+        case.memory.evicted(&workload, case.now);
+    };
+    evicted(&mut case);
+    assert_eq!(letters(&case.decisions()), "E-", "nothing came back yet");
+
+    case.pods[0] = pod("new", FAR);
+    case.now = mins(4);
+    assert_eq!(codes(&case.decisions()), ["ReplacementNotSized"; 2]);
+    case.config.profile = Profile::Upstream;
+    assert_eq!(letters(&case.decisions()), "E-");
+    case.config.profile = Profile::Safe;
+
+    case.now = mins(5);
+    assert_eq!(letters(&case.decisions()), "E-", "one more try");
+    evicted(&mut case);
+    case.pods[0] = pod("newer", FAR);
+    case.now = mins(14);
+    assert_eq!(
+        codes(&case.decisions()),
+        ["ReplacementNotSized"; 2],
+        "the second pause is twice as long"
+    );
+
+    case.pods[0].annotations = Some(BTreeMap::from([(
+        "vpaUpdates".to_owned(),
+        "by vpa".to_owned(),
+    )]));
+    assert_eq!(letters(&case.decisions()), "E-", "sized after all");
+    let in_place = Case {
+        memory: case.memory.clone(),
+        ..Case::new(Profile::Safe, UpdateMode::InPlaceOrRecreate, pods(2))
+    };
+    assert_eq!(
+        letters(&in_place.decisions()),
+        "RR",
+        "resizing needs no webhook"
+    );
+}
+
+#[test]
 fn an_oom_kill_makes_growth_due_at_any_age() {
     let killed = |in_last: bool, requests: Amounts| {
         let mut pods = vec![pod("p0", requests), pod("p1", TARGET)];
@@ -89,11 +135,12 @@ fn an_oom_kill_makes_growth_due_at_any_age() {
     };
     // Requests below the target yet within the bounds, of a pod that is an hour old.
     let rows = [
-        (Profile::Safe, true, (1000, GI - MI), "E-"),
-        (Profile::Safe, false, (1000, GI - MI), "E-"),
+        (Profile::Safe, true, (1000, 900 * MI), "E-"),
+        (Profile::Safe, true, (1000, GI - MI), "--"),
+        (Profile::Safe, false, (1000, 900 * MI), "E-"),
         (Profile::Safe, true, (1000, GI + MI), "--"),
         (Profile::Safe, true, (900, GI), "--"),
-        (Profile::Upstream, true, (1000, GI - MI), "--"),
+        (Profile::Upstream, true, (1000, 900 * MI), "--"),
     ];
     for (profile, in_last, requests, want) in rows {
         let mut case = Case::new(profile, UpdateMode::Recreate, killed(in_last, requests));
