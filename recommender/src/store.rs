@@ -1,14 +1,16 @@
 //! Stored histories: loaded before anything is recommended, restored when their VPA shows up, written when they changed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use podfit_cluster::calls::Calls;
 use podfit_cluster::checkpoints::{self, Stored};
 use podfit_cluster::index::SharedIndex;
+use podfit_cluster::options::ClusterOptions;
 use podfit_core::checkpoint::Checkpoint;
 use podfit_core::history::HistoryConfig;
+use podfit_core::ownership::ControllerKey;
 use podfit_core::time::Timestamp;
 
 use crate::model::{Model, StoredHistory};
@@ -21,9 +23,11 @@ pub struct Store {
     workers: usize,
     write_timeout: Duration,
     collect_interval: Duration,
-    namespace: String,
+    cluster: ClusterOptions,
     /// Loaded and not restored yet, by namespace and VPA.
     waiting: HashMap<(String, String), Vec<Stored>>,
+    /// What was restored; a second time would count it twice.
+    restored: HashSet<(ControllerKey, String)>,
     /// When each VPA's histories were last written; the oldest are written first.
     written: HashMap<(String, String), Instant>,
     collected: Instant,
@@ -37,8 +41,9 @@ impl Store {
             workers: usize::from(options.update_worker_count),
             write_timeout: options.history.checkpoints_timeout.0,
             collect_interval: options.history.checkpoints_gc_interval.0,
-            namespace: options.cluster.vpa_object_namespace.clone(),
+            cluster: options.cluster.clone(),
             waiting: HashMap::new(),
+            restored: HashSet::new(),
             written: HashMap::new(),
             collected: Instant::now(),
         }
@@ -48,7 +53,7 @@ impl Store {
     pub async fn load(&mut self, calls: &Calls) {
         let mut told = String::new();
         let stored = loop {
-            match checkpoints::list(calls, &self.namespace).await {
+            match checkpoints::list(calls, &self.cluster.vpa_object_namespace).await {
                 Ok(stored) => break stored,
                 Err(error) => {
                     let text = error.to_string();
@@ -77,37 +82,38 @@ impl Store {
         if self.waiting.is_empty() {
             return;
         }
+        let mut found = Vec::new();
         for served in &view.vpas {
             let vpa = &served.vpa;
             let Some(target) = &served.target else {
                 continue;
             };
-            let Some(stored) = self
-                .waiting
-                .remove(&(vpa.namespace.clone(), vpa.name.clone()))
-            else {
-                continue;
-            };
-            for checkpoint in stored {
+            let key = (vpa.namespace.clone(), vpa.name.clone());
+            for checkpoint in self.waiting.remove(&key).into_iter().flatten() {
                 match checkpoint.content.decode(&self.config, now) {
-                    Ok(history) => {
-                        tracing::info!(
-                            vpa = vpa.key(),
-                            container = checkpoint.container,
-                            samples = history.total_samples(),
-                            "history continued"
-                        );
-                        let stored = StoredHistory {
-                            history,
-                            open: checkpoint.open,
-                        };
-                        model.restore(target, &checkpoint.container, stored);
-                    }
+                    Ok(history) => found.push((vpa, target, checkpoint, history)),
                     Err(error) => {
                         tracing::warn!(vpa = vpa.key(), container = checkpoint.container, %error, "stored history cannot be used; starting a new one");
                     }
                 }
             }
+        }
+        // Two VPAs of one target each store its whole history: the richer one counts, and once.
+        found.sort_by_key(|(_, _, _, history)| std::cmp::Reverse(history.total_samples()));
+        for (vpa, target, checkpoint, history) in found {
+            let Stored {
+                container, open, ..
+            } = checkpoint;
+            if !self.restored.insert((target.clone(), container.clone())) {
+                continue;
+            }
+            tracing::info!(
+                vpa = vpa.key(),
+                container,
+                samples = history.total_samples(),
+                "history continued"
+            );
+            model.restore(target, &container, StoredHistory { history, open });
         }
     }
 
@@ -162,7 +168,7 @@ impl Store {
             return;
         }
         self.collected = Instant::now();
-        let stored = match checkpoints::list(calls, &self.namespace).await {
+        let stored = match checkpoints::list(calls, &self.cluster.vpa_object_namespace).await {
             Ok(stored) => stored,
             Err(error) => {
                 tracing::warn!(%error, "stored histories of deleted VPAs not looked for");
@@ -173,8 +179,10 @@ impl Store {
         let orphans: Vec<_> = {
             let index = index.read();
             let orphan = |s: &Stored| {
-                index.vpas.get(&s.namespace, &s.vpa).is_none()
-                    && s.content.last_update.is_none_or(|t| now.since(t) > lasts)
+                // Of ignored namespaces the VPAs are not known, so nothing can be said.
+                self.cluster.covers(&s.namespace)
+                    && index.vpas.get(&s.namespace, &s.vpa).is_none()
+                    && s.content.last_update.is_some_and(|t| now.since(t) > lasts)
             };
             stored.into_iter().filter(orphan).collect()
         };
@@ -190,5 +198,89 @@ impl Store {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use podfit_cluster::index::Index;
+    use podfit_core::ownership::Controller;
+    use podfit_core::pod::OwnerRef;
+    use podfit_core::vpa::Vpa;
+
+    use super::*;
+
+    fn stored(vpa: &str, samples: i64, version: &str) -> Stored {
+        Stored {
+            namespace: "ns".into(),
+            name: format!("{vpa}-app"),
+            vpa: vpa.into(),
+            container: "app".into(),
+            content: Checkpoint {
+                version: version.into(),
+                total_samples: samples,
+                ..Checkpoint::default()
+            },
+            open: std::collections::BTreeMap::new(),
+        }
+    }
+
+    /// Two VPAs, `a` and `b`, of one target.
+    fn view() -> View {
+        let owner = OwnerRef {
+            api_version: "apps/v1".into(),
+            kind: "Deployment".into(),
+            name: "web".into(),
+        };
+        let mut index = Index::default();
+        index
+            .owners
+            .apply(ControllerKey::of("ns", &owner), Controller::default());
+        for name in ["a", "b"] {
+            index.vpas.apply(Vpa {
+                namespace: "ns".into(),
+                name: name.into(),
+                target: Some(owner.clone()),
+                ..Vpa::default()
+            });
+        }
+        View::of(&index, "default")
+    }
+
+    fn restored(stored: Vec<Stored>) -> Vec<u64> {
+        let options = Options::parse_from(["podfit-recommender"]);
+        let (mut store, mut model) = (Store::new(&options), Model::new(options.history()));
+        for stored in stored {
+            let key = (stored.namespace.clone(), stored.vpa.clone());
+            store.waiting.entry(key).or_default().push(stored);
+        }
+        let view = view();
+        let target = view.vpas[0].target.clone().unwrap();
+        for _ in 0..2 {
+            store.restore(&view, &mut model, Timestamp::default());
+        }
+        model
+            .histories(&target)
+            .iter()
+            .map(|(_, h)| h.total_samples())
+            .collect()
+    }
+
+    #[test]
+    fn of_several_stored_histories_of_a_target_the_richest_counts_once() {
+        assert_eq!(
+            restored(vec![stored("a", 22, "v3"), stored("b", 30, "v3")]),
+            [30]
+        );
+        assert_eq!(
+            restored(vec![stored("a", 22, "v3"), stored("stranger", 30, "v3")]),
+            [22]
+        );
+        assert_eq!(
+            restored(vec![stored("a", 22, "v1"), stored("b", 7, "v3")]),
+            [7]
+        );
+        assert_eq!(restored(vec![stored("a", -1, "v3")]), [] as [u64; 0]);
     }
 }
