@@ -11,7 +11,7 @@ use crate::options::{LogFormat, LogOptions};
 /// The version, with the git revision when the build knew it.
 pub const VERSION: &str = env!("PODFIT_VERSION");
 
-/// What cannot go wrong in the same way twice: every binary begins with it.
+/// Why a process cannot begin.
 #[derive(Debug, thiserror::Error)]
 pub enum BeginError {
     /// A library installed a TLS provider of its own.
@@ -45,16 +45,17 @@ pub fn end(name: &str, result: Result<(), impl std::fmt::Display>) -> ExitCode {
 }
 
 /// Starts logging to standard error.
-pub fn start_logging(options: &LogOptions) {
+fn start_logging(options: &LogOptions) {
     let level = match options.verbosity {
         0 | 1 => "warn",
         2..=4 => "info",
         5 | 6 => "debug",
         _ => "trace",
     };
-    // The client's and the HTTP stack's own words below a warning help nobody who runs podfit.
+    // The client's and the HTTP stack's own words below a warning help nobody who runs podfit; these two log every broken
+    // connection as an error, without saying what it is about.
     let default = format!(
-        "warn,podfit={level},podfit_core={level},podfit_cluster={level},podfit_recommender={level},podfit_updater={level},podfit_webhook={level}"
+        "warn,actix_http=off,kube_client=off,podfit={level},podfit_core={level},podfit_cluster={level},podfit_recommender={level},podfit_updater={level},podfit_webhook={level}"
     );
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let logs = tracing_subscriber::fmt()
@@ -68,7 +69,7 @@ pub fn start_logging(options: &LogOptions) {
 }
 
 /// Makes ring the process' only TLS provider. False when another one was installed before.
-pub fn install_tls_provider() -> bool {
+fn install_tls_provider() -> bool {
     rustls::crypto::ring::default_provider()
         .install_default()
         .is_ok()
@@ -78,7 +79,7 @@ pub fn install_tls_provider() -> bool {
 pub type Shutdown = watch::Receiver<bool>;
 
 /// Listens for SIGTERM and SIGINT.
-pub fn shutdown_signal() -> std::io::Result<Shutdown> {
+fn shutdown_signal() -> std::io::Result<Shutdown> {
     let (sender, receiver) = watch::channel(false);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -1,5 +1,6 @@
 //! podfit-webhook: reviews in, patches out.
 
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,15 +29,13 @@ use tokio::sync::watch;
 const LONGEST_SILENCE: Duration = Duration::from_mins(5);
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
+    process::end("podfit-webhook", start().await)
+}
+
+async fn start() -> anyhow::Result<()> {
     let options = Options::parse_from(arguments());
-    process::start_logging(&options.logs);
-    anyhow::ensure!(
-        process::install_tls_provider(),
-        "another TLS provider is installed already"
-    );
-    let shutdown = process::shutdown_signal().context("listening for signals")?;
-    tracing::info!(version = process::VERSION, "podfit-webhook starts");
+    let shutdown = process::begin("podfit-webhook", &options.logs)?;
 
     let registration = options.registration()?;
     let registry = prometheus::Registry::new();
