@@ -8,7 +8,7 @@ PODFIT_STATE=${PODFIT_STATE:-/tmp}
 bin=$PODFIT_CACHE/bin
 sources=$PODFIT_CACHE/sources     # manifests taken from the programs' own modules
 PATH=$bin:$PATH
-started_at=${started_at:-$(date +%s%N)}
+export started_at=${started_at:-$(date +%s%N)}
 set -E # functions, too
 trap 'echo "$(basename "$0"): failed at ${BASH_SOURCE[0]}:$LINENO" >&2' ERR # never end without a word
 
