@@ -34,7 +34,8 @@ async fn start() -> anyhow::Result<()> {
     let period = options.updater_interval.0.max(Duration::from_millis(100));
     let registry = prometheus::Registry::new();
     let metrics = metrics::Metrics::new(&registry)?;
-    let health = Health::new(period * 5);
+    // Upstream's five intervals, but never less than a few API requests that time out.
+    let health = Health::new((period * 5).max(options.cluster.kube_api_timeout.0 * 4));
     admin::serve(options.address, registry, health.clone())?;
 
     let client = connect(&options.cluster).await?;
