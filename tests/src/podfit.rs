@@ -139,6 +139,9 @@ impl Podfit {
             .log
             .with_file_name(format!("{name}-{namespace}.log"));
         program.address = self.free_address();
+        program
+            .arguments
+            .retain(|a| !a.starts_with("--ignored-vpa-object-namespaces="));
         program.arguments.extend([
             format!("--recommender-name={name}"),
             format!("--vpa-object-namespace={namespace}"),

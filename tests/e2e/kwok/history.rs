@@ -8,7 +8,7 @@ use podfit_tests::amounts::Amounts;
 use podfit_tests::cluster::{program, script};
 use podfit_tests::namespace::{CHECKPOINT, Namespace, VPA};
 use podfit_tests::podfit::{Podfit, log_folder};
-use podfit_tests::process::Program;
+use podfit_tests::process::{Process, Program};
 use podfit_tests::wait::{secs, until};
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -30,8 +30,9 @@ struct Known {
 pub async fn restarted(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
     let recommender = podfit.own_recommender("restarted", &ns.name)?;
     create_web(&ns, "restarted").await?;
-    let process = recommender.start()?;
+    let mut process = recommender.start()?;
     let before = until("some samples stored", secs(150), async || {
+        process.ensure_alive()?;
         samples(&ns, 4).await
     })
     .await?;
@@ -42,8 +43,7 @@ pub async fn restarted(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
     };
 
     let mut process = recommender.start()?;
-    let after = follow(&ns, &before).await?;
-    process.ensure_alive()?;
+    let after = follow(&ns, &before, &mut process).await?;
     ensure!(
         after.first_sample == before.first_sample,
         "the first sample moved from {} to {}",
@@ -65,8 +65,9 @@ pub async fn upstream_and_back(ns: Namespace, podfit: Arc<Podfit>) -> Result<()>
     let ours = podfit.own_recommender("handover", &ns.name)?;
     create_web(&ns, "handover").await?;
 
-    let process = upstream.start()?;
+    let mut process = upstream.start()?;
     let theirs = until("samples stored by upstream", secs(150), async || {
+        process.ensure_alive()?;
         samples(&ns, 3).await
     })
     .await?;
@@ -76,8 +77,8 @@ pub async fn upstream_and_back(ns: Namespace, podfit: Arc<Podfit>) -> Result<()>
         ..theirs
     };
 
-    let process = ours.start()?;
-    let taken_over = follow(&ns, &theirs)
+    let mut process = ours.start()?;
+    let taken_over = follow(&ns, &theirs, &mut process)
         .await
         .context("podfit after upstream")?;
     process.stop().await?;
@@ -139,8 +140,9 @@ fn upstream_recommender(ns: &Namespace, podfit: &Podfit) -> Result<Program> {
 
 /// Waits until a sample was added to `before`, and meanwhile looks all the time whether a published number falls back.
 /// Constant usage and a growing history let the lower bound rise and the upper bound fall, never the other way round.
-async fn follow(ns: &Namespace, before: &Known) -> Result<Known> {
+async fn follow(ns: &Namespace, before: &Known, process: &mut Process) -> Result<Known> {
     until("samples added to the stored ones", secs(90), async || {
+        process.ensure_alive()?;
         let now = known(ns).await?;
         if let Err(fallen_back) = ensure_no_step_back(before, &now) {
             return Ok(Err(fallen_back.context(format!("{now:?} after {before:?}"))));
