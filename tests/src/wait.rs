@@ -15,13 +15,14 @@ pub async fn until<T>(
     mut condition: impl AsyncFnMut() -> Result<T>,
 ) -> Result<T> {
     let started = Instant::now();
+    let mut missing = anyhow::anyhow!("the first look at it did not end");
     loop {
         let left = deadline.saturating_sub(started.elapsed());
-        let missing = match tokio::time::timeout(left, condition()).await {
+        match tokio::time::timeout(left, condition()).await {
             Ok(Ok(value)) => return Ok(value),
-            Ok(Err(missing)) => missing,
-            Err(_) => anyhow::anyhow!("the last look at it did not end"),
-        };
+            Ok(Err(error)) => missing = error,
+            Err(_) => {} // the deadline cut it off: the look before tells more
+        }
         if started.elapsed() + PAUSE >= deadline {
             return Err(missing).with_context(|| format!("not within {deadline:.0?}: {what}"));
         }

@@ -15,6 +15,9 @@ use tokio::process::Command;
 use crate::installation::Installation;
 use crate::recreate::{ensure_implied_by_use, ensure_proportional, targets, under_asked};
 
+/// Bytes of a page.
+const PAGE: i64 = 4096;
+
 /// The pods stay, their containers are not restarted, and the kernel's own limits are the recommended ones.
 pub async fn resized(ns: Namespace, _: Arc<Installation>) -> Result<()> {
     let live = under_asked("live").replicas(2);
@@ -68,8 +71,8 @@ pub async fn resized(ns: Namespace, _: Arc<Installation>) -> Result<()> {
     Ok(())
 }
 
-/// An error unless the container's cgroup has these limits. On cgroup v1 1024 shares stand for one CPU, and the quota is
-/// that part of each 100 ms.
+/// An error unless the container's cgroup has these limits. On cgroup v1 1024 shares stand for one CPU, the quota is that
+/// part of each 100 ms, and memory counts in whole pages.
 async fn ensure_cgroup(
     ns: &Namespace,
     pod: &Pod,
@@ -81,7 +84,7 @@ async fn ensure_cgroup(
     let text = run(&mut helper, "").await?;
     let values: BTreeMap<&str, &str> = text.lines().filter_map(|l| l.split_once(' ')).collect();
     let expected = [
-        ("memory_limit_bytes", limits.memory),
+        ("memory_limit_bytes", limits.memory / PAGE * PAGE),
         ("cpu_quota_us", limits.cpu * 100),
         ("cpu_shares", requests.cpu * 1024 / 1000),
     ];
