@@ -15,7 +15,7 @@ need /usr/lib/cni/bridge containernetworking-plugins sysctl procps
 
 claim_node() {
   local holder
-  until ln -s "$state" "$node_holder" 2>/dev/null; do
+  until ln -sT "$state" "$node_holder" 2>/dev/null; do
     holder=$(readlink "$node_holder") || die "$node_holder is in the way"
     [ "$holder" != "$state" ] || return 0
     [ ! -d "$holder" ] || die "cluster '${holder##*/podfit-}' has this machine's real node; end it first: tests/local-cluster/down --name ${holder##*/podfit-}"
