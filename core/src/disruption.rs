@@ -28,6 +28,12 @@ use crate::policy::{ContainerChange, LimitRangeItem};
 use crate::time::Timestamp;
 use crate::vpa::Vpa;
 
+/// The annotation of pods that were resized in place.
+pub const IN_PLACE_ANNOTATION: &str = "vpaInPlaceUpdated";
+
+/// A container that was started again so often, and is down, does not come up by itself.
+const CRASH_LOOP: i32 = 2;
+
 /// Whose rules win where podfit's safety rules and upstream's behaviour differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Profile {

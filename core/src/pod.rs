@@ -187,6 +187,16 @@ impl Container {
             })
     }
 
+    /// How often it was started again, while it is down after an out-of-memory kill; `None` while it runs.
+    pub fn down_after_oom(&self) -> Option<i32> {
+        let status = self.status.as_ref().filter(|s| !s.running)?;
+        let last = status
+            .terminated
+            .as_ref()
+            .or(status.last_terminated.as_ref())?;
+        last.is_oom().then_some(status.restart_count)
+    }
+
     /// True when changing `resource` in place restarts the container.
     pub fn restarts_on_resize(&self, resource: Resource) -> bool {
         match resource {
@@ -205,6 +215,15 @@ impl Pod {
     /// A container by name.
     pub fn container(&self, name: &str) -> Option<&Container> {
         self.containers.iter().find(|c| c.name == name)
+    }
+
+    /// The container that is down after an out-of-memory kill and was started again most often, and how often.
+    pub fn down_after_oom(&self) -> Option<(&Container, i32)> {
+        let down = self
+            .containers
+            .iter()
+            .filter_map(|c| Some((c, c.down_after_oom()?)));
+        down.max_by_key(|(_, restarts)| *restarts)
     }
 
     /// True once it ended, well or badly.

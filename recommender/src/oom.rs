@@ -25,23 +25,41 @@ pub struct Oom {
 /// this process started, and a restarted watch repeats none.
 #[derive(Debug, Default)]
 pub struct Observer {
-    /// The last kill told of, by pod uid and container.
-    told: HashMap<String, HashMap<String, Timestamp>>,
+    /// What is remembered of each pod, by its uid.
+    pods: HashMap<String, Seen>,
+}
+
+/// What is remembered of a pod's containers, by their names.
+#[derive(Debug, Default)]
+struct Seen {
+    /// The last kill told of.
+    kills: HashMap<String, Timestamp>,
+    /// The least memory allowed since the pod was first seen.
+    least: HashMap<String, Bytes>,
 }
 
 impl Observer {
     /// The kills in `pod` that were not told of before.
-    pub fn look(&mut self, pod: &Pod) -> Vec<Oom> {
+    ///
+    /// A limit raised in place may not be in force: the kubelet (1.36) leaves the pod's own cgroup as it was when the
+    /// container is down at that moment, and the kernel goes on killing at the old limit. Taken at its word, such a limit
+    /// would grow with each kill. So of a pod that is `replaceable` the least it was allowed counts; once it is made
+    /// anew, its limit is certain. A pod that is never evicted has no other way to grow.
+    pub fn look(&mut self, pod: &Pod, replaceable: bool) -> Vec<Oom> {
         let mut found = Vec::new();
         for container in &pod.containers {
-            let Some((at, memory)) = last_kill(container) else {
+            let seen = self.pods.entry(pod.uid.clone()).or_default();
+            let allowed = allowed_memory(container);
+            let least = seen.least.entry(container.name.clone()).or_insert(allowed);
+            *least = allowed.min(*least);
+            let memory = if replaceable { *least } else { allowed };
+            let Some(at) = last_kill(container) else {
                 continue;
             };
-            let told = self.told.entry(pod.uid.clone()).or_default();
-            if told.get(&container.name).is_some_and(|t| *t >= at) {
+            if seen.kills.get(&container.name).is_some_and(|t| *t >= at) {
                 continue;
             }
-            told.insert(container.name.clone(), at);
+            seen.kills.insert(container.name.clone(), at);
             found.push(Oom {
                 pod: pod.clone(),
                 container: container.name.clone(),
@@ -54,28 +72,25 @@ impl Observer {
 
     /// Forgets the pods whose uid is not to be kept.
     pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
-        self.told.retain(|uid, _| keep(uid));
+        self.pods.retain(|uid, _| keep(uid));
     }
 }
 
-fn last_kill(container: &Container) -> Option<(Timestamp, Bytes)> {
+fn last_kill(container: &Container) -> Option<Timestamp> {
     let status = container.status.as_ref()?;
-    let kills = [&status.terminated, &status.last_terminated];
-    let at = kills
-        .into_iter()
-        .flatten()
-        .filter(|t| t.is_oom())
-        .filter_map(|t: &Termination| t.finished)
-        .max()?;
+    let ends = [&status.terminated, &status.last_terminated];
+    let kills = ends.into_iter().flatten().filter(|t| t.is_oom());
+    kills.filter_map(|t: &Termination| t.finished).max()
+}
+
+/// The limit, else the request; zero when there is neither.
+fn allowed_memory(container: &Container) -> Bytes {
     let allowed = container.effective();
-    Some((
-        at,
-        allowed
-            .limits
-            .memory
-            .or(allowed.requests.memory)
-            .unwrap_or_default(),
-    ))
+    allowed
+        .limits
+        .memory
+        .or(allowed.requests.memory)
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -119,7 +134,7 @@ mod tests {
         let mut observer = Observer::default();
         let mut told = |status| {
             observer
-                .look(&pod(status))
+                .look(&pod(status), false)
                 .into_iter()
                 .map(|o| (o.at.unix_seconds(), o.memory.0))
                 .collect::<Vec<_>>()
@@ -170,10 +185,44 @@ mod tests {
             ..ContainerStatus::default()
         });
         assert_eq!(
-            (observer.look(&killed).len(), observer.look(&killed).len()),
+            (
+                observer.look(&killed, true).len(),
+                observer.look(&killed, true).len()
+            ),
             (1, 0)
         );
         observer.retain(|_| false);
-        assert_eq!(observer.look(&killed).len(), 1);
+        assert_eq!(observer.look(&killed, true).len(), 1);
+    }
+
+    #[test]
+    fn a_limit_raised_in_place_is_no_evidence_until_the_pod_is_made_anew() {
+        let with_limit = |limit: i64, killed_at: Option<i64>| {
+            pod(ContainerStatus {
+                running: true,
+                resources: Some(EffectiveResources {
+                    requests: ResourceList::default(),
+                    limits: memory(limit),
+                }),
+                last_terminated: killed_at.map(|second| ended("OOMKilled", second)),
+                ..ContainerStatus::default()
+            })
+        };
+        for (replaceable, expected) in [(true, [300, 300]), (false, [300, 488])] {
+            let mut observer = Observer::default();
+            let mut evidence =
+                |pod: Pod| observer.look(&pod, replaceable).first().map(|o| o.memory.0);
+            assert_eq!(evidence(with_limit(300, None)), None);
+            let seen = [
+                evidence(with_limit(300, Some(1))),
+                evidence(with_limit(488, Some(2))),
+            ];
+            assert_eq!(seen, expected.map(Some), "{replaceable}");
+            let anew = Pod {
+                uid: "new".into(),
+                ..with_limit(488, Some(3))
+            };
+            assert_eq!(evidence(anew), Some(488));
+        }
     }
 }

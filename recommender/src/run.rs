@@ -150,7 +150,8 @@ impl Recommender {
             .values()
             .map(|(pod, target)| (pod.as_ref(), target.clone()));
         for (pod, target) in live.chain(ended) {
-            for oom in self.observer.look(pod) {
+            let replaceable = view.is_replaceable(pod, &target);
+            for oom in self.observer.look(pod, replaceable) {
                 self.model.record_oom(&target, &oom, now());
             }
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use podfit_cluster::index::Index;
 use podfit_core::ownership::ControllerKey;
 use podfit_core::pod::Pod;
-use podfit_core::vpa::Vpa;
+use podfit_core::vpa::{UpdateMode, Vpa};
 
 use crate::conditions::unsupported;
 
@@ -20,6 +20,8 @@ pub struct View {
     /// The same pods by target.
     by_target: HashMap<ControllerKey, Vec<Arc<Pod>>>,
     targets: HashSet<ControllerKey>,
+    /// Those with a VPA whose mode evicts.
+    evicting: HashSet<ControllerKey>,
 }
 
 /// A VPA of this recommender.
@@ -45,6 +47,9 @@ impl View {
                 .map(|t| ControllerKey::of(&vpa.namespace, t));
             let target = target.filter(|_| unsupported.is_none());
             view.targets.extend(target.clone());
+            if evicts(vpa.update_mode) {
+                view.evicting.extend(target.clone());
+            }
             view.vpas.push(ServedVpa {
                 vpa: Arc::clone(vpa),
                 target,
@@ -83,6 +88,13 @@ impl View {
         self.by_target.get(target).map_or(&[], Vec::as_slice)
     }
 
+    /// True when a pod of a target may be made anew to apply what is recommended: not those of Jobs, and only in the modes
+    /// that evict.
+    pub fn is_replaceable(&self, pod: &Pod, target: &ControllerKey) -> bool {
+        let of_job = pod.owner.as_ref().is_some_and(|owner| owner.kind == "Job");
+        !of_job && self.evicting.contains(target)
+    }
+
     /// The names of all containers that live pods of a target have.
     pub fn containers_of(&self, target: &ControllerKey) -> BTreeSet<&str> {
         self.pods_of(target)
@@ -91,6 +103,13 @@ impl View {
             .map(|c| c.name.as_str())
             .collect()
     }
+}
+
+fn evicts(mode: UpdateMode) -> bool {
+    matches!(
+        mode,
+        UpdateMode::Recreate | UpdateMode::Auto | UpdateMode::InPlaceOrRecreate
+    )
 }
 
 /// The recommender `default` takes VPAs that name none; others only those that name them.

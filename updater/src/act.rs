@@ -9,7 +9,7 @@ use podfit_cluster::api::quantity::to_json;
 use podfit_cluster::calls::{Calls, RateLimiter};
 use podfit_cluster::events::{Events, Notice, pod_reference, vpa_reference};
 use podfit_cluster::writes;
-use podfit_core::disruption::{Action, Decision};
+use podfit_core::disruption::{Action, Decision, IN_PLACE_ANNOTATION};
 use podfit_core::policy::ContainerChange;
 use serde_json::{Value, json};
 
@@ -157,7 +157,7 @@ impl Actor {
         {
             return refusal::of_resize(&error);
         }
-        let mark = json!({ "vpaInPlaceUpdated": "true" });
+        let mark = json!({ IN_PLACE_ANNOTATION: "true" });
         if let Err(error) = writes::annotate_pod(&self.calls, &pod.namespace, &pod.name, mark).await
         {
             tracing::warn!(pod = pod.name, namespace = pod.namespace, %error, "resized pod not annotated");

@@ -3,7 +3,7 @@
 use super::consider::Candidate;
 use super::group::{Group, Groups};
 use super::memory::lower_in;
-use super::{Action, Setting, UpdateReason};
+use super::{Action, CRASH_LOOP, Setting, UpdateReason};
 use crate::pod::{Phase, Pod, ResizeState};
 use crate::quantity::Resource;
 use crate::vpa::UpdateMode;
@@ -42,6 +42,17 @@ fn act_in_place(candidate: Candidate<'_>, group: &mut Group, setting: &Setting<'
         } else {
             Err(UpdateReason::ResizeRefused)
         };
+    }
+    // A resize now would not reach the pod's cgroup (see `resized_in_vain`). Most come up again at once; one in a crash
+    // loop is better made anew.
+    if let Some((container, restarts)) = pod.down_after_oom().filter(|_| setting.config.is_safe()) {
+        if may_evict && restarts >= CRASH_LOOP && may_be_evicted(pod).is_ok() {
+            let due = candidate.due.clone();
+            return evict(candidate, due, group, setting);
+        }
+        return Err(UpdateReason::ContainerDown {
+            container: container.name.clone(),
+        });
     }
     match (&pod.resize, may_evict) {
         (ResizeState::None, _) => resize(candidate, group, setting),
@@ -135,7 +146,14 @@ fn evict(
     if let Some(reason) = &setting.paused {
         return Err(reason.clone());
     }
-    if candidate.pod.phase == Phase::Pending {
+    let down = candidate
+        .pod
+        .down_after_oom()
+        .filter(|(_, restarts)| *restarts >= CRASH_LOOP);
+    if down.is_some() && setting.config.is_safe() {
+        // Down already, whatever the number of its replicas: nothing is disrupted. PodDisruptionBudgets decide.
+        group.count();
+    } else if candidate.pod.phase == Phase::Pending {
         // It serves nobody yet.
         group.available()?;
     } else {

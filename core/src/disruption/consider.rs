@@ -2,7 +2,7 @@
 
 use super::group::is_live;
 use super::priority::{Assessment, Priority, assess};
-use super::{Setting, UpdateReason, requirements};
+use super::{CRASH_LOOP, IN_PLACE_ANNOTATION, Setting, UpdateReason, requirements};
 use crate::pod::{Container, Pod};
 use crate::policy::{ContainerChange, cap_for_pod, changes};
 use crate::vpa::UpdateMode;
@@ -29,10 +29,13 @@ pub(super) fn consider<'a>(
         return Err(UpdateReason::NoRecommendation);
     }
     let changes = changes(pod, &recommended, policies, setting.limit_ranges);
-    is_changed(pod, &changes)?;
     let assessment = assess(pod, &recommended, setting);
     let priority = assessment.priority;
-    let due = accept(pod, assessment, setting)?;
+    let due = match is_changed(pod, &changes) {
+        Ok(()) => accept(pod, assessment, setting)?,
+        Err(UpdateReason::UpToDate) => resized_in_vain(pod, setting)?,
+        Err(reason) => return Err(reason),
+    };
     if !requirements::are_met(pod, &recommended, &setting.vpa.eviction_requirements) {
         return Err(UpdateReason::RequirementsNotMet);
     }
@@ -83,6 +86,23 @@ fn is_changed(pod: &Pod, changes: &[ContainerChange]) -> Result<(), UpdateReason
         (false, true) if pod.is_resizing() => Ok(()),
         (false, true) => Err(UpdateReason::NotInForceYet),
         (false, false) => Err(UpdateReason::UpToDate),
+    }
+}
+
+/// The kubelet does not raise the memory of a pod's cgroup when it resizes a container that is down (1.36): in a pod that
+/// has what is recommended, such a container is killed at the old limit time and again. Only a new pod helps.
+fn resized_in_vain(pod: &Pod, setting: &Setting<'_>) -> Result<UpdateReason, UpdateReason> {
+    let resized = pod.annotation(IN_PLACE_ANNOTATION).is_some();
+    match pod.down_after_oom() {
+        Some((container, restarts))
+            if resized && restarts >= CRASH_LOOP && setting.config.is_safe() =>
+        {
+            Ok(UpdateReason::ResizedInVain {
+                container: container.name.clone(),
+                restarts,
+            })
+        }
+        _ => Err(UpdateReason::UpToDate),
     }
 }
 

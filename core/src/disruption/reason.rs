@@ -61,6 +61,18 @@ pub enum UpdateReason {
     /// The API server, or the node, refused the resize earlier: due by eviction, or in mode `InPlace` the end until
     /// less is recommended.
     ResizeRefused,
+    /// Due by eviction: the pod was resized in place, and still a container is killed for memory and stays down.
+    ResizedInVain {
+        /// The container.
+        container: String,
+        /// How often it was started again.
+        restarts: i32,
+    },
+    /// Not now: a container that was killed for memory is down, and is resized once it runs again.
+    ContainerDown {
+        /// The container.
+        container: String,
+    },
     /// Not now: the last eviction of the VPA led to a pod that was not sized at admission, and the next might as well.
     ReplacementNotSized {
         /// That pod.
@@ -154,6 +166,8 @@ impl UpdateReason {
             Self::ResizeTimedOut { .. } => "ResizeTimedOut",
             Self::ResizeStuck { .. } => "ResizeStuck",
             Self::ResizeRefused => "ResizeRefused",
+            Self::ResizedInVain { .. } => "ResizedInVain",
+            Self::ContainerDown { .. } => "ContainerDown",
             Self::ReplacementNotSized { .. } => "ReplacementNotSized",
             Self::ResizeUnderWay { .. } => "ResizeUnderWay",
             Self::NotInForceYet => "NotInForceYet",
@@ -244,6 +258,17 @@ impl fmt::Display for UpdateReason {
             Self::ResizeRefused => {
                 f.write_str("a resize to no more than this was refused: its node cannot hold it")
             }
+            Self::ResizedInVain {
+                container,
+                restarts,
+            } => write!(
+                f,
+                "container {container} is killed for memory although the pod was resized in place ({restarts} restarts)"
+            ),
+            Self::ContainerDown { container } => write!(
+                f,
+                "container {container} is down after it was killed for memory; it is resized once it runs again"
+            ),
             Self::ReplacementNotSized { pod, next_try } => write!(
                 f,
                 "pod {pod} came back from the last eviction unsized: does the API server reach the webhook? Next try in {}",

@@ -122,6 +122,69 @@ fn evictions_pause_when_a_replacement_comes_back_unsized() {
     );
 }
 
+/// A pod whose only container was killed for memory, is down, and was started again so often.
+fn down(restarts: i32, requests: Amounts) -> Pod {
+    let mut down = pod("p0", requests);
+    down.containers[0].status = Some(ContainerStatus {
+        running: false,
+        restart_count: restarts,
+        ..oom_killed_after(1)
+    });
+    down
+}
+
+#[test]
+fn a_pod_that_memory_keeps_down_is_made_anew_even_when_it_is_the_only_one() {
+    use UpdateMode::{InPlace, InPlaceOrRecreate, Recreate};
+    let resized = |mut pod: Pod| {
+        pod.annotations = Some(BTreeMap::from([(
+            IN_PLACE_ANNOTATION.to_owned(),
+            "true".to_owned(),
+        )]));
+        pod
+    };
+    let of_job = |mut pod: Pod| {
+        pod.owner = Some(owner("Job"));
+        pod
+    };
+    let rows = [
+        (InPlaceOrRecreate, down(1, FAR), "ContainerDown", "-"),
+        (InPlaceOrRecreate, down(2, FAR), "OutOfMemory", "E"),
+        (
+            InPlaceOrRecreate,
+            of_job(down(2, FAR)),
+            "ContainerDown",
+            "-",
+        ),
+        (InPlace, down(2, FAR), "ContainerDown", "-"),
+        (Recreate, down(2, FAR), "OutOfMemory", "E"),
+        (Recreate, down(1, FAR), "TooFewReplicas", "-"),
+        (InPlaceOrRecreate, down(2, TARGET), "UpToDate", "-"),
+        (InPlaceOrRecreate, resized(down(1, TARGET)), "UpToDate", "-"),
+        (
+            InPlaceOrRecreate,
+            resized(down(2, TARGET)),
+            "ResizedInVain",
+            "E",
+        ),
+        (
+            InPlaceOrRecreate,
+            resized(pod("p0", TARGET)),
+            "UpToDate",
+            "-",
+        ),
+    ];
+    for (mode, pod, code, letter) in rows {
+        let told = format!("{mode:?} {pod:?}");
+        let decisions = Case::new(Profile::Safe, mode, vec![pod]).decisions();
+        assert_eq!(
+            (codes(&decisions)[0], letters(&decisions).as_str()),
+            (code, letter),
+            "{told}"
+        );
+    }
+}
+
 #[test]
 fn an_oom_kill_makes_growth_due_at_any_age() {
     let killed = |in_last: bool, requests: Amounts| {
