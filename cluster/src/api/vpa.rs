@@ -57,12 +57,11 @@ impl From<&VpaObject> for Vpa {
                 .into_iter()
                 .collect(),
             target: read.target(&spec["targetRef"]),
-            update_mode: read.update_mode(&spec["updatePolicy"]["updateMode"]),
+            update_mode: read.update_mode(&spec["updatePolicy"]),
             min_replicas: spec["updatePolicy"]["minReplicas"].as_i64(),
             eviction_requirements: read
                 .eviction_requirements(&spec["updatePolicy"]["evictionRequirements"]),
-            container_policies: read
-                .container_policies(&spec["resourcePolicy"]["containerPolicies"]),
+            container_policies: read.container_policies(&spec["resourcePolicy"]),
             recommenders: items(&spec["recommenders"])
                 .filter_map(|r| text(&r["name"]))
                 .collect(),
@@ -98,18 +97,28 @@ impl Reader {
         })
     }
 
-    fn update_mode(&mut self, mode: &Value) -> UpdateMode {
-        match mode.as_str() {
-            None | Some("") => UpdateMode::default(),
-            Some(name) => UpdateMode::from_name(name).unwrap_or_else(|| {
-                // An unknown mode must not start evictions.
-                self.problem(
-                    "spec.updatePolicy.updateMode",
-                    format!("`{name}` is unknown; taken as Off"),
-                );
-                UpdateMode::Off
-            }),
+    /// What cannot be understood must not start evictions.
+    fn update_mode(&mut self, policy: &Value) -> UpdateMode {
+        if !policy.is_null() && !policy.is_object() {
+            self.problem(
+                "spec.updatePolicy",
+                "not an object; its mode is taken as Off",
+            );
+            return UpdateMode::Off;
         }
+        let known = match &policy["updateMode"] {
+            Value::Null => Some(UpdateMode::default()),
+            Value::String(name) if name.is_empty() => Some(UpdateMode::default()),
+            mode => mode.as_str().and_then(UpdateMode::from_name),
+        };
+        known.unwrap_or_else(|| {
+            let mode = &policy["updateMode"];
+            self.problem(
+                "spec.updatePolicy.updateMode",
+                format!("{mode} is unknown; taken as Off"),
+            );
+            UpdateMode::Off
+        })
     }
 
     fn resources(&mut self, path: &str, names: &Value) -> Vec<Resource> {
@@ -146,7 +155,15 @@ impl Reader {
             .collect()
     }
 
-    fn container_policies(&mut self, policies: &Value) -> Vec<ContainerPolicy> {
+    fn container_policies(&mut self, policy: &Value) -> Vec<ContainerPolicy> {
+        let policies = &policy["containerPolicies"];
+        if !(policy.is_null() || policy.is_object() && (policies.is_null() || policies.is_array()))
+        {
+            self.problem(
+                "spec.resourcePolicy",
+                "not understood; no container policy holds",
+            );
+        }
         items(policies)
             .enumerate()
             .map(|(i, policy)| {
@@ -189,17 +206,23 @@ impl Reader {
 
     fn recommendation(&mut self, recommendation: &Value) -> Option<Vec<ContainerRecommendation>> {
         let containers = recommendation["containerRecommendations"].as_array()?;
-        let path = "status.recommendation";
         Some(
             containers
                 .iter()
-                .filter_map(|c| {
+                .enumerate()
+                .filter_map(|(i, c)| {
+                    let container_name = text(&c["containerName"])?;
+                    let mut list = |field: &str| {
+                        let path =
+                            format!("status.recommendation.containerRecommendations[{i}].{field}");
+                        self.list(&path, &c[field])
+                    };
                     Some(ContainerRecommendation {
-                        container_name: text(&c["containerName"])?,
-                        target: self.list(path, &c["target"]),
-                        lower_bound: self.list(path, &c["lowerBound"]),
-                        upper_bound: self.list(path, &c["upperBound"]),
-                        uncapped_target: self.list(path, &c["uncappedTarget"]),
+                        container_name,
+                        target: list("target"),
+                        lower_bound: list("lowerBound"),
+                        upper_bound: list("upperBound"),
+                        uncapped_target: list("uncappedTarget"),
                     })
                 })
                 .collect(),
@@ -331,6 +354,16 @@ mod tests {
                 "spec.updatePolicy.updateMode",
             ),
             (
+                json!({"updatePolicy": {"updateMode": 7}}),
+                "spec.updatePolicy.updateMode",
+            ),
+            (json!({"updatePolicy": [7]}), "spec.updatePolicy"),
+            (json!({"resourcePolicy": "none"}), "spec.resourcePolicy"),
+            (
+                json!({"resourcePolicy": {"containerPolicies": {}}}),
+                "spec.resourcePolicy",
+            ),
+            (
                 json!({"updatePolicy": {"evictionRequirements": [{"changeRequirement": "Up"}]}}),
                 "spec.updatePolicy.evictionRequirements",
             ),
@@ -360,11 +393,18 @@ mod tests {
 
     #[test]
     fn an_unknown_mode_never_evicts() {
-        let vpa = vpa(
-            &json!({"updatePolicy": {"updateMode": "Sometimes"}}),
-            &json!({}),
-        );
-        assert_eq!(vpa.update_mode, UpdateMode::Off);
+        for policy in [
+            json!({"updateMode": "Sometimes"}),
+            json!({"updateMode": 7}),
+            json!([7]),
+        ] {
+            let vpa = vpa(&json!({ "updatePolicy": policy }), &json!({}));
+            assert_eq!(vpa.update_mode, UpdateMode::Off);
+        }
+        for policy in [json!(null), json!({}), json!({"updateMode": ""})] {
+            let vpa = vpa(&json!({ "updatePolicy": policy }), &json!({}));
+            assert_eq!(vpa.update_mode, UpdateMode::Recreate);
+        }
     }
 
     #[test]
