@@ -6,7 +6,8 @@
 def amount:
   capture("^(?<number>[0-9.]+)(?<unit>[a-zA-Z]*)$")
   | (.number | tonumber) * ({n: 1e-9, u: 1e-6, m: 1e-3, k: 1e3, M: 1e6, G: 1e9, Ki: 1024, Mi: 1048576, Gi: 1073741824}[.unit] // 1);
-def show: "\(.cpu | amount * 1000 | round)m \(.memory | amount / 1048576 | round)Mi";
+def show: # what is out-of-memory evidence alone has no CPU
+  [(.cpu | values | "\(amount * 1000 | round)m"), (.memory | values | "\(amount / 1048576 | round)Mi")] | join(" ");
 
 def kind($kind): .items[] | select(.kind == $kind);
 def workloads: kind("Deployment", "Job");
@@ -64,7 +65,7 @@ def unmet:
       | "both pods of web resized in place, with no restart"),
     (select(([pods("api") | select(made_to_size and ready)] | length < 2) or evictions("api") < 2)
       | "both pods of api evicted and made anew to size"),
-    (select([pods("model") | select(ready and restarts > 0)] | length < 1 or (.usage["model/server"].memory // "0" | amount) < 280 * 1048576)
+    (select([pods("model") | select(ready and restarts > 0)] == [] or (.usage["model/server"].memory // "0" | amount) < 280 * 1048576)
       | "model killed for memory, and running with the 300Mi that it needs"),
     (select([kind("Job") | select(.status.succeeded == 1)] == [] or [pods("report") | select(resized and differs($all; "report"))] == [] or evictions("report") > 0)
       | "the Job resized in place and ended, with no eviction")
@@ -84,8 +85,8 @@ def table:
         ($all | first(recommended($app)[] | select(.containerName == $c) | .target | show) // "-"),
         ($all | first(pods($app) | in_force($c) | show) // "-"),
         ($all | applied($app)),
-        # The newest reason that names the container, else the newest.
-        ($all | updates($app) | ([.[] | why | select(contains("container \($c) "))] | last) // (last | values | why) // "-")]]
+        ($all | [updates($app)[] | why] | (map(select(contains("killed for memory"))) + map(select(contains("container \($c) ")))
+          + map("with its pod: " + .))[0] // "-")]]
   | (transpose | map(map(length) | max)) as $widths
   | .[] | [., $widths] | transpose[:-1] + [[.[0][-1], 0]]
   | map(.[0] + " " * (.[1] - (.[0] | length))) | join("  ");
