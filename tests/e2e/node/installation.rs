@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use anyhow::{Result, ensure};
 use podfit_tests::chart::NAMESPACE;
@@ -102,6 +103,8 @@ impl Installation {
 /// One replica of each in the node's network, which alone reaches the API server; the webhook on its Service's address.
 fn values(cluster: &Cluster) -> Value {
     let webhook = cluster.address(12);
+    // The tag stays while the image changes: only a changed pod template makes the node start the image just loaded.
+    let fresh = json!({ "podfit.test/run": format!("{:?}", SystemTime::now()) });
     json!({
         "hostNetwork": true,
         "image": {"pullPolicy": "Never"},
@@ -109,16 +112,19 @@ fn values(cluster: &Cluster) -> Value {
         "tolerations": [{"key": "podfit.dev/real-node"}],
         "recommender": {
             "replicas": 1,
+            "podAnnotations": fresh,
             "metricsAddress": format!("{NODE}:8942"),
             "extraArgs": [format!("--recommender-interval={RECOMMENDER_INTERVAL}s")],
         },
         "updater": {
             "replicas": 1,
+            "podAnnotations": fresh,
             "metricsAddress": format!("{NODE}:8943"),
             "extraArgs": ["--updater-interval=5s"],
         },
         "webhook": {
             "replicas": 1,
+            "podAnnotations": fresh,
             "metricsAddress": format!("{NODE}:8944"),
             "bindAddress": webhook,
             "port": 8443,

@@ -34,7 +34,8 @@ async fn run() -> Result<ExitCode> {
     let code = suite
         .together("recreate-one-at-a-time", recreate::one_at_a_time)
         .together("in-place", in_place::resized)
-        .together("out-of-memory", oom::gets_more)
+        .together("killed-at-start", oom::cannot_start)
+        .together("killed-later", oom::grows_later)
         .together("job-is-not-evicted", job::not_evicted)
         .run()
         .await;
