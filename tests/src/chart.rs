@@ -1,11 +1,12 @@
 //! podfit's Helm chart, rendered for programs that run as processes instead of pods.
 
 use std::collections::BTreeMap;
+use std::fs;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, repository};
+use crate::cluster::{Cluster, log_folder, repository};
 
 /// The namespace podfit is installed in.
 pub const NAMESPACE: &str = "podfit";
@@ -64,8 +65,7 @@ pub async fn apply_without_pods(
 async fn render(cluster: &Cluster, values: &Value, with_crds: bool) -> Result<String> {
     let chart = repository().join("charts/podfit");
     let chart = chart.to_str().context("the path is not UTF-8")?;
-    let values = values.to_string();
-    let file = tempfile(&cluster.name, &values)?;
+    let file = values_file(cluster, values)?;
     let crds = if with_crds {
         "--include-crds"
     } else {
@@ -85,14 +85,11 @@ async fn render(cluster: &Cluster, values: &Value, with_crds: bool) -> Result<St
         .await
 }
 
-/// Writes chart values to a file of this cluster's.
-fn tempfile(cluster: &str, values: &str) -> Result<String> {
-    let file = std::env::temp_dir().join(format!("podfit-{cluster}-values.json"));
-    std::fs::write(&file, values)?;
-    file.into_os_string()
-        .into_string()
-        .ok()
-        .context("the path is not UTF-8")
+/// Writes the chart's values for this cluster to a file, and gives its path.
+pub fn values_file(cluster: &Cluster, values: &Value) -> Result<String> {
+    let file = log_folder(cluster)?.join("values.json");
+    fs::write(&file, values.to_string())?;
+    Ok(file.display().to_string())
 }
 
 /// The objects in kubectl's output: Lists, or one after the other.

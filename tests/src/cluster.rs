@@ -138,6 +138,13 @@ pub fn program(name: &str) -> PathBuf {
     cache.join("bin").join(name)
 }
 
+/// The folder for logs and other files of the tests on this cluster; it outlives the cluster.
+pub fn log_folder(cluster: &Cluster) -> Result<PathBuf> {
+    let folder = repository().join("target/end-to-end").join(&cluster.name);
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
 /// The top of the working copy.
 pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -1,6 +1,7 @@
 //! The harness of the end-to-end tests.
 //!
-//! `tests/local-cluster` starts real Kubernetes clusters; this crate runs scenarios on them. There are two suites:
+//! `tests/local-cluster` starts real Kubernetes clusters; this crate runs scenarios on them. `tests/end-to-end` runs both
+//! suites, and `cargo test -p podfit-tests --test kwok -- budget` those scenarios of one whose name has that word:
 //!
 //! * `kwok` (`e2e/kwok`): a control plane whose nodes and pods are simulated by KWOK, with usage that a scenario sets.
 //!   podfit's three programs run as processes, with the flags and the rights that the Helm chart gives them.

@@ -13,7 +13,7 @@ use tokio::process::Command;
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::chart::{self, NAMESPACE};
-use crate::cluster::{Cluster, repository, script};
+use crate::cluster::{Cluster, log_folder, repository, script};
 use crate::process::{Process, Program};
 use crate::wait::{secs, until};
 
@@ -266,11 +266,4 @@ async fn programs() -> Result<&'static Path> {
         Ok(repository().join("target").join(triple).join("quick"))
     };
     FOLDER.get_or_try_init(find).await.map(PathBuf::as_path)
-}
-
-/// Where logs of programs on this cluster are kept.
-pub fn log_folder(cluster: &Cluster) -> Result<PathBuf> {
-    let folder = repository().join("target/end-to-end").join(&cluster.name);
-    fs::create_dir_all(&folder)?;
-    Ok(folder)
 }

@@ -9,9 +9,8 @@ use anyhow::{Context, Result, anyhow};
 use futures::future::LocalBoxFuture;
 use futures::{FutureExt, StreamExt, stream};
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, log_folder};
 use crate::namespace::Namespace;
-use crate::podfit::log_folder;
 
 /// How long one scenario may take.
 const DEADLINE: Duration = Duration::from_mins(7);

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use podfit_tests::amounts::Amounts;
-use podfit_tests::cluster::{program, script};
+use podfit_tests::cluster::{log_folder, program, script};
 use podfit_tests::namespace::{CHECKPOINT, Namespace, VPA};
-use podfit_tests::podfit::{Podfit, log_folder};
+use podfit_tests::podfit::Podfit;
 use podfit_tests::process::{Process, Program};
 use podfit_tests::wait::{secs, until};
 use serde_json::{Value, json};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use podfit_tests::amounts::Amounts;
@@ -9,11 +10,12 @@ use podfit_tests::cluster::{run, script};
 use podfit_tests::namespace::{Namespace, VPA};
 use podfit_tests::pod::Pod;
 use podfit_tests::recording::Recording;
+use podfit_tests::suite::figure;
 use podfit_tests::wait::{secs, until};
 use tokio::process::Command;
 
 use crate::installation::Installation;
-use crate::recreate::{ensure_implied_by_use, ensure_proportional, targets, under_asked};
+use crate::recreate::{ensure_implied_by_use, ensure_proportional, sampled, targets, under_asked};
 
 /// Bytes of a page.
 const PAGE: i64 = 4096;
@@ -40,6 +42,8 @@ pub async fn resized(ns: Namespace, _: Arc<Installation>) -> Result<()> {
         .context("before the resize")?;
     }
 
+    until("the first samples", secs(90), async || sampled(&ns).await).await?;
+    let first_sample = Instant::now();
     let after = until("both pods have the new size", secs(150), async || {
         let now = ns.available_pods("live", 2).await?;
         for pod in &now {
@@ -50,6 +54,10 @@ pub async fn resized(ns: Namespace, _: Arc<Installation>) -> Result<()> {
         Ok(now)
     })
     .await?;
+    figure(format!(
+        "first sample to both pods running with the new request, in place: {:.1?}",
+        first_sample.elapsed()
+    ));
     for (old, new) in before.iter().zip(&after) {
         ensure!(old.uid() == new.uid(), "{} was replaced", old.name());
         ensure!(new.restarts("app")? == 0, "{} was restarted", new.name());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::{Result, ensure};
-use podfit_tests::chart::NAMESPACE;
+use podfit_tests::chart::{NAMESPACE, values_file};
 use podfit_tests::cluster::{Cluster, repository, run, script};
 use podfit_tests::podfit::build_images;
 use podfit_tests::process::resident_mib;
@@ -32,10 +32,8 @@ impl Installation {
             .args(build_images().await?);
         run(&mut load, "").await?;
 
-        let file = std::env::temp_dir().join(format!("podfit-{}-values.json", cluster.name));
-        fs::write(&file, values(cluster).to_string())?;
+        let file = values_file(cluster, &values(cluster))?;
         let chart = repository().join("charts/podfit").display().to_string();
-        let file = file.display().to_string();
         cluster
             .helm(&[
                 "upgrade",

@@ -118,7 +118,7 @@ pub fn targets(vpas: &Recording) -> Result<Vec<Amounts>> {
 }
 
 /// An error while the metrics API knows no pod of this namespace.
-async fn sampled(ns: &Namespace) -> Result<()> {
+pub async fn sampled(ns: &Namespace) -> Result<()> {
     let path = format!("/apis/metrics.k8s.io/v1beta1/namespaces/{}/pods", ns.name);
     let request = Request::get(path).body(Vec::new())?;
     let list: Value = ns.cluster.client.request(request).await?;
