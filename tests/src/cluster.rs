@@ -124,6 +124,14 @@ impl Cluster {
     }
 }
 
+/// Builds programs of `tests/local-cluster`, by part; those that are there cost nothing.
+pub async fn build(parts: &[&str]) -> Result<()> {
+    let mut build = Command::new(script("build"));
+    let status = build.args(parts).stdin(Stdio::null()).status().await?;
+    ensure!(status.success(), "{parts:?} could not be built");
+    Ok(())
+}
+
 /// A script of `tests/local-cluster`.
 pub fn script(name: &str) -> PathBuf {
     repository().join("tests/local-cluster").join(name)

@@ -1,17 +1,15 @@
 //! Histories outlive the recommender, and move between podfit's and upstream's.
 
-use std::process::Stdio;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use podfit_tests::amounts::Amounts;
-use podfit_tests::cluster::{log_folder, program, script};
+use podfit_tests::cluster::{log_folder, program};
 use podfit_tests::namespace::{CHECKPOINT, Namespace, VPA};
 use podfit_tests::podfit::Podfit;
 use podfit_tests::process::{Process, Program};
 use podfit_tests::wait::{secs, until};
 use serde_json::{Value, json};
-use tokio::process::Command;
 
 use crate::modes::{under_asked, usage};
 
@@ -55,12 +53,6 @@ pub async fn restarted(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
 
 /// Upstream's recommender 1.8.1 begins a history, podfit's goes on with it, and upstream's takes podfit's back.
 pub async fn upstream_and_back(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
-    let built = Command::new(script("build"))
-        .arg("upstream-vpa")
-        .stdin(Stdio::null())
-        .status()
-        .await?;
-    ensure!(built.success(), "upstream's recommender could not be built");
     let upstream = upstream_recommender(&ns, &podfit)?;
     let ours = podfit.own_recommender("handover", &ns.name)?;
     create_web(&ns, "handover").await?;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use futures::FutureExt;
-use podfit_tests::cluster::Cluster;
+use podfit_tests::cluster::{Cluster, build};
 use podfit_tests::podfit::Podfit;
 use podfit_tests::suite::Suite;
 
@@ -25,6 +25,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<ExitCode> {
+    build(&["helm", "upstream-vpa"]).await?;
     let cluster = Arc::new(Cluster::up("tests-kwok", &["kwok", "metrics-server"]).await?);
     let podfit = Arc::new(Podfit::prepare(&cluster, true).await?);
     podfit.start_all().await?;

@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 
 use crate::modes::{ensure_as_written, uids, under_asked, usage};
 
-/// A VPA whose recommendation was written by a fool, targets that are not there, a pod without an owner, usage beyond all
-/// bounds: a good workload in the same namespace gets its recommendation all the same, and nobody is hurt.
+/// A VPA whose recommendation was written by a fool, targets that are not there, a pod without an owner, usage and requests
+/// beyond all bounds: a good workload in the same namespace gets its recommendation all the same, and nobody is hurt.
 pub async fn objects(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
     let fool = absurd_recommendation(&ns).await?;
     refused_or_harmless(&ns).await?;
@@ -29,6 +29,9 @@ pub async fn objects(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
     let huge = Workload::deployment("huge").simulated_usage("100000", "7Ei");
     ns.create(huge.manifest()).await?;
     ns.create(huge.vpa("Off")).await?;
+    let absurd = Workload::deployment("absurd").requests("1000000000", "7Ei");
+    ns.create(absurd.manifest()).await?;
+    ns.create(absurd.vpa("Recreate")).await?;
     let web = under_asked();
     ns.create(web.manifest()).await?;
     ns.create(web.vpa("Off")).await?;

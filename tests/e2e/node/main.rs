@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use futures::FutureExt;
-use podfit_tests::cluster::Cluster;
+use podfit_tests::cluster::{Cluster, build};
 use podfit_tests::suite::Suite;
 
 use crate::installation::Installation;
@@ -26,6 +26,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<ExitCode> {
+    build(&["helm"]).await?;
     let cluster = Arc::new(Cluster::up("tests-node", &["metrics-server", "node"]).await?);
     let podfit = Arc::new(Installation::new(&cluster).await?);
     let suite = Suite::new(cluster, Arc::clone(&podfit), |podfit| {
