@@ -55,7 +55,7 @@ def facts:
     ($apps[] as $app | pods($app) | select(resized) | .spec.containers[].name as $c | in_force($c) as $now
       | select(.status.phase == "Running" and $now != ($all | asked($app; $c)))
       | ["resized \(.metadata.name) \($c) \($now | show)",
-        "\($app): \($c) of \(.metadata.name) now has \($now | show), \(if restarts == 0 then "without a restart" else "after \(restarts) restarts" end)"]),
+        "\($app): \($c) of \(.metadata.name) now has \($now | show), \(if restarts == 0 then "without a restart" else "after \(restarts) restart\(if restarts == 1 then "" else "s" end)" end)"]),
     (kind("Job") | select(.status.succeeded == 1) | ["done", "\(.metadata.name): the Job ended well, in its first pod"])
   ];
 
@@ -85,7 +85,7 @@ def table:
         ($all | first(recommended($app)[] | select(.containerName == $c) | .target | show) // "-"),
         ($all | first(pods($app) | in_force($c) | show) // "-"),
         ($all | applied($app)),
-        ($all | [updates($app)[] | why] | (map(select(contains("killed for memory"))) + map(select(contains("container \($c) ")))
+        ($all | [updates($app)[] | why] | (map(select(contains("killed for memory")))[-1:] + map(select(contains("container \($c) ")))
           + map("with its pod: " + .))[0] // "-")]]
   | (transpose | map(map(length) | max)) as $widths
   | .[] | [., $widths] | transpose[:-1] + [[.[0][-1], 0]]
