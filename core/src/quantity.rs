@@ -303,6 +303,19 @@ impl Resource {
     /// Both, in the order in which they are always listed.
     pub const ALL: [Self; 2] = [Self::Cpu, Self::Memory];
 
+    /// An amount in base units for people: as Kubernetes writes it, but memory that is no whole number of mebibytes is
+    /// rounded to one (`363Mi`, not `380258472`).
+    pub fn show(self, amount: i64) -> String {
+        const MEBIBYTE: i64 = 1 << 20;
+        match self {
+            Self::Cpu => Millicores(amount).to_string(),
+            Self::Memory if amount % MEBIBYTE == 0 || amount.abs() < 10 * MEBIBYTE => {
+                Bytes(amount).to_string()
+            }
+            Self::Memory => format!("{:.0}Mi", amount as f64 / MEBIBYTE as f64),
+        }
+    }
+
     /// The name in Kubernetes objects.
     pub const fn name(self) -> &'static str {
         match self {
@@ -354,6 +367,20 @@ mod tests {
     fn rows(table: &str) -> impl Iterator<Item = Vec<&str>> {
         let lines = table.lines().filter(|line| !line.starts_with('#'));
         lines.map(|line| line.split(',').collect())
+    }
+
+    #[test]
+    fn people_are_shown_whole_mebibytes() {
+        let memory = [
+            (250 << 20, "250Mi"),
+            (380_258_472, "363Mi"),
+            (1 << 30, "1Gi"),
+            (5000, "5000"),
+        ];
+        for (bytes, text) in memory {
+            assert_eq!(Resource::Memory.show(bytes), text);
+        }
+        assert_eq!(Resource::Cpu.show(476), "476m");
     }
 
     #[test]

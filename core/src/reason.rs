@@ -6,7 +6,7 @@ use std::fmt;
 pub use crate::disruption::UpdateReason;
 
 use crate::history::OomFloor;
-use crate::quantity::{Bytes, Millicores, Resource};
+use crate::quantity::Resource;
 
 /// Why a recommendation is what it is.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,7 +92,7 @@ impl fmt::Display for RecommendationReason {
                 f,
                 "{container}: {} {} is percentile {:.0} of its samples and {:.0} % on top",
                 resource.name(),
-                text(*resource, *target),
+                resource.show(*target),
                 percentile * 100.0,
                 margin * 100.0
             ),
@@ -105,14 +105,14 @@ impl fmt::Display for RecommendationReason {
                     f,
                     "{container}: {} {} is its share of the pod's minimum",
                     resource.name(),
-                    text(*resource, *target)
+                    resource.show(*target)
                 )
             }
             Self::OutOfMemory { container, floor } => {
                 write!(
                     f,
                     "{container}: memory {}, since it was killed for memory with less",
-                    floor.bytes
+                    Resource::Memory.show(floor.bytes.0)
                 )
             }
             Self::Capped {
@@ -124,8 +124,8 @@ impl fmt::Display for RecommendationReason {
                 f,
                 "{container}: {} {} instead of {}, as policy allows",
                 resource.name(),
-                text(*resource, *to),
-                text(*resource, *from)
+                resource.show(*to),
+                resource.show(*from)
             ),
             Self::NoSamples {
                 container,
@@ -138,13 +138,5 @@ impl fmt::Display for RecommendationReason {
 
             Self::PolicyOff { container } => write!(f, "{container}: its policy has mode Off"),
         }
-    }
-}
-
-/// An amount as Kubernetes writes it.
-fn text(resource: Resource, amount: i64) -> String {
-    match resource {
-        Resource::Cpu => Millicores(amount).to_string(),
-        Resource::Memory => Bytes(amount).to_string(),
     }
 }

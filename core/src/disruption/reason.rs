@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::pod::ResizeState;
-use crate::quantity::{Bytes, Millicores, Resource};
+use crate::quantity::{Bytes, Resource};
 use crate::vpa::UpdateMode;
 
 /// The reason of a decision on one pod, with the numbers behind it. `Display` is a sentence for operators.
@@ -209,8 +209,8 @@ impl fmt::Display for UpdateReason {
                 upper,
             } => {
                 let bound =
-                    |b: &Option<i64>| b.map_or_else(|| "any".to_owned(), |b| amount(*resource, b));
-                let (name, request) = (resource.name(), amount(*resource, *request));
+                    |b: &Option<i64>| b.map_or_else(|| "any".to_owned(), |b| resource.show(b));
+                let (name, request) = (resource.name(), resource.show(*request));
                 write!(
                     f,
                     "container {container} requests {name} {request}, outside of the recommended {} to {}",
@@ -230,10 +230,12 @@ impl fmt::Display for UpdateReason {
                 request,
                 target,
             } => {
-                let request = request.map_or_else(|| "none".to_owned(), |r| r.to_string());
+                let request =
+                    request.map_or_else(|| "none".to_owned(), |r| Resource::Memory.show(r.0));
                 write!(
                     f,
-                    "container {container} was killed for memory; it requests {request} and should have {target}"
+                    "container {container} was killed for memory; it requests {request} and should have {}",
+                    Resource::Memory.show(target.0)
                 )
             }
             Self::Drifted { change, age } => {
@@ -356,14 +358,6 @@ impl fmt::Display for UpdateReason {
                 (configured - running).max(0)
             ),
         }
-    }
-}
-
-/// An amount as Kubernetes writes it.
-fn amount(resource: Resource, amount: i64) -> String {
-    match resource {
-        Resource::Cpu => Millicores(amount).to_string(),
-        Resource::Memory => Bytes(amount).to_string(),
     }
 }
 
