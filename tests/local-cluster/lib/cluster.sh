@@ -37,7 +37,7 @@ claim_network() {
   flock 9
   local taken candidate
   # Also what other programs listen on, whoever they are.
-  taken=" $({ cat "$PODFIT_STATE"/podfit-*/net 2>/dev/null; ss -Hltn | awk '{ sub(/\.[0-9]+:[0-9]+$/, "", $4); print $4 }'; } | tr '\n' ' ') "
+  taken=" $({ cat "$PODFIT_STATE"/podfit-*/net 2>/dev/null || true; ss -Hltn | awk '{ sub(/\.[0-9]+:[0-9]+$/, "", $4); print $4 }'; } | tr '\n' ' ') "
   for candidate in ${1:-$(seq -f '127.%g.0' 66 126)}; do
     [[ $candidate =~ ^127\.[0-9]{1,3}\.[0-9]{1,3}$ ]] || die "a network is a /24 inside 127/8 such as 127.66.0, not '$candidate'"
     [[ $taken == *" $candidate "* ]] && continue
