@@ -6,6 +6,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use json_patch::Patch;
+use podfit_cluster::api::object::Object;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -14,7 +15,7 @@ use serde_json::value::RawValue;
 pub struct Review<'a> {
     /// Absent in a body that is no review.
     #[serde(borrow)]
-    pub request: Option<Request<'a>>,
+    pub request: Option<Object<Request<'a>>>,
 }
 
 /// The question.

@@ -9,6 +9,8 @@ use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use futures::StreamExt;
 
+use podfit_cluster::api::object::Object;
+
 use crate::admission::Webhook;
 use crate::bodies::Share;
 use crate::review::{Answer, Review};
@@ -142,9 +144,9 @@ async fn collect(payload: web::Payload, share: &mut Share) -> Result<web::BytesM
 fn answer(webhook: &Webhook, body: &[u8], started: Instant) -> Result<HttpResponse, Rejection> {
     // Checked at once, because the parser skips over bad bytes in fields that nobody reads.
     let text = std::str::from_utf8(body).map_err(|e| Rejection::NotAReview(e.to_string()))?;
-    let review: Review<'_> =
+    let Object(review): Object<Review<'_>> =
         serde_json::from_str(text).map_err(|e| Rejection::NotAReview(e.to_string()))?;
-    let request = review.request.ok_or(Rejection::NoRequest)?;
+    let Object(request) = review.request.ok_or(Rejection::NoRequest)?;
     webhook.step("read_request", started);
 
     let admit = Instant::now();

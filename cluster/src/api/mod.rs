@@ -38,6 +38,7 @@ pub mod checkpoint;
 pub mod controller;
 pub mod limit_range;
 pub mod metrics;
+pub mod object;
 pub mod pod;
 pub mod quantity;
 pub mod time;

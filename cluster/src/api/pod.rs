@@ -11,6 +11,7 @@ use podfit_core::time::Timestamp;
 use serde::Deserialize;
 
 use super::controller::controlling_owner;
+use super::object::Object;
 use super::quantity::{QuantityMap, resource_list};
 use super::time;
 
@@ -21,7 +22,7 @@ pub struct PodObject {
     #[serde(default)]
     pub metadata: ObjectMeta,
     #[serde(default)]
-    spec: Spec,
+    spec: Object<Spec>,
     #[serde(default)]
     status: Status,
 }
@@ -30,7 +31,7 @@ pub struct PodObject {
 #[serde(default, rename_all = "camelCase")]
 struct Spec {
     node_name: Option<String>,
-    containers: Vec<SpecContainer>,
+    containers: Vec<Object<SpecContainer>>,
     init_containers: Vec<Named>,
 }
 
@@ -38,7 +39,7 @@ struct Spec {
 #[serde(default, rename_all = "camelCase")]
 struct SpecContainer {
     name: String,
-    resources: Option<Resources>,
+    resources: Option<Object<Resources>>,
     resize_policy: Vec<ResizePolicy>,
 }
 
@@ -112,7 +113,7 @@ impl From<&PodObject> for Pod {
     fn from(object: &PodObject) -> Self {
         let PodObject {
             metadata: meta,
-            spec,
+            spec: Object(spec),
             status,
         } = object;
         Self {
@@ -138,7 +139,7 @@ impl From<&PodObject> for Pod {
             containers: spec
                 .containers
                 .iter()
-                .map(|c| container(c, &status.container_statuses))
+                .map(|Object(c)| container(c, &status.container_statuses))
                 .collect(),
             init_containers: spec
                 .init_containers
@@ -203,7 +204,7 @@ fn container(spec: &SpecContainer, statuses: &[StatusContainer]) -> Container {
             .iter()
             .any(|p| p.resource_name == resource && p.restart_policy == "RestartContainer")
     };
-    let resources = spec.resources.clone().unwrap_or_default();
+    let Object(resources) = spec.resources.clone().unwrap_or_default();
     Container {
         name: spec.name.clone(),
         requests: resources
@@ -355,6 +356,21 @@ mod tests {
             assert_eq!(
                 pod(json!({"metadata": {}, "status": {"conditions": conditions}})).resize,
                 state
+            );
+        }
+    }
+
+    #[test]
+    fn an_array_is_no_object() {
+        for spec in [
+            json!([]),
+            json!({"containers": [["app"]]}),
+            json!({"containers": [{"name": "app", "resources": []}]}),
+        ] {
+            let pod = json!({"metadata": {}, "spec": spec});
+            assert!(
+                serde_json::from_value::<PodObject>(pod.clone()).is_err(),
+                "{pod}"
             );
         }
     }

@@ -11,7 +11,7 @@ fn judge(operation: &str, object: &Value, old: Option<&Value>) -> Value {
     }})
     .to_string();
     let review: crate::review::Review<'_> = serde_json::from_str(&review).unwrap();
-    serde_json::to_value(Answer::from(admit(review.request.unwrap()).1)).unwrap()["response"]
+    serde_json::to_value(Answer::from(admit(review.request.unwrap().0).1)).unwrap()["response"]
         .clone()
 }
 
