@@ -1,0 +1,53 @@
+//! Defaults, and what is told of wrong values.
+
+use super::*;
+
+fn parse(arguments: &[&str]) -> Result<Options, clap::Error> {
+    Options::try_parse_from([&["podfit-recommender"], arguments].concat())
+}
+
+#[test]
+fn defaults_are_upstreams() {
+    let options = parse(&[]).unwrap();
+    assert_eq!(options.recommender_interval.0.as_secs(), 60);
+    assert_eq!(options.address.port(), 8942);
+    assert!((options.estimate.recommendation_margin_fraction - 0.15).abs() < f64::EPSILON);
+    assert_eq!(options.history.memory_aggregation_interval_count, 8);
+    assert!(options.leader_election.leader_elect);
+    assert_eq!(options.history(), HistoryConfig::default());
+    assert_eq!(options.estimator(), EstimatorConfig::default());
+}
+
+#[test]
+fn wrong_values_are_refused_with_what_is_wrong() {
+    let cases = [
+        ("--recommender-interval=10", "write it like"),
+        ("--target-cpu-percentile=90", "between 0 and 1"),
+        (
+            "--recommendation-margin-fraction=-1",
+            "must not be negative",
+        ),
+        ("--oom-bump-up-ratio=0.5", "1 or more"),
+        ("--cpu-histogram-decay-half-life=0", "longer than nothing"),
+        ("--container-recommendation-max-allowed-cpu=lots", "lots"),
+        ("--round-cpu-millicores=0", "0"),
+        ("--no-such-flag", "--no-such-flag"),
+    ];
+    for (argument, told) in cases {
+        let error = parse(&[argument]).unwrap_err().to_string();
+        assert!(error.contains(told), "{argument}: {error}");
+    }
+}
+
+#[test]
+fn the_last_of_repeated_flags_wins() {
+    let options = parse(&[
+        "--recommender-interval=1s",
+        "--v=4",
+        "--v=6",
+        "--recommender-interval=5s",
+    ])
+    .unwrap();
+    assert_eq!(options.recommender_interval.0.as_secs(), 5);
+    assert_eq!(options.logs.verbosity, 6);
+}
