@@ -1,9 +1,17 @@
 //! Command-line options that several binaries share, with upstream's names and value syntax.
 
+mod arguments;
+mod leader_election;
+mod logs;
+
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use podfit_core::feature_gates::{FeatureGates, GateSetting};
 
+pub use self::arguments::arguments;
+pub use self::leader_election::LeaderElectionOptions;
+pub use self::logs::{LogFormat, LogOptions};
 pub use crate::flag_values::GoDuration;
 
 /// How to reach the cluster, and what of it to look at.
@@ -64,9 +72,23 @@ pub struct ClusterOptions {
     /// Whose rules hold where podfit's and upstream's differ.
     #[arg(long, env = "PODFIT_PROFILE", value_enum, default_value_t = Profile::Safe)]
     pub profile: Profile,
+
+    /// Features to switch on or off, as NAME=BOOL,NAME=BOOL: `CPUStartupBoost`, `InPlace`, `PerVPAConfig`, and `AllAlpha` for
+    /// all of them. All are off, but `InPlace` is on in profile safe.
+    #[arg(long, env = "PODFIT_FEATURE_GATES", value_delimiter = ',', action = clap::ArgAction::Append, value_name = "GATES")]
+    pub feature_gates: Vec<GateSetting>,
 }
 
 impl ClusterOptions {
+    /// What is switched on.
+    pub fn gates(&self) -> FeatureGates {
+        let defaults = FeatureGates {
+            in_place: self.profile == Profile::Safe,
+            ..FeatureGates::default()
+        };
+        defaults.with(&self.feature_gates)
+    }
+
     /// True when VPAs of `namespace` are to be looked at.
     pub fn covers(&self, namespace: &str) -> bool {
         if self.vpa_object_namespace.is_empty() {
@@ -89,102 +111,6 @@ pub enum Profile {
     Upstream,
 }
 
-/// What the process says of itself.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Logs, metrics and health")]
-pub struct LogOptions {
-    /// Log verbosity on upstream's scale: up to 1 warnings, 2 to 4 information, 5 and 6 debug, above that everything.
-    /// The environment variable `RUST_LOG` (for example `info,podfit_updater=debug`) is finer and wins.
-    #[arg(
-        long = "v",
-        env = "PODFIT_V",
-        default_value_t = 4,
-        value_name = "LEVEL"
-    )]
-    pub verbosity: u8,
-
-    /// How log lines look.
-    #[arg(long, env = "PODFIT_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
-    pub log_format: LogFormat,
-
-    /// Accepted for upstream's manifests; logs always go to standard error.
-    #[arg(long, hide = true, default_value = "info")]
-    pub stderrthreshold: String,
-
-    /// Accepted for upstream's manifests; logs always go to standard error.
-    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", default_value = "true")]
-    pub logtostderr: String,
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// One readable line an event.
-    Text,
-    /// One JSON object an event.
-    Json,
-}
-
-/// Leader election: one replica acts, the others stay warm.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Leader election")]
-pub struct LeaderElectionOptions {
-    /// Act only while holding the lease. Without it exactly one replica may run.
-    #[arg(long, env = "PODFIT_LEADER_ELECT", num_args = 0..=1, default_missing_value = "true", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
-    pub leader_elect: bool,
-
-    /// How long a lease is good for after its last renewal.
-    #[arg(
-        long,
-        env = "PODFIT_LEADER_ELECT_LEASE_DURATION",
-        default_value = "15s",
-        value_name = "DURATION"
-    )]
-    pub leader_elect_lease_duration: GoDuration,
-
-    /// How long the holder keeps trying to renew before it gives up.
-    #[arg(
-        long,
-        env = "PODFIT_LEADER_ELECT_RENEW_DEADLINE",
-        default_value = "10s",
-        value_name = "DURATION"
-    )]
-    pub leader_elect_renew_deadline: GoDuration,
-
-    /// Pause between tries to take or renew the lease.
-    #[arg(
-        long,
-        env = "PODFIT_LEADER_ELECT_RETRY_PERIOD",
-        default_value = "2s",
-        value_name = "DURATION"
-    )]
-    pub leader_elect_retry_period: GoDuration,
-
-    /// The kind of lock. Only `leases` exists any more.
-    #[arg(long, env = "PODFIT_LEADER_ELECT_RESOURCE_LOCK", default_value = "leases", value_parser = ["leases"], hide = true)]
-    pub leader_elect_resource_lock: String,
-
-    /// Name of the Lease. Empty: the component's own.
-    #[arg(
-        long,
-        env = "PODFIT_LEADER_ELECT_RESOURCE_NAME",
-        default_value = "",
-        hide_default_value = true,
-        value_name = "NAME"
-    )]
-    pub leader_elect_resource_name: String,
-
-    /// Namespace of the Lease. Empty: the one in `NAMESPACE`, else kube-system.
-    #[arg(
-        long,
-        env = "PODFIT_LEADER_ELECT_RESOURCE_NAMESPACE",
-        default_value = "",
-        hide_default_value = true,
-        value_name = "NAMESPACE"
-    )]
-    pub leader_elect_resource_namespace: String,
-}
-
 /// The namespace this process runs in: `NAMESPACE`, else kube-system, as upstream has it.
 pub fn own_namespace() -> String {
     std::env::var("NAMESPACE")
@@ -199,54 +125,5 @@ pub fn namespace_or_own(given: &str) -> String {
         own_namespace()
     } else {
         given.into()
-    }
-}
-
-/// The process' arguments with underscores in flag names turned into dashes, and Go's single dash into two, since
-/// upstream's flag library takes both.
-pub fn arguments() -> Vec<String> {
-    std::env::args()
-        .map(|argument| normalize(&argument))
-        .collect()
-}
-
-fn normalize(argument: &str) -> String {
-    let Some(flag) = argument
-        .strip_prefix("--")
-        .or_else(|| argument.strip_prefix('-').filter(|f| f.len() > 1))
-    else {
-        return argument.into();
-    };
-    if argument.starts_with('-')
-        && !argument.starts_with("--")
-        && !flag.contains('=')
-        && flag.len() < 3
-        && flag != "v"
-    {
-        return argument.into(); // -h, -V
-    }
-    match flag.split_once('=') {
-        Some((name, value)) => format!("--{}={value}", name.replace('_', "-")),
-        None => format!("--{}", flag.replace('_', "-")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn flags_may_be_written_as_upstream_takes_them() {
-        let cases = [
-            ("--recommender_interval=5s", "--recommender-interval=5s"),
-            ("-recommender-interval=a_b", "--recommender-interval=a_b"),
-            ("--v=4", "--v=4"),
-            ("-v=4", "--v=4"),
-            ("-h", "-h"),
-            ("value_with_underscore", "value_with_underscore"),
-        ];
-        for (given, normalized) in cases {
-            assert_eq!(normalize(given), normalized);
-        }
     }
 }

@@ -17,7 +17,8 @@ use podfit_cluster::admin::{self, Health};
 use podfit_cluster::calls::{Calls, connect};
 use podfit_cluster::events::Events;
 use podfit_cluster::index::Watches;
-use podfit_cluster::{lease, options::Profile, options::arguments, process};
+use podfit_cluster::options::{ClusterOptions, Profile, arguments};
+use podfit_cluster::{lease, process};
 use podfit_core::disruption;
 
 use crate::options::{DisruptionOptions, Options};
@@ -76,7 +77,7 @@ async fn start() -> anyhow::Result<()> {
             rate,
         ),
         webhook: options.webhook.status_lease(),
-        config: config(options.cluster.profile, &options.disruption),
+        config: config(&options.cluster, &options.disruption),
         calls,
         leadership,
         metrics,
@@ -87,8 +88,8 @@ async fn start() -> anyhow::Result<()> {
     election.await.context("leader election ended badly")
 }
 
-fn config(profile: Profile, options: &DisruptionOptions) -> disruption::Config {
-    let profile = match profile {
+fn config(cluster: &ClusterOptions, options: &DisruptionOptions) -> disruption::Config {
+    let profile = match cluster.profile {
         Profile::Safe => disruption::Profile::Safe,
         Profile::Upstream => disruption::Profile::Upstream,
     };
@@ -104,6 +105,7 @@ fn config(profile: Profile, options: &DisruptionOptions) -> disruption::Config {
         in_place_skip_disruption_budget: options
             .in_place_skip_disruption_budget
             .unwrap_or(defaults.in_place_skip_disruption_budget),
+        in_place_mode: cluster.gates().in_place,
         ..defaults
     }
 }
