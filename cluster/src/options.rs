@@ -3,6 +3,7 @@
 mod arguments;
 mod leader_election;
 mod logs;
+pub mod upstream;
 
 use std::path::PathBuf;
 

@@ -35,6 +35,7 @@ async fn main() -> ExitCode {
 async fn start() -> anyhow::Result<()> {
     let options = Options::parse_from(arguments());
     let shutdown = process::begin("podfit-recommender", &options.logs)?;
+    options.warn();
 
     let period = options
         .recommender_interval

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use clap::Parser;
 use podfit_cluster::admin::parse_address;
+use podfit_cluster::flag_values::fraction;
 use podfit_cluster::options::{ClusterOptions, GoDuration, LeaderElectionOptions, LogOptions};
 use podfit_core::estimator::EstimatorConfig;
 use podfit_core::history::HistoryConfig;
@@ -51,6 +52,27 @@ pub struct Options {
     #[arg(long, env = "PODFIT_UPDATE_WORKER_COUNT", default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub update_worker_count: u16,
 
+    /// Numbers that are off from the published ones by no more than this fraction are not written. 0: every change is.
+    #[arg(long, env = "PODFIT_STATUS_WRITE_THRESHOLD", default_value_t = 0.01, value_parser = fraction, value_name = "0..1")]
+    pub status_write_threshold: f64,
+
+    /// Where histories come from at the start. Checkpoints are written, and read, with either.
+    #[arg(long, env = "PODFIT_STORAGE", default_value = "checkpoint", value_parser = storage, value_name = "checkpoint|prometheus")]
+    pub storage: Storage,
+
+    /// Accepted for upstream's manifests: only what a VPA targets is ever kept in memory.
+    #[arg(long, env = "PODFIT_MEMORY_SAVER", num_args = 0..=1, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub memory_saver: bool,
+
+    /// Without effect, as in upstream.
+    #[arg(
+        long,
+        env = "PODFIT_MIN_CHECKPOINTS",
+        default_value_t = 10,
+        hide = true
+    )]
+    pub min_checkpoints: i32,
+
     #[command(flatten)]
     pub estimate: EstimateOptions,
 
@@ -67,7 +89,32 @@ pub struct Options {
     pub logs: LogOptions,
 }
 
+/// Where histories come from at the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// From checkpoints.
+    Checkpoint,
+    /// From Prometheus as well.
+    Prometheus,
+}
+
+/// Upstream takes any word but `prometheus` for checkpoints, so that a slip of the pen means no Prometheus.
+fn storage(text: &str) -> Result<Storage, String> {
+    match text {
+        "" | "checkpoint" => Ok(Storage::Checkpoint),
+        "prometheus" => Ok(Storage::Prometheus),
+        _ => Err("write checkpoint or prometheus".into()),
+    }
+}
+
 impl Options {
+    /// Says in the log what was given in vain.
+    pub fn warn(&self) {
+        if self.min_checkpoints != 10 {
+            tracing::warn!("--min-checkpoints has no effect; leave it out");
+        }
+    }
+
     /// How histories are kept.
     pub fn history(&self) -> HistoryConfig {
         self.history.config()

@@ -151,6 +151,9 @@ impl WebhookOptions {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+    use podfit_cluster::options::upstream::differences;
+
     use super::*;
 
     fn parse(arguments: &[&str]) -> Result<Options, clap::Error> {
@@ -159,6 +162,11 @@ mod tests {
 
     #[test]
     fn defaults_are_upstreams() {
+        let components = ["common", "leader-election", "updater"];
+        assert_eq!(
+            differences(&Options::command(), &components),
+            [] as [String; 0]
+        );
         let options = parse(&[]).unwrap();
         assert_eq!(
             (options.updater_interval.0.as_secs(), options.address.port()),

@@ -1,5 +1,8 @@
 //! Defaults, and what is told of wrong values.
 
+use clap::CommandFactory;
+use podfit_cluster::options::upstream::differences;
+
 use super::*;
 
 fn parse(arguments: &[&str]) -> Result<Options, clap::Error> {
@@ -8,6 +11,11 @@ fn parse(arguments: &[&str]) -> Result<Options, clap::Error> {
 
 #[test]
 fn defaults_are_upstreams() {
+    let components = ["common", "leader-election", "recommender"];
+    assert_eq!(
+        differences(&Options::command(), &components),
+        [] as [String; 0]
+    );
     let options = parse(&[]).unwrap();
     assert_eq!(options.recommender_interval.0.as_secs(), 60);
     assert_eq!(options.address.port(), 8942);
