@@ -1,6 +1,7 @@
 //! Stored histories: read all, write one, delete one.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use json_patch::{AddOperation, PatchOperation};
 use jsonptr::PointerBuf;
@@ -9,6 +10,7 @@ use kube::api::{
 };
 use podfit_core::checkpoint::Checkpoint;
 use podfit_core::history::{OomFloor, OpenWindow};
+use podfit_core::ownership::ControllerKey;
 use podfit_core::quantity::Bytes;
 use podfit_core::time::Timestamp;
 use podfit_core::vpa::Vpa;
@@ -38,18 +40,54 @@ pub struct Stored {
     pub container: String,
     /// The history.
     pub content: Checkpoint,
+    /// What upstream has no field for.
+    pub beside: Beside,
+    /// The version that a write is checked against.
+    pub resource_version: String,
+}
+
+/// What is stored beside a history, where upstream leaves it alone.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Beside {
+    /// The controller whose history it is; `None` in what upstream wrote. A VPA of another name that sizes the same
+    /// controller goes on with it.
+    pub target: Option<Target>,
     /// Memory windows that were open when it was stored, by pod uid.
     pub open: BTreeMap<String, OpenWindow>,
+    /// How long the workload went on without a VPA.
+    pub orphaned: Duration,
+}
+
+/// A controller in the namespace of what is stored: kind and name as in [`ControllerKey`].
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Target {
+    /// The kind.
+    pub kind: String,
+    /// The name.
+    pub name: String,
+}
+
+impl From<&ControllerKey> for Target {
+    fn from(key: &ControllerKey) -> Self {
+        Self {
+            kind: key.kind.clone(),
+            name: key.name.clone(),
+        }
+    }
 }
 
 /// The annotation's content. Times are milliseconds since the Unix epoch, amounts are bytes.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Beside {
+struct Annotation {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<Target>,
     #[serde(skip_serializing_if = "Option::is_none")]
     oom_floor: Option<(i64, i64)>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     open_windows: BTreeMap<String, Window>,
+    #[serde(skip_serializing_if = "is_zero")]
+    orphaned_millis: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -66,9 +104,15 @@ struct Window {
     last_cpu: Option<i64>,
 }
 
-impl Beside {
-    fn of(content: &Checkpoint, open: &BTreeMap<String, OpenWindow>) -> Self {
-        let mut highest: Vec<_> = open.iter().collect();
+// Serde passes a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Annotation {
+    fn of(content: &Checkpoint, beside: &Beside) -> Self {
+        let mut highest: Vec<_> = beside.open.iter().collect();
         highest
             .sort_by_key(|(_, window)| std::cmp::Reverse(window.memory_peak.max(window.oom_peak)));
         highest.truncate(STORED_WINDOWS);
@@ -80,6 +124,8 @@ impl Beside {
             last_cpu: w.last_cpu.map(Timestamp::unix_millis),
         };
         Self {
+            target: beside.target.clone(),
+            orphaned_millis: millis(beside.orphaned),
             oom_floor: content.oom_floor.map(|f| (f.bytes.0, f.at.unix_millis())),
             open_windows: highest
                 .into_iter()
@@ -94,6 +140,14 @@ impl Beside {
             bytes: Bytes(bytes),
             at: Timestamp::from_unix_millis(at),
         })
+    }
+
+    fn beside(self) -> Beside {
+        Beside {
+            open: self.open(),
+            orphaned: Duration::from_millis(self.orphaned_millis),
+            target: self.target,
+        }
     }
 
     fn open(&self) -> BTreeMap<String, OpenWindow> {
@@ -138,17 +192,17 @@ fn read(object: CheckpointObject) -> Stored {
         .annotations
         .as_ref()
         .and_then(|a| a.get(ANNOTATION));
-    let beside: Beside = match annotation.map(|text| serde_json::from_str(text)) {
-        Some(Ok(beside)) => beside,
+    let annotation: Annotation = match annotation.map(|text| serde_json::from_str(text)) {
+        Some(Ok(annotation)) => annotation,
         Some(Err(error)) => {
             let (namespace, name) = (
                 object.metadata.namespace.as_deref(),
                 object.metadata.name.as_deref(),
             );
             tracing::warn!(namespace, name, %error, "annotation {ANNOTATION} cannot be read; continuing without it");
-            Beside::default()
+            Annotation::default()
         }
-        None => Beside::default(),
+        None => Annotation::default(),
     };
     Stored {
         namespace: object.metadata.namespace.unwrap_or_default(),
@@ -156,65 +210,94 @@ fn read(object: CheckpointObject) -> Stored {
         vpa: object.spec.vpa_object_name,
         container: object.spec.container_name,
         content: Checkpoint {
-            oom_floor: beside.oom_floor(),
+            oom_floor: annotation.oom_floor(),
             ..object.status.to_checkpoint()
         },
-        open: beside.open(),
+        beside: annotation.beside(),
+        resource_version: object.metadata.resource_version.unwrap_or_default(),
     }
 }
 
-/// Writes the history of one container of a VPA, creating the object when there is none.
-pub async fn write(
+/// Reads one stored history.
+pub async fn get(calls: &Calls, namespace: &str, name: &str) -> Result<Stored, CallError> {
+    let api: Api<CheckpointObject> = Api::namespaced(calls.client().clone(), namespace);
+    calls.run("get checkpoint", api.get(name)).await.map(read)
+}
+
+/// The name of the object that holds the history of a container of a VPA: upstream's.
+pub fn name(vpa: &str, container: &str) -> String {
+    format!("{vpa}-{container}")
+}
+
+/// Creates what is stored of a container of a VPA, and answers with its version. A conflict means that it is there.
+pub async fn create(
     calls: &Calls,
     (vpa, container): (&Vpa, &str),
     content: &Checkpoint,
-    open: &BTreeMap<String, OpenWindow>,
-) -> Result<(), CallError> {
+    beside: &Beside,
+) -> Result<String, CallError> {
     let api: Api<CheckpointObject> = Api::namespaced(calls.client().clone(), &vpa.namespace);
-    // Upstream's name for it.
-    let name = format!("{}-{container}", vpa.name);
-    let status = CheckpointStatus::from(content);
-    let beside = json!(Beside::of(content, open)).to_string();
+    let annotation = json!(Annotation::of(content, beside)).to_string();
+    let object = CheckpointObject {
+        types: Some(TypeMeta::resource::<CheckpointObject>()),
+        metadata: ObjectMeta {
+            name: Some(name(&vpa.name, container)),
+            annotations: Some([(ANNOTATION.to_owned(), annotation)].into()),
+            ..ObjectMeta::default()
+        },
+        spec: CheckpointSpec {
+            vpa_object_name: vpa.name.clone(),
+            container_name: container.into(),
+        },
+        status: CheckpointStatus::from(content),
+    };
+    let post = PostParams::default();
+    let created = calls.run("create checkpoint", api.create(&post, &object));
+    Ok(created.await?.metadata.resource_version.unwrap_or_default())
+}
+
+/// Replaces what is stored under `name` and still has the version `resource_version`; answers with the new version. A
+/// conflict means that somebody else wrote meanwhile.
+pub async fn replace(
+    calls: &Calls,
+    (namespace, name, resource_version): (&str, &str, &str),
+    content: &Checkpoint,
+    beside: &Beside,
+) -> Result<String, CallError> {
+    let api: Api<CheckpointObject> = Api::namespaced(calls.client().clone(), namespace);
+    let annotation = json!(Annotation::of(content, beside)).to_string();
     // The whole status is replaced, not merged: buckets that emptied must go.
     let mut operations = vec![
-        add(["status"], json!(status)),
-        add(["metadata", "annotations", ANNOTATION], json!(beside)),
+        add(["status"], json!(CheckpointStatus::from(content))),
+        add(["metadata", "annotations", ANNOTATION], json!(annotation)),
+        add(["metadata", "resourceVersion"], json!(resource_version)),
     ];
-    let mut written = patch(calls, &api, &name, &operations).await;
+    let mut written = patch(calls, &api, name, &operations).await;
     if written
         .as_ref()
         .is_err_and(|error| error.status() == Some(422))
     {
         // Made by upstream, and without any annotation to add to.
         operations.insert(0, add(["metadata", "annotations"], json!({})));
-        written = patch(calls, &api, &name, &operations).await;
+        written = patch(calls, &api, name, &operations).await;
     }
-    match written {
-        Err(error) if error.is_not_found() => {
-            let annotations = Some([(ANNOTATION.to_owned(), beside)].into());
-            let object = CheckpointObject {
-                types: Some(TypeMeta::resource::<CheckpointObject>()),
-                metadata: ObjectMeta {
-                    name: Some(name),
-                    annotations,
-                    ..ObjectMeta::default()
-                },
-                spec: CheckpointSpec {
-                    vpa_object_name: vpa.name.clone(),
-                    container_name: container.into(),
-                },
-                status,
-            };
-            calls
-                .run(
-                    "create checkpoint",
-                    api.create(&PostParams::default(), &object),
-                )
-                .await
-                .map(drop)
-        }
-        other => other,
-    }
+    written
+}
+
+/// Says how long a workload went on without a VPA, and changes nothing else.
+pub async fn set_orphaned(calls: &Calls, stored: &Stored) -> Result<(), CallError> {
+    let api: Api<CheckpointObject> = Api::namespaced(calls.client().clone(), &stored.namespace);
+    let annotation = json!(Annotation::of(&stored.content, &stored.beside)).to_string();
+    let patch = json!({ "metadata": {
+        "resourceVersion": stored.resource_version, "annotations": { ANNOTATION: annotation }
+    } });
+    let (merge, parameters) = (Patch::Merge(&patch), PatchParams::default());
+    let request = api.patch(&stored.name, &parameters, &merge);
+    calls.run("annotate checkpoint", request).await.map(drop)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn add<const N: usize>(path: [&str; N], value: serde_json::Value) -> PatchOperation {
@@ -229,15 +312,11 @@ async fn patch(
     api: &Api<CheckpointObject>,
     name: &str,
     operations: &[PatchOperation],
-) -> Result<(), CallError> {
+) -> Result<String, CallError> {
     let patch = Patch::<()>::Json(json_patch::Patch(operations.to_vec()));
-    calls
-        .run(
-            "patch checkpoint",
-            api.patch(name, &PatchParams::default(), &patch),
-        )
-        .await
-        .map(drop)
+    let parameters = PatchParams::default();
+    let patched = calls.run("patch checkpoint", api.patch(name, &parameters, &patch));
+    Ok(patched.await?.metadata.resource_version.unwrap_or_default())
 }
 
 /// Deletes a stored history. One that is gone already is no error.
@@ -279,20 +358,29 @@ mod tests {
             oom_floor: Some(floor),
             ..Checkpoint::default()
         };
-        let open = BTreeMap::from([("u1".to_owned(), window(5)), ("u2".to_owned(), window(7))]);
-        let text = json!(Beside::of(&content, &open)).to_string();
-        let read: Beside = serde_json::from_str(&text).unwrap();
-        assert_eq!((read.oom_floor(), read.open()), (Some(floor), open));
-        assert_eq!(
-            json!(Beside::of(&Checkpoint::default(), &BTreeMap::new())).to_string(),
-            "{}"
-        );
+        let beside = Beside {
+            target: Some(Target {
+                kind: "Deployment".into(),
+                name: "web".into(),
+            }),
+            open: BTreeMap::from([("u1".to_owned(), window(5)), ("u2".to_owned(), window(7))]),
+            orphaned: Duration::from_secs(7),
+        };
+        let text = json!(Annotation::of(&content, &beside)).to_string();
+        let read: Annotation = serde_json::from_str(&text).unwrap();
+        assert_eq!((read.oom_floor(), read.beside()), (Some(floor), beside));
+        let nothing = Annotation::of(&Checkpoint::default(), &Beside::default());
+        assert_eq!(json!(nothing).to_string(), "{}");
     }
 
     #[test]
     fn of_many_windows_the_highest_are_kept() {
         let open: BTreeMap<_, _> = (0..1000).map(|n| (n.to_string(), window(n))).collect();
-        let kept = Beside::of(&Checkpoint::default(), &open).open();
+        let beside = Beside {
+            open,
+            ..Beside::default()
+        };
+        let kept = Annotation::of(&Checkpoint::default(), &beside).open();
         assert_eq!(kept.len(), STORED_WINDOWS);
         assert!(kept.values().all(|w| w.memory_peak >= Some(Bytes(900))));
     }
@@ -304,6 +392,9 @@ mod tests {
             "spec": {"vpaObjectName": "web", "containerName": "app"}, "status": {"version": "v3", "totalSamplesCount": 3}
         });
         let stored = read(serde_json::from_value(object).unwrap());
-        assert_eq!((stored.content.total_samples, stored.open.len()), (3, 0));
+        assert_eq!(
+            (stored.content.total_samples, stored.beside),
+            (3, Beside::default())
+        );
     }
 }

@@ -109,6 +109,11 @@ impl Histogram {
         Ok(())
     }
 
+    /// Lets all samples count as if they had been added `duration` later: time that is not to fade them.
+    pub fn postpone(&mut self, duration: Duration) {
+        self.reference = self.reference.map(|reference| reference + duration);
+    }
+
     /// The value that a fraction `p` (0 to 1) of all weight does not exceed, as the end of its bucket; 0 when empty.
     ///
     /// Of the last bucket, which has no end, it is the start.

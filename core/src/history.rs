@@ -162,6 +162,17 @@ impl ContainerHistory {
         self.cpu.is_empty() && self.memory.is_empty() && self.oom_floor.is_none()
     }
 
+    /// Takes `idle` out of its life, in which there was no pod to measure: neither samples nor out-of-memory evidence
+    /// fade by it. The times of the first and the last sample stay what they are.
+    pub fn skip(&mut self, idle: Duration) {
+        self.cpu.postpone(idle);
+        self.memory.postpone(idle);
+        self.last_activity = self.last_activity + idle;
+        if let Some(floor) = &mut self.oom_floor {
+            floor.at = floor.at + idle;
+        }
+    }
+
     /// Adds all that `other` knows. Of differently kept histograms (another half-life was configured) the present one
     /// stays as it is.
     pub fn merge(&mut self, other: &Self) {

@@ -1,6 +1,7 @@
 //! podfit-recommender: usage to histories, histories to recommendations.
 
 mod conditions;
+mod hold;
 mod metrics;
 mod model;
 mod oom;
@@ -19,7 +20,7 @@ use clap::Parser;
 use podfit_cluster::admin::{self, Health};
 use podfit_cluster::calls::{Calls, connect};
 use podfit_cluster::index::Watches;
-use podfit_cluster::options::arguments;
+use podfit_cluster::options::{Profile, arguments};
 use podfit_cluster::watch::Change;
 use podfit_cluster::{lease, process};
 use podfit_core::pod::Pod;
@@ -85,12 +86,14 @@ async fn start() -> anyhow::Result<()> {
         calls,
         leadership,
         namespace: options.cluster.vpa_object_namespace.clone(),
+        holds: options.cluster.profile == Profile::Safe,
         estimator: options.estimator(),
         model: model::Model::new(options.history()),
         store,
         workers: usize::from(options.update_worker_count),
         metrics,
         health,
+        loops_led: 0,
     };
     recommender.run(period, shutdown).await;
     end_election.send_replace(true);

@@ -1,6 +1,7 @@
 //! All histories: per target and container, with the open memory window of every pod's container.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
 
 use podfit_cluster::usage::PodUsage;
 use podfit_core::history::{ContainerHistory, HistoryConfig, OpenWindow, PodContainerWindow};
@@ -10,6 +11,9 @@ use podfit_core::time::Timestamp;
 use crate::oom::Oom;
 use crate::view::View;
 
+/// Without pods for so long, a workload counts as idle: what is known of it did not fade meanwhile.
+const IDLE: Duration = Duration::from_hours(1);
+
 /// The histories of all targets. One task owns it.
 #[derive(Debug)]
 pub struct Model {
@@ -17,14 +21,26 @@ pub struct Model {
     targets: HashMap<ControllerKey, Target>,
 }
 
-/// What is known of one target's containers.
-#[derive(Debug, Default)]
-struct Target {
-    containers: BTreeMap<String, ContainerHistory>,
-    /// By pod uid and container.
-    windows: HashMap<(String, String), PodContainerWindow>,
-    /// Containers whose history changed since it was stored.
-    unsaved: BTreeSet<String>,
+/// What is known of one target's containers, by their names.
+type Target = BTreeMap<String, Known>;
+
+/// What is known of one container of a target.
+#[derive(Debug)]
+struct Known {
+    history: ContainerHistory,
+    /// By pod uid.
+    windows: HashMap<String, PodContainerWindow>,
+    unsaved: Unsaved,
+}
+
+/// What of a history is not stored yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Unsaved {
+    Nothing,
+    /// Samples like those before.
+    More,
+    /// What the recommendation would be lower without: a memory peak above all others, a kill.
+    Peak,
 }
 
 /// A history as it is stored: without the peaks of open memory windows, which may still grow, and those beside it.
@@ -36,39 +52,75 @@ pub struct StoredHistory {
     pub open: BTreeMap<String, OpenWindow>,
 }
 
-impl Target {
-    fn to_be_stored(&self, container: &str, now: Timestamp) -> Option<StoredHistory> {
-        let mut history = self.containers.get(container)?.clone();
+/// A container whose history changed since it was stored.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ToStore<'a> {
+    /// The container's name.
+    pub container: &'a str,
+    /// True when it must not wait: without it the recommendation would be lower after a restart.
+    pub urgent: bool,
+    /// How much time its samples cover.
+    pub covers: Duration,
+}
+
+/// What became of a stored history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absorbed {
+    /// Nothing was known, or nothing of that time: it was added.
+    Added,
+    /// It knows more than what was known of the same time: it took its place.
+    Replaced,
+    /// It knows no more than what is known already.
+    Left,
+}
+
+impl Known {
+    fn new(config: &HistoryConfig, now: Timestamp) -> Self {
+        Self {
+            history: ContainerHistory::new(config, now),
+            windows: HashMap::new(),
+            unsaved: Unsaved::Nothing,
+        }
+    }
+
+    fn to_be_stored(&self, now: Timestamp) -> StoredHistory {
+        let mut history = self.history.clone();
         let mut open = BTreeMap::new();
-        for ((uid, _), window) in self
-            .windows
-            .iter()
-            .filter(|((_, name), _)| name == container)
-        {
+        for (uid, window) in &self.windows {
             window.subtract_open(&mut history, now);
             open.extend(window.open(now).map(|window| (uid.clone(), window)));
         }
-        Some(StoredHistory { history, open })
+        StoredHistory { history, open }
     }
 
-    /// The history of a container and the window of one pod's; both are made when there are none.
-    fn parts(
-        &mut self,
-        uid: &str,
-        container: &str,
-        config: &HistoryConfig,
-        now: Timestamp,
-    ) -> (&mut ContainerHistory, &mut PodContainerWindow) {
-        let history = self
-            .containers
-            .entry(container.to_owned())
-            .or_insert_with(|| ContainerHistory::new(config, now));
-        (
-            history,
+    /// Adds what was stored of a time before everything known.
+    fn add(&mut self, mut stored: StoredHistory) {
+        for (uid, open) in &stored.open {
+            let window = PodContainerWindow::reopen(open, &mut stored.history);
+            self.windows.entry(uid.clone()).or_insert(window);
+        }
+        if self.history.is_empty() {
+            // The stored one may have been kept with other half-lives; the present ones were applied when it was read.
+            self.history = stored.history;
+        } else {
+            self.history.merge(&stored.history);
+        }
+    }
+
+    /// Puts what was stored in place of what is known, but for the memory windows that are open.
+    fn replace(&mut self, stored: StoredHistory, now: Timestamp) {
+        let mut open = stored.open;
+        open.extend(
             self.windows
-                .entry((uid.to_owned(), container.to_owned()))
-                .or_default(),
-        )
+                .iter()
+                .filter_map(|(uid, window)| Some((uid.clone(), window.open(now)?))),
+        );
+        self.windows.clear();
+        self.history = stored.history;
+        for (uid, open) in open {
+            let window = PodContainerWindow::reopen(&open, &mut self.history);
+            self.windows.insert(uid, window);
+        }
     }
 }
 
@@ -83,16 +135,16 @@ impl Model {
 
     /// How many container histories there are.
     pub fn len(&self) -> usize {
-        self.targets.values().map(|t| t.containers.len()).sum()
+        self.targets.values().map(BTreeMap::len).sum()
     }
 
     /// The histories of a target's containers, in order of their names.
     pub fn histories(&self, target: &ControllerKey) -> Vec<(&str, &ContainerHistory)> {
-        let containers = self.targets.get(target).map(|t| &t.containers);
-        containers
+        self.targets
+            .get(target)
             .into_iter()
             .flatten()
-            .map(|(name, history)| (name.as_str(), history))
+            .map(|(name, known)| (name.as_str(), &known.history))
             .collect()
     }
 
@@ -103,30 +155,33 @@ impl Model {
         else {
             return;
         };
-        let target = self.targets.entry(target.clone()).or_default();
+        let config = &self.config;
+        let state = self.targets.entry(target.clone()).or_default();
         for container in usage
             .containers
             .iter()
             .filter(|c| pod.container(&c.name).is_some())
         {
-            let (history, window) = target.parts(&pod.uid, &container.name, &self.config, now);
+            let known = known(state, &container.name, config, now);
+            let window = known.windows.entry(pod.uid.clone()).or_default();
+            let history = &mut known.history;
+            let highest = history.memory().percentile(1.0);
             let cpu = container
                 .cpu
                 .map(|cpu| window.add_cpu(history, cpu, (usage.at, now)));
             let memory = container
                 .memory
-                .map(|memory| window.add_memory(history, memory, (usage.at, now), &self.config));
-            let mut changed = false;
+                .map(|memory| window.add_memory(history, memory, (usage.at, now), config));
             for result in [cpu, memory].into_iter().flatten() {
                 match result {
-                    Ok(()) => changed = true,
+                    Ok(()) => known.unsaved = known.unsaved.max(Unsaved::More),
                     Err(rejected) => {
                         tracing::debug!(pod = pod.name, namespace = pod.namespace, container = container.name, %rejected, "sample left out");
                     }
                 }
             }
-            if changed {
-                target.unsaved.insert(container.name.clone());
+            if known.history.memory().percentile(1.0) > highest {
+                known.unsaved = Unsaved::Peak;
             }
         }
     }
@@ -134,13 +189,14 @@ impl Model {
     /// Adds an out-of-memory kill of a pod under `target`. One that a stored history holds already changes nothing.
     pub fn record_oom(&mut self, target: &ControllerKey, oom: &Oom, now: Timestamp) {
         let state = self.targets.entry(target.clone()).or_default();
-        let (history, window) = state.parts(&oom.pod.uid, &oom.container, &self.config, now);
-        if history.knows_kill(oom.at) {
+        let known = known(state, &oom.container, &self.config, now);
+        if known.history.knows_kill(oom.at) {
             return;
         }
-        match window.record_oom(history, oom.memory, (oom.at, now), &self.config) {
+        let window = known.windows.entry(oom.pod.uid.clone()).or_default();
+        match window.record_oom(&mut known.history, oom.memory, (oom.at, now), &self.config) {
             Ok(()) => {
-                state.unsaved.insert(oom.container.clone());
+                known.unsaved = Unsaved::Peak;
                 tracing::info!(
                     target = %target, pod = oom.pod.name, container = oom.container, memory = %oom.memory,
                     "container was killed for memory"
@@ -152,39 +208,118 @@ impl Model {
         }
     }
 
-    /// Merges a stored history, and the windows that were open then, into what is known.
-    pub fn restore(&mut self, target: &ControllerKey, container: &str, mut stored: StoredHistory) {
+    /// Takes in a stored history, unless what is known is as rich already.
+    pub fn absorb(
+        &mut self,
+        target: &ControllerKey,
+        container: &str,
+        stored: StoredHistory,
+        now: Timestamp,
+    ) -> Absorbed {
         let state = self.targets.entry(target.clone()).or_default();
-        for (uid, open) in &stored.open {
-            let window = PodContainerWindow::reopen(open, &mut stored.history);
-            state
-                .windows
-                .insert((uid.clone(), container.to_owned()), window);
+        let known = known(state, container, &self.config, now);
+        let ours = &known.history;
+        let earlier = match (stored.history.last_sample(), ours.first_sample()) {
+            (Some(last), Some(first)) => last < first,
+            _ => false,
+        };
+        let nothing = ours.is_empty() && ours.total_samples() == 0;
+        if nothing || earlier {
+            known.add(stored);
+            return Absorbed::Added;
         }
-        match state.containers.get_mut(container) {
-            Some(known) => known.merge(&stored.history),
-            None => {
-                state.containers.insert(container.into(), stored.history);
+        if stored.history.total_samples() > ours.total_samples() {
+            known.replace(stored, now);
+            return Absorbed::Replaced;
+        }
+        Absorbed::Left
+    }
+
+    /// Begins the histories of `to` with those of `from`, where it has none: its VPA now names another kind of controller
+    /// for the same workload.
+    pub fn carry_over(&mut self, from: &ControllerKey, to: &ControllerKey, now: Timestamp) {
+        let Some(state) = self.targets.get(from) else {
+            return;
+        };
+        let carried: Vec<_> = state
+            .iter()
+            .map(|(name, known)| (name.clone(), known.to_be_stored(now)))
+            .collect();
+        let state = self.targets.entry(to.clone()).or_default();
+        for (name, stored) in carried {
+            let known = known(state, &name, &self.config, now);
+            if known.history.is_empty() {
+                known.add(stored);
+                known.unsaved = Unsaved::Peak;
             }
         }
     }
 
-    /// What changed since it was stored, of all containers of a target.
-    pub fn unsaved(&self, target: &ControllerKey, now: Timestamp) -> Vec<(String, StoredHistory)> {
-        let Some(state) = self.targets.get(target) else {
-            return Vec::new();
-        };
-        state
-            .unsaved
-            .iter()
-            .filter_map(|name| Some((name.clone(), state.to_be_stored(name, now)?)))
-            .collect()
+    /// What of a target is not stored yet.
+    pub fn unsaved(&self, target: &ControllerKey) -> impl Iterator<Item = ToStore<'_>> {
+        let state = self.targets.get(target).into_iter().flatten();
+        let unsaved = state.filter(|(_, known)| known.unsaved > Unsaved::Nothing);
+        unsaved.map(|(name, known)| {
+            let history = &known.history;
+            let covers = match (history.first_sample(), history.last_sample()) {
+                (Some(first), Some(last)) => last.since(first),
+                _ => Duration::ZERO,
+            };
+            ToStore {
+                container: name,
+                urgent: known.unsaved == Unsaved::Peak,
+                covers,
+            }
+        })
+    }
+
+    /// A history in the form in which it is stored.
+    pub fn to_be_stored(
+        &self,
+        target: &ControllerKey,
+        container: &str,
+        now: Timestamp,
+    ) -> Option<StoredHistory> {
+        let known = self.targets.get(target)?.get(container)?;
+        Some(known.to_be_stored(now))
     }
 
     /// The history was stored.
     pub fn saved(&mut self, target: &ControllerKey, container: &str) {
-        if let Some(state) = self.targets.get_mut(target) {
-            state.unsaved.remove(container);
+        if let Some(known) = self
+            .targets
+            .get_mut(target)
+            .and_then(|state| state.get_mut(container))
+        {
+            known.unsaved = Unsaved::Nothing;
+        }
+    }
+
+    /// Lets histories of workloads that had no pod for a while go on where they stopped: a workload scaled to zero does
+    /// not age.
+    ///
+    /// The gap is told from the histories and the pods themselves, so that a restart in between changes nothing. Jobs
+    /// come and go by nature: of each gap they age by one memory interval, so that the newest runs count most.
+    pub fn wake(&mut self, view: &View) {
+        for (target, state) in &mut self.targets {
+            let starts = view.pods_of(target).iter().filter_map(|pod| pod.created);
+            let (Some(first_pod), Some(last)) = (
+                starts.min(),
+                state.values().map(|k| k.history.last_activity()).max(),
+            ) else {
+                continue;
+            };
+            let mut idle = first_pod.since(last);
+            if matches!(target.kind.as_str(), "Job" | "CronJob") {
+                idle = idle.saturating_sub(self.config.memory_interval);
+            }
+            if idle < IDLE {
+                continue;
+            }
+            tracing::info!(target = %target, ?idle, "workload is back; its history did not age");
+            for known in state.values_mut() {
+                known.history.skip(idle);
+            }
         }
     }
 
@@ -196,23 +331,38 @@ impl Model {
                 .iter()
                 .map(|p| p.uid.as_str())
                 .collect();
-            state
-                .windows
-                .retain(|(uid, _), _| alive.contains(uid.as_str()));
+            for known in state.values_mut() {
+                known.windows.retain(|uid, _| alive.contains(uid.as_str()));
+            }
         }
     }
 
-    /// Drops histories that ended longer ago than a history lasts, of containers that no pod has any more.
+    /// Drops histories that nobody needs: those without a VPA that ended longer ago than a history lasts, and such of
+    /// containers that the pods of a target do not have any more. Without pods, what a VPA sizes is kept for their return.
     pub fn collect(&mut self, view: &View, now: Timestamp) {
         let lasts = self.config.lifetime();
         self.targets.retain(|target, state| {
             let live = view.containers_of(target);
-            state.containers.retain(|name, history| {
-                live.contains(name.as_str()) || now.since(history.last_activity()) < lasts
+            let waits = live.is_empty() && view.is_named(target);
+            state.retain(|name, known| {
+                waits
+                    || live.contains(name.as_str())
+                    || now.since(known.history.last_activity()) < lasts
             });
-            !state.containers.is_empty()
+            !state.is_empty()
         });
     }
+}
+
+fn known<'a>(
+    state: &'a mut Target,
+    container: &str,
+    config: &HistoryConfig,
+    now: Timestamp,
+) -> &'a mut Known {
+    state
+        .entry(container.to_owned())
+        .or_insert_with(|| Known::new(config, now))
 }
 
 #[cfg(test)]
@@ -256,18 +406,25 @@ mod tests {
     }
 
     fn view(pods: &[&str]) -> View {
+        view_of(&pods.iter().map(|name| pod(name)).collect::<Vec<_>>(), true)
+    }
+
+    /// With the pods, and with a VPA if `sized`.
+    fn view_of(pods: &[Pod], sized: bool) -> View {
         let mut index = Index::default();
         index.owners.apply(target(), Controller::default());
-        index.vpas.apply(Vpa {
-            namespace: "ns".into(),
-            name: "db".into(),
-            target: pod("").owner,
-            ..Vpa::default()
-        });
-        for name in pods {
+        if sized {
+            index.vpas.apply(Vpa {
+                namespace: "ns".into(),
+                name: "db".into(),
+                target: pod("").owner,
+                ..Vpa::default()
+            });
+        }
+        for pod in pods {
             index
                 .pods
-                .insert(("ns".into(), (*name).into()), Arc::new(pod(name)));
+                .insert(("ns".into(), pod.name.clone()), Arc::new(pod.clone()));
         }
         View::of(&index, "default")
     }
@@ -315,16 +472,37 @@ mod tests {
         assert_eq!((samples(&model), model.len()), (2, 1));
     }
 
+    fn stored(model: &Model, now: Timestamp) -> StoredHistory {
+        model.to_be_stored(&target(), "app", now).unwrap()
+    }
+
     #[test]
     fn what_changed_is_stored_once_and_open_windows_beside_it() {
         let (mut model, view) = (Model::new(HistoryConfig::default()), view(&["db-0"]));
         add(&mut model, &view, &usage("db-0", "app", 1));
-        let now = T0 + Duration::from_secs(2);
-        let stored = model.unsaved(&target(), now)[0].1.clone();
+        let stored = stored(&model, T0 + Duration::from_secs(2));
         assert!(stored.history.memory().is_empty() && !stored.history.cpu().is_empty());
         assert_eq!(stored.open["db-0"].memory_peak, Some(Bytes(1 << 30)));
+
+        let urgent = |model: &Model| {
+            model
+                .unsaved(&target())
+                .map(|u| u.urgent)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(urgent(&model), [true], "the first peak is the highest");
         model.saved(&target(), "app");
-        assert!(model.unsaved(&target(), now).is_empty());
+        assert!(urgent(&model).is_empty());
+        add(&mut model, &view, &usage("db-0", "app", 61));
+        assert_eq!(urgent(&model), [false]);
+        assert_eq!(
+            model.unsaved(&target()).next().unwrap().covers,
+            Duration::from_mins(1)
+        );
+        let mut more = usage("db-0", "app", 121);
+        more.containers[0].memory = Some(Bytes(1 << 31));
+        add(&mut model, &view, &more);
+        assert_eq!(urgent(&model), [true]);
     }
 
     /// A restart in the middle of a memory window, before and after which the metrics API shows the same sample.
@@ -332,12 +510,10 @@ mod tests {
     fn a_restored_history_continues_as_if_there_had_been_no_restart() {
         let (mut model, view) = (Model::new(HistoryConfig::default()), view(&["db-0"]));
         add(&mut model, &view, &usage("db-0", "app", 1));
-        let (name, stored) = model
-            .unsaved(&target(), T0 + Duration::from_secs(2))
-            .remove(0);
-
+        let now = T0 + Duration::from_secs(2);
         let mut restarted = Model::new(HistoryConfig::default());
-        restarted.restore(&target(), &name, stored);
+        let absorbed = restarted.absorb(&target(), "app", stored(&model, now), now);
+        assert_eq!(absorbed, Absorbed::Added);
         for model in [&mut model, &mut restarted] {
             add(model, &view, &usage("db-0", "app", 1));
             let mut less = usage("db-0", "app", 11);
@@ -348,15 +524,112 @@ mod tests {
         assert_eq!(samples(&restarted), 2);
     }
 
+    /// Seconds of the samples that are stored and known; what becomes of the stored ones, and how many there are then.
     #[test]
-    fn histories_outlive_pods_and_end_with_their_lifetime() {
-        let (mut model, empty) = (Model::new(HistoryConfig::default()), view(&[]));
+    fn what_is_stored_counts_when_it_says_more() {
+        let cases: [(&[u64], &[u64], Absorbed, u64); 5] = [
+            (&[1, 2], &[], Absorbed::Added, 2),
+            (&[1, 2], &[3, 4, 5], Absorbed::Added, 5),
+            (&[1, 2, 3], &[2, 3], Absorbed::Replaced, 3),
+            (&[2, 3], &[1, 2, 3], Absorbed::Left, 3),
+            (&[1, 2], &[1, 2], Absorbed::Left, 2),
+        ];
+        let view = view(&["db-0"]);
+        let of = |seconds: &[u64]| {
+            let mut model = Model::new(HistoryConfig::default());
+            for second in seconds {
+                add(&mut model, &view, &usage("db-0", "app", *second));
+            }
+            model
+        };
+        let now = T0 + Duration::from_secs(10);
+        for (stored_seconds, known_seconds, expected, count) in cases {
+            let mut model = of(known_seconds);
+            let stored = stored(&of(stored_seconds), now);
+            let absorbed = model.absorb(&target(), "app", stored, now);
+            assert_eq!(
+                (absorbed, samples(&model)),
+                (expected, count),
+                "{stored_seconds:?} {known_seconds:?}"
+            );
+            // The open window's peak counts once, whatever was merged.
+            let peaks = model.histories(&target())[0].1.memory().total();
+            let one = of(&[1]).histories(&target())[0].1.memory().total();
+            assert!(
+                (peaks - one).abs() < one * 0.01 || absorbed == Absorbed::Added,
+                "{peaks} {one}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_target_of_another_kind_goes_on_with_the_history() {
+        let mut model = Model::new(HistoryConfig::default());
         add(&mut model, &view(&["db-0"]), &usage("db-0", "app", 1));
+        let rollout = ControllerKey::new("ns", "Rollout.argoproj.io", "db");
+        for _ in 0..2 {
+            model.carry_over(&target(), &rollout, T0);
+        }
+        assert_eq!(model.histories(&rollout)[0].1.total_samples(), 1);
+        assert_eq!(model.unsaved(&rollout).count(), 1);
+    }
+
+    #[test]
+    fn a_workload_at_zero_does_not_age() {
+        let (mut model, day) = (
+            Model::new(HistoryConfig::default()),
+            Duration::from_hours(24),
+        );
+        let first = view(&["db-0"]);
+        for second in 0..100 {
+            add(&mut model, &first, &usage("db-0", "app", second));
+        }
+        let back = T0 + day * 100;
+        let empty = view(&[]);
+        model.keep_pods(&empty);
+        model.collect(&empty, back);
+        assert_eq!(samples(&model), 100, "kept for its return");
+
+        let awake = view_of(
+            &[Pod {
+                created: Some(back),
+                ..pod("db-1")
+            }],
+            true,
+        );
+        let before = model.histories(&target())[0].1.cpu().percentile(0.9);
+        for _ in 0..2 {
+            model.wake(&awake);
+        }
+        let mut busy = usage("db-1", "app", 0);
+        busy.at = back + Duration::from_secs(1);
+        busy.containers[0].cpu = Some(Millicores(5000));
+        model.add_usage(&awake, &busy, busy.at);
+        let after = model.histories(&target())[0].1.cpu().percentile(0.9);
+        assert!(
+            (before - after).abs() < f64::EPSILON,
+            "one sample among 101: {before} {after}"
+        );
+    }
+
+    #[test]
+    fn histories_outlive_pods_and_their_vpa_and_end_with_their_lifetime() {
         let day = Duration::from_hours(24);
-        for (days, left) in [(7, 1), (9, 0)] {
-            model.keep_pods(&empty);
-            model.collect(&empty, T0 + day * days);
-            assert_eq!(model.len(), left);
+        let mut other = pod("db-0");
+        other.containers[0].name = "renamed".into();
+        let (alone, renamed) = (view_of(&[], false), view_of(&[other], true));
+        for (view, days, left) in [
+            (&alone, 7, 1),
+            (&alone, 9, 0),
+            (&renamed, 7, 1),
+            (&renamed, 9, 0),
+            (&self::view(&[]), 9, 1),
+        ] {
+            let mut model = Model::new(HistoryConfig::default());
+            add(&mut model, &self::view(&["db-0"]), &usage("db-0", "app", 1));
+            model.keep_pods(view);
+            model.collect(view, T0 + day * days);
+            assert_eq!(model.len(), left, "{days} days");
         }
     }
 
@@ -374,7 +647,7 @@ mod tests {
         model.saved(&target(), "app");
         model.record_oom(&target(), &oom, T0);
         assert!(
-            model.unsaved(&target(), T0).is_empty(),
+            model.unsaved(&target()).next().is_none(),
             "the same kill again changes nothing"
         );
     }

@@ -14,6 +14,7 @@ use podfit_cluster::metrics::StepTimer;
 use podfit_cluster::process::{Shutdown, stopped};
 use podfit_cluster::{usage, writes};
 use podfit_core::estimator::EstimatorConfig;
+use podfit_core::history::ContainerHistory;
 use podfit_core::pod::Pod;
 use podfit_core::recommendation::recommend;
 use podfit_core::time::Timestamp;
@@ -21,6 +22,7 @@ use podfit_core::vpa::{Condition, ContainerRecommendation, Vpa};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::conditions::{Findings, merge};
+use crate::hold::{Evidence, hold};
 use crate::metrics::Metrics;
 use crate::model::Model;
 use crate::oom::Observer;
@@ -44,6 +46,8 @@ pub struct Recommender {
     pub leadership: Leadership,
     /// The only namespace whose usage is read; empty for all.
     pub namespace: String,
+    /// Large drops are held back while there is too little evidence for them: in profile safe.
+    pub holds: bool,
     /// From histories to numbers.
     pub estimator: EstimatorConfig,
     /// The histories.
@@ -56,7 +60,12 @@ pub struct Recommender {
     pub metrics: Metrics,
     /// Told after each loop.
     pub health: Health,
+    /// How many loops this replica has led without a break.
+    pub loops_led: u32,
 }
+
+/// In so many loops after a start or a change of leader no recommendation drops far.
+const LOOPS_TO_SETTLE: u32 = 3;
 
 /// Last states of pods, from the watch to the loop.
 pub type LastStates = Arc<Mutex<Vec<Pod>>>;
@@ -91,7 +100,10 @@ impl Recommender {
         }
         if self.leadership.is_leader() {
             let view = View::of(&self.index.read(), &self.name);
-            let stored = self.store.write(&self.calls, &view, &mut self.model, now());
+            let last_chance = (now(), true);
+            let stored = self
+                .store
+                .write(&self.calls, &view, &mut self.model, last_chance);
             if tokio::time::timeout(Duration::from_secs(5), stored)
                 .await
                 .is_err()
@@ -106,7 +118,20 @@ impl Recommender {
     async fn one_loop(&mut self, trouble: &mut String) {
         let mut timer = StepTimer::start(&self.metrics.execution_latency);
         let view = View::of(&self.index.read(), &self.name);
-        self.store.restore(&view, &mut self.model, now());
+        self.store
+            .continue_new(&self.calls, &view, &mut self.model, now())
+            .await;
+        if self.leadership.is_leader() {
+            if self.loops_led == 0 {
+                self.store
+                    .take_over(&self.calls, &view, &mut self.model, now())
+                    .await;
+            }
+            self.loops_led = self.loops_led.saturating_add(1);
+        } else {
+            self.loops_led = 0;
+        }
+        self.model.wake(&view);
         timer.step("LoadVPAs");
         self.measure(&view, trouble).await;
         timer.step("LoadMetrics");
@@ -116,12 +141,15 @@ impl Recommender {
         self.publish(&view).await;
         timer.step("UpdateVPAs");
         if self.leadership.is_leader() {
-            let stored = self.store.write(&self.calls, &view, &mut self.model, now());
+            let what_is_due = (now(), false);
+            let stored = self
+                .store
+                .write(&self.calls, &view, &mut self.model, what_is_due);
             tokio::select! {
                 () = stored => {}
                 () = self.leadership.lost() => {}
             }
-            self.store.collect(&self.calls, &self.index, now()).await;
+            self.store.collect(&self.calls, &self.index).await;
         }
         timer.step("MaintainCheckpoints");
         self.model.collect(&view, now());
@@ -228,16 +256,23 @@ impl Recommender {
         } = served;
         let published = vpa.recommendation.as_deref();
         let (recommendation, pods) = match target {
-            Some(target) => {
+            Some(target) if self.store.has_continued(vpa) => {
                 let histories = self.model.histories(target);
-                let fresh = recommend(&histories, &vpa.container_policies, &self.estimator, now);
+                let mut fresh =
+                    recommend(&histories, &vpa.container_policies, &self.estimator, now);
+                if self.holds {
+                    hold(vpa, &mut fresh, &self.evidence(&histories), &self.estimator);
+                }
                 for reason in &fresh.reasons {
                     tracing::debug!(vpa = vpa.key(), %reason, "recommendation");
                 }
                 let live = view.containers_of(target);
                 (combine(published, fresh, &live), view.pods_of(target).len())
             }
-            None => (published.map(<[_]>::to_vec).unwrap_or_default(), 0),
+            target => {
+                let pods = target.as_ref().map_or(0, |t| view.pods_of(t).len());
+                (published.map(<[_]>::to_vec).unwrap_or_default(), pods)
+            }
         };
         let provided = !recommendation.is_empty();
         self.metrics
@@ -261,6 +296,14 @@ impl Recommender {
             recommendation,
             conditions,
         })
+    }
+
+    /// What can be said for a drop.
+    fn evidence<'a>(&self, histories: &'a [(&'a str, &'a ContainerHistory)]) -> Evidence<'a> {
+        Evidence {
+            settled: self.loops_led > LOOPS_TO_SETTLE,
+            histories,
+        }
     }
 }
 

@@ -83,6 +83,26 @@ impl View {
             .find(|key| self.targets.contains(key))
     }
 
+    /// The VPAs whose target can be sized.
+    pub fn targets(&self) -> impl Iterator<Item = (&Vpa, &ControllerKey)> {
+        self.vpas
+            .iter()
+            .filter_map(|s| Some((s.vpa.as_ref(), s.target.as_ref()?)))
+    }
+
+    /// True when this VPA is served, and its target can be sized.
+    pub fn has_target(&self, namespace: &str, name: &str) -> bool {
+        let of =
+            |s: &ServedVpa| (s.vpa.namespace.as_str(), s.vpa.name.as_str()).cmp(&(namespace, name));
+        let found = self.vpas.binary_search_by(of);
+        found.is_ok_and(|index| self.vpas[index].target.is_some())
+    }
+
+    /// True when a served VPA sizes this target.
+    pub fn is_named(&self, target: &ControllerKey) -> bool {
+        self.targets.contains(target)
+    }
+
     /// The live pods of a target.
     pub fn pods_of(&self, target: &ControllerKey) -> &[Arc<Pod>] {
         self.by_target.get(target).map_or(&[], Vec::as_slice)

@@ -1,5 +1,7 @@
 //! Flags of how histories are kept.
 
+use std::time::Duration;
+
 use podfit_cluster::flag_values::{at_least_one, not_negative, positive};
 use podfit_cluster::options::GoDuration;
 use podfit_core::history::HistoryConfig;
@@ -42,7 +44,7 @@ pub struct HistoryOptions {
     )]
     pub checkpoints_timeout: GoDuration,
 
-    /// How often checkpoints of VPAs that are gone are looked for. They are deleted once as old as a whole history.
+    /// How often checkpoints of VPAs that are gone are looked for.
     #[arg(
         long,
         env = "PODFIT_CHECKPOINTS_GC_INTERVAL",
@@ -50,9 +52,21 @@ pub struct HistoryOptions {
         value_name = "DURATION"
     )]
     pub checkpoints_gc_interval: GoDuration,
+
+    /// How long the history of a deleted VPA is kept, so that one made anew for the same workload goes on with it. Time in
+    /// which the workload is scaled to zero does not count. Empty: as long as a history lives (aggregation interval times
+    /// count).
+    #[arg(long, env = "PODFIT_CHECKPOINT_RETENTION", value_parser = positive, value_name = "DURATION")]
+    pub checkpoint_retention: Option<GoDuration>,
 }
 
 impl HistoryOptions {
+    /// How long the history of a deleted VPA is kept, in time in which its workload runs.
+    pub fn retention(&self) -> Duration {
+        let given = self.checkpoint_retention.map(|d| d.0);
+        given.unwrap_or_else(|| self.config().lifetime())
+    }
+
     /// How histories are kept.
     pub fn config(&self) -> HistoryConfig {
         HistoryConfig {
