@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use podfit_cluster::index::SharedIndex;
+use podfit_core::feature_gates::FeatureGates;
 
 use crate::bodies::Budget;
 use crate::metrics::Metrics;
@@ -19,16 +20,19 @@ pub struct Webhook {
     pub metrics: Metrics,
     /// What large bodies may hold.
     pub bodies: Budget,
+    /// Which of upstream's gated features are on.
+    pub gates: FeatureGates,
     draining: AtomicBool,
 }
 
 impl Webhook {
     /// Answers from `index`.
-    pub fn new(index: SharedIndex, metrics: Metrics) -> Self {
+    pub fn new(index: SharedIndex, metrics: Metrics, gates: FeatureGates) -> Self {
         Self {
             index,
             metrics,
             bodies: Budget::default(),
+            gates,
             draining: AtomicBool::new(false),
         }
     }
@@ -52,7 +56,7 @@ impl Webhook {
                 (status, "Pod", response)
             }
             (("autoscaling.k8s.io", _, "verticalpodautoscalers"), "") => {
-                let (status, response) = vpas::admit(request);
+                let (status, response) = vpas::admit(request, self.gates);
                 (status, "VPA", response)
             }
             _ => {

@@ -9,6 +9,7 @@ use actix_web::{App, web};
 use base64::Engine;
 use podfit_cluster::api::vpa::VpaObject;
 use podfit_cluster::index::Index;
+use podfit_core::feature_gates::FeatureGates;
 use podfit_core::vpa::Vpa;
 use podfit_webhook::admission::Webhook;
 use podfit_webhook::metrics::Metrics;
@@ -37,6 +38,7 @@ fn webhook(vpas: Vec<Vpa>) -> web::Data<Webhook> {
     web::Data::new(Webhook::new(
         index.into(),
         Metrics::new(&prometheus::Registry::new()).unwrap(),
+        FeatureGates::default(),
     ))
 }
 

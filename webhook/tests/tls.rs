@@ -12,6 +12,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::web;
 use podfit_cluster::api::time::now;
 use podfit_cluster::index::SharedIndex;
+use podfit_core::feature_gates::FeatureGates;
 use podfit_webhook::admission::Webhook;
 use podfit_webhook::certificates::authority::{
     KeyedCertificate, new_authority, new_server_certificate,
@@ -55,7 +56,7 @@ struct Running {
 
 fn start(live: &Arc<Live>) -> Running {
     let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
-    let webhook = web::Data::new(Webhook::new(SharedIndex::default(), metrics));
+    let webhook = web::Data::new(Webhook::new(SharedIndex::default(), metrics, FeatureGates::default()));
     let listener = server::listen(Some([127, 0, 0, 1].into()), 0).unwrap();
     let address = listener.local_addr().unwrap();
     let config =

@@ -14,6 +14,7 @@ pub struct Draft {
     pub target_ref: Option<IgnoredAny>,
     pub update_policy: Option<UpdatePolicy>,
     resource_policy: Option<ResourcePolicy>,
+    pub startup_boost: Option<StartupBoost>,
     pub recommenders: Option<Vec<IgnoredAny>>,
 }
 
@@ -22,6 +23,8 @@ pub struct Draft {
 pub struct UpdatePolicy {
     pub update_mode: Option<String>,
     pub min_replicas: Option<i32>,
+    #[serde(rename = "evictAfterOOMSeconds")]
+    pub evict_after_oom_seconds: Option<i32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -39,6 +42,26 @@ pub struct ContainerPolicy {
     pub max_allowed: Option<BTreeMap<String, Quantity>>,
     pub controlled_resources: Option<Vec<String>>,
     pub controlled_values: Option<String>,
+    pub oom_bump_up_ratio: Option<Quantity>,
+    pub oom_min_bump_up: Option<Quantity>,
+    pub memory_aggregation_interval_seconds: Option<i32>,
+    pub memory_aggregation_interval_count: Option<i64>,
+    pub startup_boost: Option<StartupBoost>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct StartupBoost {
+    pub cpu: Option<CpuBoost>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct CpuBoost {
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    pub factor: Option<i32>,
+    pub quantity: Option<Quantity>,
 }
 
 impl Draft {

@@ -2,9 +2,11 @@
 
 mod draft;
 mod field;
+mod gates;
 mod rules;
 
 use json_patch::Patch;
+use podfit_core::feature_gates::FeatureGates;
 use serde_json::{Value, json};
 
 use crate::admission::Outcome;
@@ -12,10 +14,11 @@ use crate::patch;
 use crate::review::{Refusal, Request, Response};
 use draft::Draft;
 use field::FieldError;
+use gates::Allowed;
 use rules::Findings;
 
 /// Lets a sound VPA through, with the default update policy where it has none, and refuses one that breaks a rule.
-pub fn admit(request: Request<'_>) -> (Outcome, Response) {
+pub fn admit(request: Request<'_>, gates: FeatureGates) -> (Outcome, Response) {
     let Some(object) = request.object else {
         return (Outcome::Skipped, Response::allow(request.uid)); // a deletion
     };
@@ -24,10 +27,9 @@ pub fn admit(request: Request<'_>) -> (Outcome, Response) {
             .old_object
             .and_then(|old| read(old.get()).ok())
             .map(|(_, old)| old);
-        (
-            object,
-            rules::check(&new, old.as_ref(), request.operation == "CREATE"),
-        )
+        let allowed = Allowed::by(gates, old.as_ref());
+        let create = request.operation == "CREATE";
+        (object, rules::check(&new, &allowed, create))
     });
     let refuse = |uid, errors: &[FieldError]| {
         let message = message(request.name.as_deref().unwrap_or_default(), errors);

@@ -1,13 +1,13 @@
 //! The rules of upstream's validation, in its order and with its texts.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod boost;
+mod container;
 
-use super::draft::{ContainerPolicy, Draft, Quantity, UpdatePolicy};
+use super::draft::{Draft, Quantity, UpdatePolicy};
 use super::field::FieldError;
+use super::gates::Allowed;
 
 const UPDATE_MODES: &[&str] = &["InPlace", "InPlaceOrRecreate", "Initial", "Off", "Recreate"];
-const SCALING_MODES: &[&str] = &["Auto", "Off"];
-const RESOURCES: &[&str] = &["cpu", "memory"];
 
 const NANOS_PER_MILLI: i128 = 1_000_000;
 const NANOS_PER_UNIT: i128 = 1_000_000_000;
@@ -21,8 +21,8 @@ pub struct Findings {
     pub warnings: Vec<String>,
 }
 
-/// Checks a VPA. What `old` already had may stay, with a warning.
-pub fn check(new: &Draft, old: Option<&Draft>, create: bool) -> Findings {
+/// Checks a VPA.
+pub fn check(new: &Draft, allowed: &Allowed<'_>, create: bool) -> Findings {
     let mut found = Findings::default();
     if create && new.target_ref.is_none() {
         found.errors.push(FieldError::Required {
@@ -31,7 +31,16 @@ pub fn check(new: &Draft, old: Option<&Draft>, create: bool) -> Findings {
         });
     }
     if let Some(policy) = &new.update_policy {
-        update_policy(policy, &mut found);
+        update_policy(policy, allowed, &mut found);
+    }
+    for (index, policy) in new.container_policies().iter().enumerate() {
+        let path = format!("spec.resourcePolicy.containerPolicies[{index}]");
+        container::check(&path, policy, allowed, &mut found);
+    }
+    if let Some(boost) = &new.startup_boost {
+        found
+            .errors
+            .extend(boost::check("spec.startupBoost", boost, allowed));
     }
     let recommenders = new.recommenders.as_ref().map_or(0, Vec::len);
     if recommenders > 1 {
@@ -41,21 +50,10 @@ pub fn check(new: &Draft, old: Option<&Draft>, create: bool) -> Findings {
             most: 1,
         });
     }
-    let grandfathered: BTreeSet<&str> = old
-        .into_iter()
-        .flat_map(Draft::container_policies)
-        .flat_map(|policy| policy.controlled_resources.iter().flatten())
-        .map(String::as_str)
-        .collect();
-    for (index, policy) in new.container_policies().iter().enumerate() {
-        let path = format!("spec.resourcePolicy.containerPolicies[{index}]");
-        container_policy(&path, policy, &mut found);
-        controlled_resources(&path, policy, &grandfathered, &mut found);
-    }
     found
 }
 
-fn update_policy(policy: &UpdatePolicy, found: &mut Findings) {
+fn update_policy(policy: &UpdatePolicy, allowed: &Allowed<'_>, found: &mut Findings) {
     let path = || "spec.updatePolicy.updateMode".to_owned();
     match policy.update_mode.as_deref() {
         None => found.errors.push(FieldError::Required {
@@ -67,6 +65,11 @@ fn update_policy(policy: &UpdatePolicy, found: &mut Findings) {
              update modes like: [{}]. See https://github.com/kubernetes/autoscaler/issues/8424 for more details.",
             UPDATE_MODES.join(" ")
         )),
+        Some("InPlace") if !allowed.in_place => found.errors.push(FieldError::Forbidden {
+            path: path(),
+            detail: "in order to use UpdateMode InPlace, you must enable feature gate InPlace in the \
+                     admission-controller args",
+        }),
         Some(mode) if !UPDATE_MODES.contains(&mode) => found.errors.push(FieldError::Unsupported {
             path: path(),
             value: mode.to_owned(),
@@ -81,66 +84,41 @@ fn update_policy(policy: &UpdatePolicy, found: &mut Findings) {
             detail: "minReplicas has to be positive".into(),
         });
     }
-}
-
-fn container_policy(path: &str, policy: &ContainerPolicy, found: &mut Findings) {
-    if policy
-        .container_name
-        .as_deref()
-        .unwrap_or_default()
-        .is_empty()
-    {
-        found.errors.push(FieldError::Required {
-            path: format!("{path}.containerName"),
-            detail: "",
-        });
-    }
-    if let Some(mode) = policy
-        .mode
-        .as_deref()
-        .filter(|mode| !SCALING_MODES.contains(mode))
-    {
-        found.errors.push(FieldError::Unsupported {
-            path: format!("{path}.mode"),
-            value: mode.to_owned(),
-            supported: SCALING_MODES,
-        });
-    }
-    let nothing = BTreeMap::new();
-    let min = policy.min_allowed.as_ref().unwrap_or(&nothing);
-    let max = policy.max_allowed.as_ref().unwrap_or(&nothing);
-    for (resource, least) in min {
-        found
-            .errors
-            .extend(fraction(&format!("{path}.minAllowed"), resource, least));
-        found.errors.extend(
-            max.get(resource)
-                .filter(|most| most.nanos < least.nanos)
-                .map(|most| FieldError::Invalid {
-                    path: format!("{path}.maxAllowed[{resource}]"),
-                    value: format!("{:?}", most.text),
-                    detail: format!(
-                        "max resource for {resource} is lower than min of {:?}",
-                        least.text
-                    ),
-                }),
-        );
-    }
-    for (resource, most) in max {
-        found
-            .errors
-            .extend(fraction(&format!("{path}.maxAllowed"), resource, most));
-    }
-    let off = policy.mode.as_deref() == Some("Off");
-    if off && policy.controlled_values.as_deref() == Some("RequestsAndLimits") {
-        found.errors.push(FieldError::Forbidden {
-            path: format!("{path}.controlledValues"),
-            detail: "controlledValues shouldn't be specified if container scaling mode is off",
-        });
+    if let Some(seconds) = policy.evict_after_oom_seconds {
+        let path = "spec.updatePolicy.evictAfterOOMSeconds".to_owned();
+        let (path, error) = at_least_one(path, seconds.into());
+        found.errors.extend(per_vpa_config(path, allowed, error));
     }
 }
 
-/// Amounts finer than what a container can be given.
+/// A field, and what is wrong with it.
+type Checked = (String, Option<FieldError>);
+
+/// `error`, unless the field at `path` is not allowed at all.
+fn per_vpa_config(
+    path: String,
+    allowed: &Allowed<'_>,
+    error: Option<FieldError>,
+) -> Option<FieldError> {
+    if allowed.per_vpa_config {
+        return error;
+    }
+    Some(FieldError::Forbidden {
+        path,
+        detail: "not supported when feature flag PerVPAConfig is disabled",
+    })
+}
+
+fn at_least_one(path: String, number: i64) -> Checked {
+    let error = (number < 1).then(|| FieldError::Invalid {
+        path: path.clone(),
+        value: number.to_string(),
+        detail: "must be greater than or equal to 1".into(),
+    });
+    (path, error)
+}
+
+/// An amount finer than what a container can be given. Other resources than these two are not looked at.
 fn fraction(path: &str, resource: &str, quantity: &Quantity) -> Option<FieldError> {
     let (step, detail) = match resource {
         "cpu" => (NANOS_PER_MILLI, "must be a whole number of milli CPUs"),
@@ -148,34 +126,8 @@ fn fraction(path: &str, resource: &str, quantity: &Quantity) -> Option<FieldErro
         _ => return None,
     };
     (quantity.nanos % step != 0).then(|| FieldError::Invalid {
-        path: format!("{path}[{resource}]"),
+        path: path.into(),
         value: format!("{:?}", quantity.text),
         detail: detail.into(),
     })
-}
-
-fn controlled_resources(
-    path: &str,
-    policy: &ContainerPolicy,
-    grandfathered: &BTreeSet<&str>,
-    found: &mut Findings,
-) {
-    for (index, resource) in policy.controlled_resources.iter().flatten().enumerate() {
-        let path = format!("{path}.controlledResources[{index}]");
-        if RESOURCES.contains(&resource.as_str()) {
-            continue;
-        }
-        if grandfathered.contains(resource.as_str()) {
-            found.warnings.push(format!(
-                "{path}: unsupported value {resource:?} is allowed only because it is present in the existing VPA \
-                 object; supported values: \"cpu\", \"memory\""
-            ));
-        } else {
-            found.errors.push(FieldError::Unsupported {
-                path,
-                value: resource.clone(),
-                supported: RESOURCES,
-            });
-        }
-    }
 }
