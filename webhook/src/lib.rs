@@ -11,6 +11,7 @@
 pub mod admission;
 pub mod bodies;
 pub mod certificates;
+pub mod guard;
 pub mod lease;
 pub mod metrics;
 pub mod options;

@@ -19,7 +19,7 @@ use crate::review::{Answer, Review};
 pub const MAX_BODY: usize = 5 << 20;
 
 /// How long a body may take to arrive. The API server gives up after at most 30 s.
-const BODY_TIMEOUT: Duration = Duration::from_secs(15);
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Answers on every path, as upstream does. Needs a `web::Data<Webhook>`.
 pub fn routes(config: &mut web::ServiceConfig) {

@@ -1,15 +1,25 @@
 //! The HTTPS server: HTTP/1.1 over rustls, with a limit on everything a peer could drag out.
+//!
+//! It is put together from actix-web's own layers rather than by its `HttpServer`, so that [`Guarded`] stands between TLS
+//! and HTTP.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
-use actix_web::dev::Server;
-use actix_web::{App, HttpServer, web};
+use actix_http::HttpService;
+use actix_server::{GracefulShutdownSignal, Server};
+use actix_service::{ServiceFactory, ServiceFactoryExt, map_config};
+use actix_tls::accept::rustls_0_23::{Acceptor, TlsStream};
+use actix_tls::accept::{TlsError, max_concurrent_tls_connect};
+use actix_web::dev::AppConfig;
+use actix_web::rt::net::TcpStream;
+use actix_web::{App, web};
 use rustls::ServerConfig;
 
 use crate::admission::Webhook;
-use crate::routes::routes;
+use crate::guard::Guarded;
+use crate::routes::{BODY_TIMEOUT, routes};
 
 /// Longer than the API server keeps an idle connection (90 s), so that it closes first and never writes into a
 /// connection that is going away.
@@ -27,6 +37,9 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Handshakes at once in one worker. Those that never end hold a place until their time-out, so there must be more
 /// places than a flood of them fills.
 const HANDSHAKES: usize = 4096;
+
+/// Connections at once in one worker; more wait unanswered. An API server opens a few dozen.
+const CONNECTIONS: usize = 8192;
 
 /// Requests take microseconds: more threads than this only fight for cores.
 const MOST_WORKERS: usize = 8;
@@ -58,15 +71,53 @@ pub fn serve(
     let workers = std::thread::available_parallelism()
         .map_or(1, usize::from)
         .min(MOST_WORKERS);
-    let server = HttpServer::new(move || App::new().app_data(webhook.clone()).configure(routes))
+    max_concurrent_tls_connect(HANDSHAKES);
+    let builder = Server::build();
+    let stopping = builder.graceful_shutdown_signal();
+    let mut acceptor = Acceptor::new(tls);
+    acceptor.set_handshake_timeout(HANDSHAKE_TIMEOUT);
+    let server = builder
         .workers(workers)
-        .keep_alive(KEEP_ALIVE)
-        .tls_handshake_timeout(HANDSHAKE_TIMEOUT)
-        .client_request_timeout(HEAD_TIMEOUT)
-        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-        .max_connection_rate(HANDSHAKES)
+        .max_concurrent_connections(CONNECTIONS)
         .shutdown_timeout(STOP_SECONDS)
         .disable_signals()
-        .listen_rustls_0_23(listener, tls)?;
+        .listen("webhook", listener, move || {
+            let http = http(webhook.clone(), stopping.clone());
+            acceptor
+                .clone()
+                .map_err(TlsError::into_service_error)
+                .and_then(guard)
+                .and_then(http)
+        })?;
     Ok(server.run())
+}
+
+async fn guard(stream: TlsStream<TcpStream>) -> Result<Connection, Broken> {
+    let socket = stream.get_ref().0;
+    // Answers are one small write each, which must not wait for the peer's acknowledgement of the one before.
+    socket.set_nodelay(true).map_err(TlsError::Tls)?;
+    let peer = socket.peer_addr().ok();
+    Ok((Guarded::new(stream, HEAD_TIMEOUT + BODY_TIMEOUT), peer))
+}
+
+type Connection = (Guarded<TlsStream<TcpStream>>, Option<SocketAddr>);
+type Broken = TlsError<io::Error, actix_http::error::DispatchError>;
+
+/// HTTP on one connection.
+fn http(
+    webhook: web::Data<Webhook>,
+    stopping: GracefulShutdownSignal,
+) -> impl ServiceFactory<Connection, Config = (), Response = (), Error = Broken, InitError = ()> {
+    let app = App::new().app_data(webhook).configure(routes);
+    let app = map_config(app, |()| AppConfig::default());
+    HttpService::build()
+        .graceful_shutdown_signal(move || {
+            let signal = stopping.clone();
+            async move { signal.notified().await }
+        })
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+        .h1(app.map_err(|error: actix_web::Error| error.error_response()))
+        .map_err(TlsError::Service)
 }

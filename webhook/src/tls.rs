@@ -63,7 +63,9 @@ pub fn server_config(
         MinTlsVersion::Tls13 => &[&version::TLS13],
     };
     let config = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions)?;
-    Ok(config.with_no_client_auth().with_cert_resolver(live))
+    let mut config = config.with_no_client_auth().with_cert_resolver(live);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
 }
 
 #[cfg(test)]

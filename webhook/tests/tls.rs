@@ -56,7 +56,11 @@ struct Running {
 
 fn start(live: &Arc<Live>) -> Running {
     let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
-    let webhook = web::Data::new(Webhook::new(SharedIndex::default(), metrics, FeatureGates::default()));
+    let webhook = web::Data::new(Webhook::new(
+        SharedIndex::default(),
+        metrics,
+        FeatureGates::default(),
+    ));
     let listener = server::listen(Some([127, 0, 0, 1].into()), 0).unwrap();
     let address = listener.local_addr().unwrap();
     let config =

@@ -66,29 +66,61 @@ mod tests {
     /// Upstream's table: the object before, and whether boost and per-VPA configuration stay allowed with closed gates.
     #[test]
     fn what_an_object_has_it_may_keep() {
-        let policies = |list: Value| json!({"spec": {"resourcePolicy": {"containerPolicies": list}}});
+        let policies =
+            |list: Value| json!({"spec": {"resourcePolicy": {"containerPolicies": list}}});
         let cases = [
             (json!({"spec": {"startupBoost": {"cpu": {}}}}), true, false),
-            (policies(json!([{"startupBoost": {"cpu": {}}}])), true, false),
-            (json!({"spec": {"updatePolicy": {"evictAfterOOMSeconds": 600}}}), false, true),
+            (
+                policies(json!([{"startupBoost": {"cpu": {}}}])),
+                true,
+                false,
+            ),
+            (
+                json!({"spec": {"updatePolicy": {"evictAfterOOMSeconds": 600}}}),
+                false,
+                true,
+            ),
             (policies(json!([{"oomBumpUpRatio": 2}])), false, true),
             (policies(json!([{"oomMinBumpUp": 100}])), false, true),
-            (policies(json!([{"memoryAggregationIntervalCount": 1}])), false, true),
-            (policies(json!([{"memoryAggregationIntervalSeconds": 1}])), false, true),
+            (
+                policies(json!([{"memoryAggregationIntervalCount": 1}])),
+                false,
+                true,
+            ),
+            (
+                policies(json!([{"memoryAggregationIntervalSeconds": 1}])),
+                false,
+                true,
+            ),
             (policies(json!([{"containerName": "app"}])), false, false),
             (policies(json!([])), false, false),
             (json!({"spec": {"startupBoost": {}}}), false, false),
         ];
-        let open = FeatureGates { cpu_startup_boost: true, in_place: true, per_vpa_config: true };
+        let open = FeatureGates {
+            cpu_startup_boost: true,
+            in_place: true,
+            per_vpa_config: true,
+        };
         for (object, boost, per_vpa) in cases {
             let old = Draft::from_object(&object).unwrap();
             let kept = Allowed::by(FeatureGates::default(), Some(&old));
-            assert_eq!((kept.startup_boost, kept.per_vpa_config), (boost, per_vpa), "{object}");
+            assert_eq!(
+                (kept.startup_boost, kept.per_vpa_config),
+                (boost, per_vpa),
+                "{object}"
+            );
             let all = Allowed::by(open, Some(&old));
-            assert!(all.startup_boost && all.per_vpa_config && all.in_place, "{object}");
+            assert!(
+                all.startup_boost && all.per_vpa_config && all.in_place,
+                "{object}"
+            );
         }
-        assert_eq!(Allowed::by(FeatureGates::default(), None), Allowed::default());
-        let old = Draft::from_object(&json!({"spec": {"updatePolicy": {"updateMode": "InPlace"}}})).unwrap();
+        assert_eq!(
+            Allowed::by(FeatureGates::default(), None),
+            Allowed::default()
+        );
+        let old = Draft::from_object(&json!({"spec": {"updatePolicy": {"updateMode": "InPlace"}}}))
+            .unwrap();
         assert!(Allowed::by(FeatureGates::default(), Some(&old)).in_place);
     }
 }

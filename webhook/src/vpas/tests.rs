@@ -51,12 +51,19 @@ fn every_rule_is_told_in_upstreams_words() {
         let start = "VerticalPodAutoscaler.autoscaling.k8s.io \"web\" is invalid: ";
         let message = verdict["status"]["message"].as_str();
         assert_eq!(verdict["allowed"], errors.is_empty(), "{case}: {verdict}");
-        assert_eq!(message.map_or(Value::Null, |m| m.strip_prefix(start).into()), told, "{case}");
+        assert_eq!(
+            message.map_or(Value::Null, |m| m.strip_prefix(start).into()),
+            told,
+            "{case}"
+        );
         assert_eq!(verdict["warnings"], row["warnings"], "{case}");
         if !errors.is_empty() {
             let status = (&verdict["status"]["code"], &verdict["status"]["reason"]);
             assert_eq!(status, (&json!(422), &json!("Invalid")), "{case}");
-            assert!(verdict["patch"].is_null(), "{case}: a refused object gets no patch");
+            assert!(
+                verdict["patch"].is_null(),
+                "{case}: a refused object gets no patch"
+            );
         }
     }
     assert!(rows.len() > 70, "the table was cut");

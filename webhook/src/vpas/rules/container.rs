@@ -56,7 +56,10 @@ fn amounts(path: &str, policy: &ContainerPolicy, found: &mut Findings) {
         found.errors.extend(most.map(|most| FieldError::Invalid {
             path: format!("{path}.maxAllowed[{resource}]"),
             value: format!("{:?}", most.text),
-            detail: format!("max resource for {resource} is lower than min of {:?}", least.text),
+            detail: format!(
+                "max resource for {resource} is lower than min of {:?}",
+                least.text
+            ),
         }));
     }
     for (resource, most) in max {
