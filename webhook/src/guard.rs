@@ -150,7 +150,7 @@ mod tests {
                     tokio::time::sleep(LIMIT * 3).await; // idle
                 }
                 far.write_all(b"a").await.unwrap();
-                pending().await
+                pending::<()>().await;
             })
             .await
             .unwrap_err();
@@ -167,7 +167,7 @@ mod tests {
         served(async |mut far| {
             for _ in 0..5 {
                 far.write_all(b"a").await.unwrap();
-                tokio::time::sleep(LIMIT - Duration::from_secs(1)).await;
+                tokio::time::sleep(LIMIT * 9 / 10).await;
                 far.write_all(b"b").await.unwrap();
                 far.read_exact(&mut [0; 2]).await.unwrap();
             }

@@ -11,7 +11,7 @@ use std::str::FromStr;
 use clap::{Args, Parser};
 use podfit_cluster::admin::parse_address;
 use podfit_cluster::options::{
-    ClusterOptions, GoDuration, LogOptions, namespace_or_own, own_namespace,
+    ClusterOptions, GoDuration, LogOptions, Profile, namespace_or_own, own_namespace,
 };
 
 use crate::certificates::files::CertificateFiles;
@@ -257,6 +257,8 @@ impl Options {
                 options.webhook_failure_policy_fail,
                 &own_namespace(),
             ),
+            // Upstream's webhook sees each pod once.
+            reinvoke: self.cluster.profile == Profile::Safe,
         }))
     }
 }

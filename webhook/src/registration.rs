@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{
-    MutatingWebhook, MutatingWebhookConfiguration, RuleWithOperations, ServiceReference,
-    WebhookClientConfig,
+    MatchCondition, MutatingWebhook, MutatingWebhookConfiguration, RuleWithOperations,
+    ServiceReference, WebhookClientConfig,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
@@ -21,6 +21,11 @@ pub const CONFIGURATION: &str = "vpa-webhook-config";
 
 /// Upstream's name of the webhook in it; users see it in refusals.
 pub const WEBHOOK: &str = "vpa.k8s.io";
+
+/// Which pods the API server asks about: those of a controller, for no VPA can mean another. All others start without
+/// waiting for us: bare pods, and mirrors of static pods, which their node controls. The chart has the same text.
+const PODS_OF_A_CONTROLLER: &str = "request.resource.resource != 'pods' || (has(object.metadata.ownerReferences) && \
+    object.metadata.ownerReferences.exists(owner, has(owner.controller) && owner.controller && owner.kind != 'Node'))";
 
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
@@ -54,6 +59,8 @@ pub struct Registration {
     pub labels: BTreeMap<String, String>,
     /// Which namespaces' objects are sent.
     pub namespaces: LabelSelector,
+    /// Ask again about a pod that another webhook changed after us, for example by adding a sidecar.
+    pub reinvoke: bool,
 }
 
 /// What to do about the object that is there.
@@ -205,7 +212,7 @@ impl Registration {
             side_effects: "None".into(),
             failure_policy: Some(if self.fail { "Fail" } else { "Ignore" }.into()),
             match_policy: Some("Equivalent".into()),
-            reinvocation_policy: Some("Never".into()),
+            reinvocation_policy: Some(if self.reinvoke { "IfNeeded" } else { "Never" }.into()),
             timeout_seconds: Some(self.timeout_seconds),
             namespace_selector: Some(self.namespaces.clone()),
             object_selector: Some(LabelSelector::default()),
@@ -218,7 +225,10 @@ impl Registration {
                     &["CREATE", "UPDATE"],
                 ),
             ]),
-            match_conditions: None,
+            match_conditions: Some(vec![MatchCondition {
+                name: "pods-of-a-controller".into(),
+                expression: PODS_OF_A_CONTROLLER.into(),
+            }]),
             client_config,
         }
     }

@@ -44,6 +44,10 @@ async fn run() -> Result<ExitCode> {
             "without-crds-and-metrics",
             lifecycle::without_crds_and_metrics,
         )
+        .alone(
+            "asked-about-managed-pods-only",
+            webhook::asked_about_managed_pods_only,
+        )
         .alone("webhook-down", webhook::down_and_up)
         .alone("stops-when-asked", lifecycle::stops_when_asked)
         .run()

@@ -1,4 +1,5 @@
-//! The webhook gone: pods start as they are, nothing is evicted; back again, all goes on.
+//! Which pods wait for the webhook; and the webhook gone: pods start as they are, nothing is evicted; back again, all goes
+//! on.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,9 +8,10 @@ use anyhow::{Context, Result, ensure};
 use podfit_tests::amounts::Amounts;
 use podfit_tests::namespace::{Namespace, VPA};
 use podfit_tests::podfit::Podfit;
+use podfit_tests::scrape::Metrics;
 use podfit_tests::suite::figure;
 use podfit_tests::wait::{holds, secs, until};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::modes::{ensure_as_written, uids, under_asked};
 
@@ -98,12 +100,51 @@ async fn recommend(ns: &Namespace) -> Result<()> {
         .await
 }
 
+/// Nobody can mean a pod without a controller, nor a node's static pod: the API server does not even ask the webhook.
+pub async fn asked_about_managed_pods_only(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
+    let address = &podfit.program("webhook")?.address;
+    let asked = async || {
+        let metrics = Metrics::of(address).await?;
+        Ok::<_, anyhow::Error>(metrics.sum("vpa_admission_controller_admission_pods_total", &[]))
+    };
+    let before = asked().await?;
+    let mut owned = controller("ReplicaSet");
+    owned["controller"] = false.into();
+    let unmanaged = [
+        ("bare", json!(null)),
+        ("no-owners", json!([])),
+        ("owned", json!([owned])),
+        ("mirror", json!([controller("Node")])),
+    ];
+    for (name, owners) in unmanaged {
+        ns.create(pod_of(name, &owners)).await?;
+        ensure!(asked().await? - before == 0.0, "asked about {name}");
+    }
+    ns.create(pod_of("managed", &json!([controller("ReplicaSet")])))
+        .await?;
+    until("the webhook counts the managed pod", secs(10), async || {
+        ensure!(asked().await? - before == 1.0, "it was not asked");
+        Ok(())
+    })
+    .await
+}
+
+fn pod_of(name: &str, owners: &Value) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "ownerReferences": owners},
+        "spec": {"containers": [{"name": "app", "image": "none", "resources": {"requests": {"cpu": "10m"}}}]},
+    })
+}
+
+/// The reference to a controller that does not exist, so that nothing else makes pods.
+fn controller(kind: &str) -> Value {
+    let version = if kind == "Node" { "v1" } else { "apps/v1" };
+    json!({"apiVersion": version, "kind": kind, "name": "none", "uid": "none", "controller": true})
+}
+
 /// Creates a pod while the webhook does not answer: it is there in time, and as it was written.
 async fn create_pod_quickly(ns: &Namespace, name: &str) -> Result<()> {
-    let pod = json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
-        "spec": {"containers": [{"name": "app", "image": "none", "resources": {"requests": {"cpu": "10m"}}}]},
-    });
+    let pod = pod_of(name, &json!([controller("ReplicaSet")]));
     let started = Instant::now();
     let made = ns.create(pod).await.context("without a webhook")?;
     let took = started.elapsed().as_secs_f64();

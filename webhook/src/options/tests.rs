@@ -152,6 +152,12 @@ fn a_webhook_that_refuses_pods_leaves_its_own_namespace_out() {
 }
 
 #[test]
+fn pods_are_looked_at_again_but_in_profile_upstream() {
+    let reinvoke = |flags: &[&str]| parse(flags).registration().unwrap().unwrap().reinvoke;
+    assert!(reinvoke(&[]) && !reinvoke(&["--profile=upstream"]));
+}
+
+#[test]
 fn impossible_flags_are_refused() {
     for flags in [
         ["--status-lease-update-interval=0s"],

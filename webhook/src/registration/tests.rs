@@ -11,6 +11,7 @@ fn registration() -> Registration {
         fail: false,
         labels: BTreeMap::new(),
         namespaces: LabelSelector::default(),
+        reinvoke: true,
     }
 }
 
@@ -45,6 +46,7 @@ fn upstreams_rules_are_registered() {
         (&webhook["failurePolicy"], &webhook["timeoutSeconds"]),
         (&json!("Ignore"), &json!(2))
     );
+    assert_eq!(webhook["reinvocationPolicy"], "IfNeeded");
     assert_eq!(
         webhook["rules"],
         json!([
@@ -124,4 +126,12 @@ fn of_helms_object_only_the_ca_is_touched() {
     assert_eq!(patch["webhooks"][0]["clientConfig"]["caBundle"], "Q0E=");
     object.webhooks.as_mut().unwrap()[0].client_config.ca_bundle = Some(ByteString(b"CA".into()));
     assert_eq!(registration.step(Some(object), "CA"), Step::Nothing);
+}
+
+/// The chart registers, too, and must leave out the same pods.
+#[test]
+fn the_chart_has_the_same_condition() {
+    let chart = include_str!("../../../charts/podfit/templates/webhook-configuration.yaml");
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words(chart).contains(&words(PODS_OF_A_CONTROLLER)));
 }
