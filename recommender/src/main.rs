@@ -94,6 +94,7 @@ async fn start() -> anyhow::Result<()> {
         metrics,
         health,
         loops_led: 0,
+        stood_by: false,
     };
     recommender.run(period, shutdown).await;
     end_election.send_replace(true);

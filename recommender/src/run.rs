@@ -62,6 +62,8 @@ pub struct Recommender {
     pub health: Health,
     /// How many loops this replica has led without a break.
     pub loops_led: u32,
+    /// It was not the leader in its last loop.
+    pub stood_by: bool,
 }
 
 /// In so many loops after a start or a change of leader no recommendation drops far.
@@ -122,7 +124,7 @@ impl Recommender {
             .continue_new(&self.calls, &view, &mut self.model, now())
             .await;
         if self.leadership.is_leader() {
-            if self.loops_led == 0 {
+            if std::mem::take(&mut self.stood_by) {
                 self.store
                     .take_over(&self.calls, &view, &mut self.model, now())
                     .await;
@@ -130,6 +132,7 @@ impl Recommender {
             self.loops_led = self.loops_led.saturating_add(1);
         } else {
             self.loops_led = 0;
+            self.stood_by = true;
         }
         self.model.wake(&view);
         timer.step("LoadVPAs");

@@ -23,6 +23,7 @@ pub mod namespace;
 pub mod pod;
 pub mod podfit;
 pub mod process;
+pub mod proxy;
 pub mod recording;
 pub mod scrape;
 pub mod suite;

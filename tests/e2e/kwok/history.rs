@@ -103,12 +103,122 @@ pub async fn upstream_and_back(ns: Namespace, podfit: Arc<Podfit>) -> Result<()>
     Ok(())
 }
 
+/// A VPA made anew under another name, one that changes its recommender, and somebody who stored more: the history goes on.
+pub async fn kept(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
+    let [one, other] = ["kept", "kept-too"].map(|name| podfit.own_recommender(name, &ns.name));
+    let (one, other) = (one?, other?);
+    create_web(&ns, "kept").await?;
+    let mut process = one.start()?;
+    until("some samples stored", secs(150), async || {
+        process.ensure_alive()?;
+        samples(&ns, 3).await
+    })
+    .await?;
+    process.stop().await?;
+    let before = known_of(&ns, "web").await?;
+
+    ns.delete(VPA, "web").await?;
+    ns.create(vpa_called("shop", "kept")).await?;
+    let mut process = one.start()?;
+    let anew = continued(&ns, &before, &mut process)
+        .await
+        .context("a VPA of another name")?;
+
+    // It has been there all along, and loaded what was stored before that.
+    let mut second = other.start()?;
+    second.ready().await?;
+    let to_other = json!({"spec": {"recommenders": [{"name": "kept-too"}]}});
+    ns.merge(VPA, "shop", to_other).await?;
+    let handed_over = continued(&ns, &anew, &mut second)
+        .await
+        .context("another recommender")?;
+
+    let richer = json!({"status": {"totalSamplesCount": 1_000_000}});
+    ns.merge(CHECKPOINT, "shop-app", richer).await?;
+    let rich = Known {
+        samples: 1_000_000,
+        ..handed_over
+    };
+    continued(&ns, &rich, &mut second)
+        .await
+        .context("somebody stored more")?;
+    ns.get(CHECKPOINT, "web-app")
+        .await
+        .context("what the deleted VPA left")?;
+    process.stop().await?;
+    second.stop().await
+}
+
+/// What a later version stored, and what cannot be: neither is taken for a history, and the former is not written over.
+pub async fn unreadable(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
+    let recommender = podfit.own_recommender("unreadable", &ns.name)?;
+    let checkpoint = |version: &str, bucket: &str| {
+        json!({
+            "apiVersion": "autoscaling.k8s.io/v1", "kind": CHECKPOINT, "metadata": {"name": "web-app"},
+            "spec": {"vpaObjectName": "web", "containerName": "app"},
+            "status": {
+                "version": version, "lastUpdateTime": k8s_now(), "totalSamplesCount": 1_000_000,
+                "cpuHistogram": {"referenceTimestamp": k8s_now(), "bucketWeights": {bucket: 10000}, "totalWeight": 5.0},
+            },
+        })
+    };
+    ns.create(checkpoint("v4", "3")).await?;
+    create_web(&ns, "unreadable").await?;
+    let mut process = recommender.start()?;
+    until("a recommendation of fresh samples", secs(120), async || {
+        process.ensure_alive()?;
+        let target = ns.recommended("web", "target").await?;
+        target.ensure_between(1.0, 1.5, usage()?)
+    })
+    .await?;
+    process.stop().await?;
+    let there = ns.get(CHECKPOINT, "web-app").await?;
+    ensure!(there["status"]["version"] == "v4", "{there}");
+    let log = recommender.log();
+    ensure!(
+        log.contains("stored history cannot be used"),
+        "nothing said"
+    );
+
+    ns.delete(CHECKPOINT, "web-app").await?;
+    ns.create(checkpoint("v3", "100000")).await?;
+    let mut process = recommender.start()?;
+    until("a sound history stored", secs(120), async || {
+        process.ensure_alive()?;
+        let samples = known_of(&ns, "web").await?.samples;
+        ensure!((1..1000).contains(&samples), "{samples} samples");
+        Ok(())
+    })
+    .await?;
+    process.stop().await
+}
+
+/// Waits until samples were added to `before` under the VPA `shop`, whose history began when `before`'s did.
+async fn continued(ns: &Namespace, before: &Known, process: &mut Process) -> Result<Known> {
+    until("a history that goes on", secs(90), async || {
+        process.ensure_alive()?;
+        let now = known_of(ns, "shop").await?;
+        ensure!(
+            now.samples > before.samples && now.first_sample == before.first_sample,
+            "{now:?} after {before:?}"
+        );
+        now.target.ensure_between(0.9, 1.1, before.target)?;
+        Ok(now)
+    })
+    .await
+}
+
 /// The workload, and a VPA for that recommender alone.
 async fn create_web(ns: &Namespace, recommender: &str) -> Result<()> {
     ns.create(under_asked().manifest()).await?;
+    ns.create(vpa_called("web", recommender)).await.map(drop)
+}
+
+fn vpa_called(name: &str, recommender: &str) -> Value {
     let mut vpa = under_asked().vpa("Off");
+    vpa["metadata"]["name"] = name.into();
     vpa["spec"]["recommenders"] = json!([{ "name": recommender }]);
-    ns.create(vpa).await.map(drop)
+    vpa
 }
 
 /// Upstream's program. It gets all rights: it is not what is tested.
@@ -170,9 +280,21 @@ async fn samples(ns: &Namespace, least: i64) -> Result<Known> {
     Ok(known)
 }
 
+/// The time as the API server writes it.
+fn k8s_now() -> String {
+    k8s_openapi::jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
+}
+
 async fn known(ns: &Namespace) -> Result<Known> {
-    let status = ns.get(CHECKPOINT, "web-app").await?["status"].clone();
-    let vpa: Value = ns.get(VPA, "web").await?;
+    known_of(ns, "web").await
+}
+
+async fn known_of(ns: &Namespace, vpa: &str) -> Result<Known> {
+    let checkpoint = ns.get(CHECKPOINT, &format!("{vpa}-app")).await?;
+    let status = checkpoint["status"].clone();
+    let vpa: Value = ns.get(VPA, vpa).await?;
     let first = &vpa["status"]["recommendation"]["containerRecommendations"][0];
     Ok(Known {
         samples: status["totalSamplesCount"]

@@ -1,6 +1,7 @@
 //! Scenarios on simulated nodes, with podfit's programs as processes. See the crate's documentation.
 
 mod budget;
+mod faults;
 mod history;
 mod lifecycle;
 mod malformed;
@@ -38,6 +39,10 @@ async fn run() -> Result<ExitCode> {
         .together("budget-of-zero", budget::nothing_evicted)
         .together("recommender-restarted", history::restarted)
         .together("upstream-and-back", history::upstream_and_back)
+        .together("history-kept", history::kept)
+        .together("history-unreadable", history::unreadable)
+        .together("api-server-faults", faults::api_server)
+        .together("metrics-api-faults", faults::metrics_api)
         .together("malformed-objects", malformed::objects)
         .together("malformed-requests", malformed::requests)
         .together(
