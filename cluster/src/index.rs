@@ -256,14 +256,14 @@ impl Watches {
 
     /// Pods; `first` sees every change before the index does.
     pub fn pods(&self, mut first: impl FnMut(&Change<Pod>) + Send + 'static) -> &Self {
-        let index = self.index.clone();
+        let (index, profile) = (self.index.clone(), self.options.profile.into());
         watch::objects(
             self.api::<PodObject>(),
             self.watch("pods", NOT_IN_CLUSTER),
             move |change| {
                 let change = match change {
-                    Change::Apply(object) => Change::Apply(Pod::from(&object)),
-                    Change::Delete(object) => Change::Delete(Pod::from(&object)),
+                    Change::Apply(object) => Change::Apply(Pod::from(&object).seen_by(profile)),
+                    Change::Delete(object) => Change::Delete(Pod::from(&object).seen_by(profile)),
                     Change::Listed(there) => Change::Listed(there),
                 };
                 first(&change);

@@ -103,13 +103,22 @@ impl ClusterOptions {
     }
 }
 
-/// Whose rules hold where podfit's and upstream's differ.
+/// Whose rules hold where podfit's and upstream's differ: the flag's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Profile {
     /// podfit's rules: no pointless eviction, no eviction of training runs, out-of-memory evidence first.
     Safe,
     /// Upstream's behaviour wins, for migrations with their own tests.
     Upstream,
+}
+
+impl From<Profile> for podfit_core::profile::Profile {
+    fn from(flag: Profile) -> Self {
+        match flag {
+            Profile::Safe => Self::Safe,
+            Profile::Upstream => Self::Upstream,
+        }
+    }
 }
 
 /// The namespace this process runs in: `NAMESPACE`, else kube-system, as upstream has it.

@@ -54,15 +54,16 @@ pub async fn evict(calls: &Calls, namespace: &str, pod: &str, uid: &str) -> Resu
     calls.run("evict pod", request).await.map(drop)
 }
 
-/// Changes the resources of a running pod through its `resize` subresource. `containers` holds per container what the
-/// strategic merge takes: `{"name": …, "resources": {"requests": …, "limits": …}}`.
+/// Changes the resources of a running pod through its `resize` subresource. `spec` holds `containers` and
+/// `initContainers` (sidecars), with per container what the strategic merge takes:
+/// `{"name": …, "resources": {"requests": …, "limits": …}}`.
 pub async fn resize(
     calls: &Calls,
     namespace: &str,
     pod: &str,
-    containers: &[Value],
+    spec: Value,
 ) -> Result<(), CallError> {
-    let patch = json!({ "spec": { "containers": containers } });
+    let patch = json!({ "spec": spec });
     pod_patch(calls, (namespace, pod), Some("resize"), &patch).await
 }
 

@@ -4,6 +4,8 @@
 
 use crate::pod::Pod;
 use crate::policy::{LimitRangeItem, cap_for_pod, changes};
+use crate::profile::Profile;
+use crate::quantity::Millicores;
 use crate::vpa::{UpdateMode, Vpa};
 
 pub use crate::policy::ContainerChange;
@@ -14,6 +16,20 @@ pub const UPDATES_ANNOTATION: &str = "vpaUpdates";
 /// The annotation with the containers the pod had at admission: later ones were injected, and the updater does not
 /// judge the pod by them.
 pub const OBSERVED_CONTAINERS_ANNOTATION: &str = "vpaObservedContainers";
+
+/// Before a container's name: the annotation with what the container had before its startup boost.
+pub const BOOST_ANNOTATION_PREFIX: &str = "vpaCpuStartupBoost/";
+
+/// How new pods are sized, whatever their VPA.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Whose rules win.
+    pub profile: Profile,
+    /// True when startup boosts are applied (feature gate `CPUStartupBoost`).
+    pub startup_boost: bool,
+    /// The most CPU that a startup boost leads to; `None`: any.
+    pub max_allowed_cpu_boost: Option<Millicores>,
+}
 
 /// The changes to one new pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,7 +72,11 @@ fn updates_text(vpa: &str, containers: &[ContainerChange]) -> String {
         .iter()
         .map(|change| {
             let notes: Vec<_> = change.notes.iter().map(ToString::to_string).collect();
-            format!("container {}: {}", change.index, notes.join(", "))
+            let place = match change.sidecar {
+                Some(index) => format!("init container {index}"),
+                None => format!("container {}", change.index),
+            };
+            format!("{place}: {}", notes.join(", "))
         })
         .collect();
     format!(

@@ -23,6 +23,8 @@ use std::time::Duration;
 pub use memory::Memory;
 pub use reason::UpdateReason;
 
+pub use crate::profile::Profile;
+
 use crate::pod::{OwnerRef, Pod};
 use crate::policy::{ContainerChange, LimitRangeItem};
 use crate::time::Timestamp;
@@ -33,16 +35,6 @@ pub const IN_PLACE_ANNOTATION: &str = "vpaInPlaceUpdated";
 
 /// A container that was started again so often, and is down, does not come up by itself.
 const CRASH_LOOP: i32 = 2;
-
-/// Whose rules win where podfit's safety rules and upstream's behaviour differ.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Profile {
-    /// podfit's.
-    #[default]
-    Safe,
-    /// Upstream's.
-    Upstream,
-}
 
 /// The updater's settings; the flags of the same names.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,7 +80,7 @@ impl Config {
     }
 
     fn is_safe(&self) -> bool {
-        self.profile == Profile::Safe
+        self.profile.is_safe()
     }
 }
 

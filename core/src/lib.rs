@@ -22,6 +22,7 @@ pub mod history;
 pub mod ownership;
 pub mod pod;
 pub mod policy;
+pub mod profile;
 pub mod quantity;
 pub mod reason;
 pub mod recommendation;

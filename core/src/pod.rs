@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::profile::Profile;
 use crate::quantity::{Resource, ResourceList};
 use crate::time::Timestamp;
 
@@ -46,10 +47,12 @@ pub struct Pod {
     pub ready_since: Option<Timestamp>,
     /// The state of an in-place resize.
     pub resize: ResizeState,
-    /// Its containers, in the order of the spec.
+    /// What is sized: its containers in the order of the spec, and after them its native sidecars.
     pub containers: Vec<Container>,
-    /// The names of its init containers.
-    pub init_containers: Vec<String>,
+    /// Its other init containers, which end before the containers start and are never sized.
+    pub init_containers: Vec<Container>,
+    /// True when the pod as a whole has requests or limits (`spec.resources`).
+    pub has_pod_resources: bool,
 }
 
 /// `status.phase` of a pod.
@@ -103,6 +106,8 @@ pub enum ResizeState {
 pub struct Container {
     /// Its name.
     pub name: String,
+    /// Of a native sidecar, an init container with `restartPolicy: Always`: its position in `spec.initContainers`.
+    pub sidecar: Option<usize>,
     /// Requests in the pod's spec.
     pub requests: ResourceList,
     /// Limits in the pod's spec.
@@ -113,6 +118,8 @@ pub struct Container {
     pub restarts_on_cpu_resize: bool,
     /// True when a memory change restarts the container.
     pub restarts_on_memory_resize: bool,
+    /// What it had before its startup boost, as an annotation of the pod says; `None` without a boost.
+    pub before_boost: Option<EffectiveResources>,
     /// What its status says; `None` before the kubelet reported it.
     pub status: Option<ContainerStatus>,
 }
@@ -187,6 +194,14 @@ impl Container {
             })
     }
 
+    fn is_guaranteed(&self) -> bool {
+        Resource::ALL.iter().all(|r| {
+            let limit = self.limits.get(*r).filter(|limit| *limit > 0);
+            // The API server fills in a request that only a limit is given for.
+            limit.is_some() && self.requests.get(*r).is_none_or(|r| Some(r) == limit)
+        })
+    }
+
     /// How often it was started again, while it is down after an out-of-memory kill; `None` while it runs.
     pub fn down_after_oom(&self) -> Option<i32> {
         let status = self.status.as_ref().filter(|s| !s.running)?;
@@ -210,6 +225,21 @@ impl Pod {
     /// The value of an annotation.
     pub fn annotation(&self, key: &str) -> Option<&str> {
         self.annotations.as_ref()?.get(key).map(String::as_str)
+    }
+
+    /// The pod with what a profile sizes: upstream sees no sidecars.
+    pub fn seen_by(mut self, profile: Profile) -> Self {
+        if !profile.is_safe() {
+            self.containers.retain(|c| c.sidecar.is_none());
+        }
+        self
+    }
+
+    /// True when Kubernetes gives the pod the class Guaranteed: every container, init containers included, has limits for
+    /// CPU and memory, and requests just those.
+    pub fn is_guaranteed(&self) -> bool {
+        let all = || self.containers.iter().chain(&self.init_containers);
+        all().next().is_some() && all().all(Container::is_guaranteed)
     }
 
     /// A container by name.

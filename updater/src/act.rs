@@ -11,7 +11,7 @@ use podfit_cluster::events::{Events, Notice, pod_reference, vpa_reference};
 use podfit_cluster::writes;
 use podfit_core::disruption::{Action, Decision, IN_PLACE_ANNOTATION};
 use podfit_core::policy::ContainerChange;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::metrics::{Metrics, size_label};
 use crate::refusal;
@@ -151,10 +151,8 @@ impl Actor {
         changes: &[ContainerChange],
     ) -> Outcome {
         self.resizes.acquire().await;
-        let containers: Vec<Value> = changes.iter().map(resize_patch).collect();
-        if let Err(error) =
-            writes::resize(&self.calls, &pod.namespace, &pod.name, &containers).await
-        {
+        let spec = resize_patch(changes);
+        if let Err(error) = writes::resize(&self.calls, &pod.namespace, &pod.name, spec).await {
             return refusal::of_resize(&error);
         }
         let mark = json!({ IN_PLACE_ANNOTATION: "true" });
@@ -263,10 +261,51 @@ impl Actor {
     }
 }
 
-/// One container of a strategic merge patch on `pods/resize`.
-fn resize_patch(change: &ContainerChange) -> Value {
+/// The `spec` of a strategic merge patch on `pods/resize`. Sidecars stand among the init containers.
+fn resize_patch(changes: &[ContainerChange]) -> Value {
+    let (sidecars, containers): (Vec<_>, Vec<_>) =
+        changes.iter().partition(|change| change.sidecar.is_some());
+    let mut spec = Map::new();
+    for (list, changes) in [("containers", containers), ("initContainers", sidecars)] {
+        if !changes.is_empty() {
+            spec.insert(list.into(), changes.into_iter().map(resized).collect());
+        }
+    }
+    spec.into()
+}
+
+fn resized(change: &ContainerChange) -> Value {
     json!({
         "name": change.name,
         "resources": { "requests": to_json(&change.requests), "limits": to_json(&change.limits) },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use podfit_core::quantity::{Millicores, ResourceList};
+
+    use super::*;
+
+    #[test]
+    fn sidecars_are_resized_among_the_init_containers() {
+        let change = |name: &str, sidecar| ContainerChange {
+            index: 0,
+            sidecar,
+            name: name.into(),
+            requests: ResourceList {
+                cpu: Some(Millicores(250)),
+                memory: None,
+            },
+            limits: ResourceList::default(),
+            notes: Vec::new(),
+        };
+        let part = |name: &str| json!([{"name": name, "resources": {"requests": {"cpu": "250m"}, "limits": {}}}]);
+        let (app, proxy) = (change("app", None), change("proxy", Some(0)));
+        assert_eq!(
+            resize_patch(&[app.clone(), proxy]),
+            json!({"containers": part("app"), "initContainers": part("proxy")})
+        );
+        assert_eq!(resize_patch(&[app]), json!({"containers": part("app")}));
+    }
 }

@@ -17,7 +17,7 @@ use podfit_cluster::admin::{self, Health};
 use podfit_cluster::calls::{Calls, connect};
 use podfit_cluster::events::Events;
 use podfit_cluster::index::Watches;
-use podfit_cluster::options::{ClusterOptions, Profile, arguments};
+use podfit_cluster::options::{ClusterOptions, arguments};
 use podfit_cluster::{lease, process};
 use podfit_core::disruption;
 
@@ -89,11 +89,7 @@ async fn start() -> anyhow::Result<()> {
 }
 
 fn config(cluster: &ClusterOptions, options: &DisruptionOptions) -> disruption::Config {
-    let profile = match cluster.profile {
-        Profile::Safe => disruption::Profile::Safe,
-        Profile::Upstream => disruption::Profile::Upstream,
-    };
-    let defaults = disruption::Config::new(profile);
+    let defaults = disruption::Config::new(cluster.profile.into());
     disruption::Config {
         min_replicas: options.min_replicas,
         eviction_tolerance: options.eviction_tolerance,

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use podfit_cluster::index::SharedIndex;
+use podfit_core::admission::Settings;
 use podfit_core::feature_gates::FeatureGates;
 
 use crate::bodies::Budget;
@@ -22,6 +23,8 @@ pub struct Webhook {
     pub bodies: Budget,
     /// Which of upstream's gated features are on.
     pub gates: FeatureGates,
+    /// How pods are sized.
+    pub settings: Settings,
     draining: AtomicBool,
 }
 
@@ -33,6 +36,10 @@ impl Webhook {
             metrics,
             bodies: Budget::default(),
             gates,
+            settings: Settings {
+                startup_boost: gates.cpu_startup_boost,
+                ..Settings::default()
+            },
             draining: AtomicBool::new(false),
         }
     }

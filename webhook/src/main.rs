@@ -64,11 +64,9 @@ async fn start() -> anyhow::Result<()> {
     }
     tracing::info!("all watches have listed");
 
-    let webhook = web::Data::new(Webhook::new(
-        watches.index(),
-        metrics,
-        options.cluster.gates(),
-    ));
+    let mut webhook = Webhook::new(watches.index(), metrics, options.cluster.gates());
+    webhook.settings.profile = options.cluster.profile.into();
+    let webhook = web::Data::new(webhook);
     let listener = server::listen(options.server.bind_address, options.server.port)?;
     let listening = listener.local_addr()?;
     let config = tls::server_config(provider, options.server.min_tls_version, Arc::clone(&live))?;

@@ -35,8 +35,12 @@ fn container(change: &ContainerChange, present: PresentMaps, operations: &mut Ve
     if change.requests.is_empty() && change.limits.is_empty() {
         return;
     }
-    let index = change.index.to_string();
-    let at = ["spec", "containers", &index, "resources"];
+    let (list, index) = match change.sidecar {
+        Some(index) => ("initContainers", index),
+        None => ("containers", change.index),
+    };
+    let index = index.to_string();
+    let at = ["spec", list, &index, "resources"];
     if !present.resources {
         operations.push(add(&at, json!({})));
     }

@@ -53,7 +53,7 @@ pub fn admit(webhook: &Webhook, request: Request<'_>) -> (Outcome, Response) {
 fn sized(webhook: &Webhook, request: &Request<'_>) -> Result<Response, Unsized> {
     let object = request.object.ok_or(Unsized::NoObject)?;
     let object: PodObject = serde_json::from_str(object.get()).map_err(Unsized::Unreadable)?;
-    let mut pod = Pod::from(&object);
+    let mut pod = Pod::from(&object).seen_by(webhook.settings.profile);
     if pod.namespace.is_empty() {
         pod.namespace = request.namespace.clone().unwrap_or_default();
     }

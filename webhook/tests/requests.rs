@@ -10,6 +10,7 @@ use base64::Engine;
 use podfit_cluster::api::vpa::VpaObject;
 use podfit_cluster::index::Index;
 use podfit_core::feature_gates::FeatureGates;
+use podfit_core::profile::Profile;
 use podfit_core::vpa::Vpa;
 use podfit_webhook::admission::Webhook;
 use podfit_webhook::metrics::Metrics;
@@ -31,15 +32,19 @@ fn vpa(mode: &str) -> Vpa {
 }
 
 fn webhook(vpas: Vec<Vpa>) -> web::Data<Webhook> {
+    web::Data::new(webhook_value(vpas))
+}
+
+fn webhook_value(vpas: Vec<Vpa>) -> Webhook {
     let mut index = Index::default();
     for vpa in vpas {
         index.vpas.apply(vpa);
     }
-    web::Data::new(Webhook::new(
+    Webhook::new(
         index.into(),
         Metrics::new(&prometheus::Registry::new()).unwrap(),
         FeatureGates::default(),
-    ))
+    )
 }
 
 /// A pod of the Deployment `web`, by a ReplicaSet that no cache knows.
@@ -106,6 +111,13 @@ fn patch(verdict: &Value) -> json_patch::Patch {
             .unwrap(),
     )
     .unwrap()
+}
+
+/// The object with the patch that it gets.
+async fn sized(webhook: &web::Data<Webhook>, mut object: Value) -> Value {
+    let verdict = verdict(webhook, &review(&object)).await;
+    json_patch::patch(&mut object, &patch(&verdict)).unwrap();
+    object
 }
 
 #[actix_web::test]
@@ -182,6 +194,42 @@ async fn what_is_none_of_ours_is_let_through_with_its_uid() {
             "{review}"
         );
     }
+}
+
+/// A native sidecar is patched where it stands; in profile upstream it is not looked at.
+#[actix_web::test]
+async fn a_native_sidecar_is_sized() {
+    let mut object = pod();
+    object["spec"]["initContainers"] = json!([
+        {"name": "first"},
+        {"name": "side", "restartPolicy": "Always", "resources": {"requests": {"cpu": "5m"}}}
+    ]);
+    object["spec"]["containers"][1]["name"] = "other".into();
+    let sized = sized(&webhook(vec![vpa("Recreate")]), object.clone()).await;
+    assert_eq!(
+        sized["spec"]["initContainers"][1]["resources"]["requests"],
+        json!({"cpu": "20m", "memory": "64Mi"})
+    );
+    assert!(sized["spec"]["initContainers"][0]["resources"].is_null());
+    let annotations = &sized["metadata"]["annotations"];
+    let note = annotations["vpaUpdates"].as_str().unwrap();
+    assert!(note.ends_with("; init container 1: cpu request, memory request"));
+    assert_eq!(
+        annotations["vpaObservedContainers"],
+        "app, other, stranger, side"
+    );
+
+    let mut upstream = webhook_value(vec![vpa("Recreate")]);
+    upstream.settings.profile = Profile::Upstream;
+    let sized = self::sized(&web::Data::new(upstream), object).await;
+    assert_eq!(
+        sized["spec"]["initContainers"][1]["resources"]["requests"],
+        json!({"cpu": "5m"})
+    );
+    assert_eq!(
+        sized["metadata"]["annotations"]["vpaObservedContainers"],
+        "app, other, stranger"
+    );
 }
 
 /// Upstream's order, and the quantities and annotations it writes.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use kube::api::ObjectMeta;
+use podfit_core::admission::BOOST_ANNOTATION_PREFIX;
 use podfit_core::pod::{
     Container, ContainerStatus, EffectiveResources, Phase, Pod, PresentMaps, ResizeState,
     Termination,
@@ -32,7 +33,8 @@ pub struct PodObject {
 struct Spec {
     node_name: Option<String>,
     containers: Vec<Object<SpecContainer>>,
-    init_containers: Vec<Named>,
+    init_containers: Vec<Object<SpecContainer>>,
+    resources: Option<Object<Resources>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -41,12 +43,7 @@ struct SpecContainer {
     name: String,
     resources: Option<Object<Resources>>,
     resize_policy: Vec<ResizePolicy>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-struct Named {
-    name: String,
+    restart_policy: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -70,6 +67,7 @@ struct Status {
     start_time: Option<String>,
     conditions: Vec<Condition>,
     container_statuses: Vec<StatusContainer>,
+    init_container_statuses: Vec<StatusContainer>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -116,6 +114,7 @@ impl From<&PodObject> for Pod {
             spec: Object(spec),
             status,
         } = object;
+        let (containers, init_containers) = containers(meta, spec, status);
         Self {
             namespace: meta.namespace.clone().unwrap_or_default(),
             name: meta.name.clone().unwrap_or_default(),
@@ -136,17 +135,57 @@ impl From<&PodObject> for Pod {
             started: parse(status.start_time.as_ref()),
             ready_since: ready_since(&status.conditions),
             resize: resize_state(&status.conditions),
-            containers: spec
-                .containers
-                .iter()
-                .map(|Object(c)| container(c, &status.container_statuses))
-                .collect(),
-            init_containers: spec
-                .init_containers
-                .iter()
-                .map(|c| c.name.clone())
-                .collect(),
+            containers,
+            init_containers,
+            has_pod_resources: spec.resources.as_ref().is_some_and(|Object(r)| {
+                [&r.requests, &r.limits]
+                    .into_iter()
+                    .flatten()
+                    .any(|amounts| !amounts.is_empty())
+            }),
         }
+    }
+}
+
+/// The containers that are sized, sidecars last, and the other init containers.
+fn containers(meta: &ObjectMeta, spec: &Spec, status: &Status) -> (Vec<Container>, Vec<Container>) {
+    let mut sized: Vec<_> = spec
+        .containers
+        .iter()
+        .map(|Object(c)| container(c, &status.container_statuses))
+        .collect();
+    let mut others = Vec::new();
+    for (index, Object(init)) in spec.init_containers.iter().enumerate() {
+        let read = container(init, &status.init_container_statuses);
+        if init.restart_policy.as_deref() == Some("Always") {
+            sized.push(Container {
+                sidecar: Some(index),
+                ..read
+            });
+        } else {
+            others.push(read);
+        }
+    }
+    for (key, value) in meta.annotations.iter().flatten() {
+        let boosted = key.strip_prefix(BOOST_ANNOTATION_PREFIX);
+        if let Some(container) = sized.iter_mut().find(|c| boosted == Some(&c.name)) {
+            container.before_boost = before_boost(value);
+        }
+    }
+    (sized, others)
+}
+
+/// The value of a boost annotation; `None` when somebody else wrote it.
+fn before_boost(text: &str) -> Option<EffectiveResources> {
+    let Object(resources) = serde_json::from_str::<Object<Resources>>(text).ok()?;
+    Some(effective(&resources))
+}
+
+fn effective(resources: &Resources) -> EffectiveResources {
+    let list = |map: &Option<QuantityMap>| map.as_ref().map(resource_list).unwrap_or_default();
+    EffectiveResources {
+        requests: list(&resources.requests),
+        limits: list(&resources.limits),
     }
 }
 
@@ -205,18 +244,12 @@ fn container(spec: &SpecContainer, statuses: &[StatusContainer]) -> Container {
             .any(|p| p.resource_name == resource && p.restart_policy == "RestartContainer")
     };
     let Object(resources) = spec.resources.clone().unwrap_or_default();
+    let own = effective(&resources);
     Container {
         name: spec.name.clone(),
-        requests: resources
-            .requests
-            .as_ref()
-            .map(resource_list)
-            .unwrap_or_default(),
-        limits: resources
-            .limits
-            .as_ref()
-            .map(resource_list)
-            .unwrap_or_default(),
+        sidecar: None,
+        requests: own.requests,
+        limits: own.limits,
         present: PresentMaps {
             resources: spec.resources.is_some(),
             requests: resources.requests.is_some(),
@@ -224,6 +257,7 @@ fn container(spec: &SpecContainer, statuses: &[StatusContainer]) -> Container {
         },
         restarts_on_cpu_resize: restarts("cpu"),
         restarts_on_memory_resize: restarts("memory"),
+        before_boost: None,
         status: statuses
             .iter()
             .find(|s| s.name == spec.name)
@@ -233,10 +267,7 @@ fn container(spec: &SpecContainer, statuses: &[StatusContainer]) -> Container {
 
 fn container_status(status: &StatusContainer) -> ContainerStatus {
     ContainerStatus {
-        resources: status.resources.as_ref().map(|r| EffectiveResources {
-            requests: r.requests.as_ref().map(resource_list).unwrap_or_default(),
-            limits: r.limits.as_ref().map(resource_list).unwrap_or_default(),
-        }),
+        resources: status.resources.as_ref().map(effective),
         restart_count: status.restart_count,
         running: status.state.running.is_some(),
         terminated: status.state.terminated.as_ref().map(termination),
@@ -316,6 +347,49 @@ mod tests {
         assert!(status.running && status.last_terminated.as_ref().unwrap().is_oom());
     }
 
+    /// A sidecar stands after the containers, with its own place and status; other init containers are apart.
+    #[test]
+    fn native_sidecars_are_containers() {
+        let pod = pod(json!({
+            "metadata": {"annotations": {
+                "vpaCpuStartupBoost/app": "{\"requests\":{\"cpu\":\"100m\"},\"limits\":{}}",
+                "vpaCpuStartupBoost/proxy": "nonsense",
+            }},
+            "spec": {
+                "initContainers": [
+                    {"name": "download", "resources": {"requests": {"cpu": "2"}}},
+                    {"name": "proxy", "restartPolicy": "Always", "resources": {"requests": {"cpu": "50m"}}}
+                ],
+                "containers": [{"name": "app"}],
+                "resources": {"requests": {"cpu": "1"}}
+            },
+            "status": {"initContainerStatuses": [
+                {"name": "proxy", "restartCount": 3, "state": {"running": {}}, "resources": {"requests": {"cpu": "60m"}}}
+            ]}
+        }));
+        let places: Vec<_> = pod
+            .containers
+            .iter()
+            .map(|c| (c.name.as_str(), c.sidecar))
+            .collect();
+        assert_eq!(places, [("app", None), ("proxy", Some(1))]);
+        assert_eq!(pod.init_containers[0].name, "download");
+        let proxy = pod.container("proxy").unwrap();
+        assert_eq!(
+            (proxy.requests.cpu, proxy.effective().requests.cpu),
+            (Some(Millicores(50)), Some(Millicores(60)))
+        );
+        assert_eq!(proxy.status.as_ref().unwrap().restart_count, 3);
+        let before = |name: &str| pod.container(name).unwrap().before_boost;
+        assert_eq!(
+            before("app").map(|r| r.requests.cpu),
+            Some(Some(Millicores(100)))
+        );
+        assert!(pod.has_pod_resources && before("proxy").is_none());
+        let upstream = pod.clone().seen_by(podfit_core::profile::Profile::Upstream);
+        assert_eq!(upstream.containers.len(), 1);
+    }
+
     #[test]
     fn resize_conditions_are_read_in_any_order() {
         let pending =
@@ -365,6 +439,7 @@ mod tests {
         for spec in [
             json!([]),
             json!({"containers": [["app"]]}),
+            json!({"initContainers": [["app"]]}),
             json!({"containers": [{"name": "app", "resources": []}]}),
         ] {
             let pod = json!({"metadata": {}, "spec": spec});

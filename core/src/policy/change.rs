@@ -11,8 +11,10 @@ use crate::vpa::ContainerPolicy;
 /// What one container of a pod is to be given. A resource that is absent here stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerChange {
-    /// The container's position in the pod's spec.
+    /// The container's position among those of [`Pod`], which is that in the spec, and sidecars come after.
     pub index: usize,
+    /// Of a native sidecar: its position in `spec.initContainers`.
+    pub sidecar: Option<usize>,
     /// The container's name.
     pub name: String,
     /// Its new requests.
@@ -87,6 +89,7 @@ pub fn changes(
             notes.extend(set(requests, Note::RequestSet).chain(set(limits, Note::LimitSet)));
             (!requests.is_empty()).then(|| ContainerChange {
                 index: fitted.index,
+                sidecar: container.sidecar,
                 name: container.name.clone(),
                 requests,
                 limits,

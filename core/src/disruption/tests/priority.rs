@@ -405,6 +405,7 @@ fn what_was_refused_is_tried_again_when_less_is_asked() {
 
 fn attempt(requests: &[(&str, Amounts)]) -> Vec<ContainerChange> {
     let change = |(index, (name, requests)): (usize, &(&str, Amounts))| ContainerChange {
+        sidecar: None,
         index,
         name: (*name).into(),
         requests: list(*requests),
