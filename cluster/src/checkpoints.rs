@@ -1,5 +1,7 @@
 //! Stored histories: read all, write one, delete one.
 
+mod annotation;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -11,8 +13,6 @@ use kube::api::{
 use podfit_core::checkpoint::Checkpoint;
 use podfit_core::history::{OomFloor, OpenWindow};
 use podfit_core::ownership::ControllerKey;
-use podfit_core::quantity::Bytes;
-use podfit_core::time::Timestamp;
 use podfit_core::vpa::Vpa;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -20,12 +20,10 @@ use serde_json::json;
 use crate::api::checkpoint::{CheckpointObject, CheckpointSpec, CheckpointStatus};
 use crate::calls::{CallError, Calls};
 
+use self::annotation::Annotation;
+
 /// Where that is stored for which upstream has no field: it leaves annotations alone.
 const ANNOTATION: &str = "podfit.dev/history";
-
-/// Open windows are stored of so many pods, those with the highest peaks. More would make the annotation too large
-/// (256 KiB are allowed), and say no more about what the container needs.
-const STORED_WINDOWS: usize = 100;
 
 /// A stored history.
 #[derive(Clone, Debug)]
@@ -76,97 +74,6 @@ impl From<&ControllerKey> for Target {
     }
 }
 
-/// The annotation's content. Times are milliseconds since the Unix epoch, amounts are bytes.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Annotation {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    target: Option<Target>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    oom_floor: Option<(i64, i64)>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    open_windows: BTreeMap<String, Window>,
-    #[serde(skip_serializing_if = "is_zero")]
-    orphaned_millis: u64,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Window {
-    end: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    memory_peak: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    oom_peak: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_memory: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_cpu: Option<i64>,
-}
-
-// Serde passes a reference.
-#[allow(clippy::trivially_copy_pass_by_ref)]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
-
-impl Annotation {
-    fn of(content: &Checkpoint, beside: &Beside) -> Self {
-        let mut highest: Vec<_> = beside.open.iter().collect();
-        highest
-            .sort_by_key(|(_, window)| std::cmp::Reverse(window.memory_peak.max(window.oom_peak)));
-        highest.truncate(STORED_WINDOWS);
-        let window = |w: &OpenWindow| Window {
-            end: w.end.unix_millis(),
-            memory_peak: w.memory_peak.map(|b| b.0),
-            oom_peak: w.oom_peak.map(|b| b.0),
-            last_memory: w.last_memory.map(Timestamp::unix_millis),
-            last_cpu: w.last_cpu.map(Timestamp::unix_millis),
-        };
-        Self {
-            target: beside.target.clone(),
-            orphaned_millis: millis(beside.orphaned),
-            oom_floor: content.oom_floor.map(|f| (f.bytes.0, f.at.unix_millis())),
-            open_windows: highest
-                .into_iter()
-                .map(|(uid, w)| (uid.clone(), window(w)))
-                .collect(),
-        }
-    }
-
-    fn oom_floor(&self) -> Option<OomFloor> {
-        let (bytes, at) = self.oom_floor.filter(|(bytes, _)| *bytes >= 0)?;
-        Some(OomFloor {
-            bytes: Bytes(bytes),
-            at: Timestamp::from_unix_millis(at),
-        })
-    }
-
-    fn beside(self) -> Beside {
-        Beside {
-            open: self.open(),
-            orphaned: Duration::from_millis(self.orphaned_millis),
-            target: self.target,
-        }
-    }
-
-    fn open(&self) -> BTreeMap<String, OpenWindow> {
-        let bytes = |amount: Option<i64>| amount.filter(|b| *b >= 0).map(Bytes);
-        let time = |millis: Option<i64>| millis.map(Timestamp::from_unix_millis);
-        let window = |w: &Window| OpenWindow {
-            end: Timestamp::from_unix_millis(w.end),
-            memory_peak: bytes(w.memory_peak),
-            oom_peak: bytes(w.oom_peak),
-            last_memory: time(w.last_memory),
-            last_cpu: time(w.last_cpu),
-        };
-        self.open_windows
-            .iter()
-            .map(|(uid, w)| (uid.clone(), window(w)))
-            .collect()
-    }
-}
-
 /// All stored histories of a namespace, or of the cluster when it is empty.
 pub async fn list(calls: &Calls, namespace: &str) -> Result<Vec<Stored>, CallError> {
     let api: Api<CheckpointObject> = if namespace.is_empty() {
@@ -210,7 +117,7 @@ fn read(object: CheckpointObject) -> Stored {
         vpa: object.spec.vpa_object_name,
         container: object.spec.container_name,
         content: Checkpoint {
-            oom_floor: annotation.oom_floor(),
+            oom_floor: annotation.oom_floor.clone().map(OomFloor::from),
             ..object.status.to_checkpoint()
         },
         beside: annotation.beside(),
@@ -296,10 +203,6 @@ pub async fn set_orphaned(calls: &Calls, stored: &Stored) -> Result<(), CallErro
     calls.run("annotate checkpoint", request).await.map(drop)
 }
 
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
 fn add<const N: usize>(path: [&str; N], value: serde_json::Value) -> PatchOperation {
     PatchOperation::Add(AddOperation {
         path: PointerBuf::from_tokens(path),
@@ -336,6 +239,10 @@ pub async fn delete(calls: &Calls, namespace: &str, name: &str) -> Result<(), Ca
 
 #[cfg(test)]
 mod tests {
+    use podfit_core::quantity::Bytes;
+    use podfit_core::time::Timestamp;
+
+    use super::annotation::STORED_WINDOWS;
     use super::*;
 
     fn window(peak: i64) -> OpenWindow {
@@ -351,11 +258,16 @@ mod tests {
     #[test]
     fn what_is_stored_beside_reads_back() {
         let floor = OomFloor {
-            bytes: Bytes(1 << 30),
-            at: Timestamp::from_unix_millis(1_700_000_000_000),
+            killed_at: Bytes(1 << 29),
+            climbs: 2,
+            template: Some("5d4f".into()),
+            ..OomFloor::of(
+                Bytes(1 << 30),
+                Timestamp::from_unix_millis(1_700_000_000_000),
+            )
         };
         let content = Checkpoint {
-            oom_floor: Some(floor),
+            oom_floor: Some(floor.clone()),
             ..Checkpoint::default()
         };
         let beside = Beside {
@@ -368,9 +280,18 @@ mod tests {
         };
         let text = json!(Annotation::of(&content, &beside)).to_string();
         let read: Annotation = serde_json::from_str(&text).unwrap();
-        assert_eq!((read.oom_floor(), read.beside()), (Some(floor), beside));
+        let read_floor = read.oom_floor.clone().map(OomFloor::from);
+        assert_eq!((read_floor, read.beside()), (Some(floor), beside));
         let nothing = Annotation::of(&Checkpoint::default(), &Beside::default());
         assert_eq!(json!(nothing).to_string(), "{}");
+    }
+
+    /// As podfit wrote it at first.
+    #[test]
+    fn a_floor_of_bytes_and_time_is_read() {
+        let read: Annotation = serde_json::from_str(r#"{"oomFloor": [1024, 5000]}"#).unwrap();
+        let floor = OomFloor::of(Bytes(1024), Timestamp::from_unix_millis(5000));
+        assert_eq!(read.oom_floor.map(OomFloor::from), Some(floor));
     }
 
     #[test]
@@ -380,7 +301,9 @@ mod tests {
             open,
             ..Beside::default()
         };
-        let kept = Annotation::of(&Checkpoint::default(), &beside).open();
+        let kept = Annotation::of(&Checkpoint::default(), &beside)
+            .beside()
+            .open;
         assert_eq!(kept.len(), STORED_WINDOWS);
         assert!(kept.values().all(|w| w.memory_peak >= Some(Bytes(900))));
     }

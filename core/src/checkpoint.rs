@@ -102,7 +102,7 @@ impl Checkpoint {
             first_sample: history.first_sample(),
             last_sample: history.last_sample(),
             total_samples: i64::try_from(history.total_samples()).unwrap_or(i64::MAX),
-            oom_floor: history.stored_oom_floor(),
+            oom_floor: history.stored_oom_floor().cloned(),
         }
     }
 
@@ -130,11 +130,15 @@ impl Checkpoint {
             memory: self
                 .memory
                 .decode("memory", Buckets::memory(), config.memory_half_life)?,
-            first_sample: self.first_sample,
-            last_sample: self.last_sample,
+            // Times that have not come would make a young history look old, and the floor last for ever.
+            first_sample: self.first_sample.map(|t| t.min(now)),
+            last_sample: self.last_sample.map(|t| t.min(now)),
             total_samples,
             last_activity: self.last_update.or(self.last_sample).unwrap_or(now),
-            oom_floor: self.oom_floor,
+            oom_floor: self
+                .oom_floor
+                .clone()
+                .filter(|floor| floor.is_possible(now)),
         })
     }
 }

@@ -3,11 +3,17 @@
 //! A [`ContainerHistory`] is shared by all pods of a workload. What differs from pod to pod, the memory window that is
 //! still open, is a [`PodContainerWindow`].
 
+mod oom;
+
 use std::time::Duration;
 
+pub use oom::{Kill, OomFloor, RunningPod};
+
 use crate::histogram::{Buckets, Histogram};
-use crate::quantity::{Bytes, MAX_AMOUNT, Millicores, scale_amount};
+use crate::profile::Profile;
+use crate::quantity::{Bytes, MAX_AMOUNT, Millicores, amount_from_float};
 use crate::time::Timestamp;
+use crate::vpa::{ContainerPolicy, HistoryPolicy};
 
 /// A CPU sample weighs this, whatever it shows. Upstream's constant.
 const CPU_SAMPLE_WEIGHT: f64 = 0.1;
@@ -16,10 +22,13 @@ const CPU_SAMPLE_WEIGHT: f64 = 0.1;
 const MEMORY_SAMPLE_WEIGHT: f64 = 1.0;
 
 /// A sample may be this far ahead of the clock it is judged by: machines' clocks differ.
-const CLOCK_TOLERANCE: Duration = Duration::from_mins(5);
+pub(crate) const CLOCK_TOLERANCE: Duration = Duration::from_mins(5);
+
+/// A sample from before this is none: with an unset clock's it would make a history look old.
+const OLDEST: Duration = Duration::from_hours(24 * 365);
 
 /// How histories are kept. Defaults are upstream's.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HistoryConfig {
     /// After this time a CPU sample counts half.
     pub cpu_half_life: Duration,
@@ -33,6 +42,10 @@ pub struct HistoryConfig {
     pub oom_bump_up_ratio: f64,
     /// After an out-of-memory kill memory grows at least by this much.
     pub oom_min_bump_up: Bytes,
+    /// Whose rules win: upstream's puts kills into the histogram, podfit's has a floor.
+    pub profile: Profile,
+    /// True when policies of containers count (feature gate `PerVPAConfig`).
+    pub per_vpa: bool,
 }
 
 impl Default for HistoryConfig {
@@ -44,38 +57,40 @@ impl Default for HistoryConfig {
             memory_interval_count: 8,
             oom_bump_up_ratio: 1.2,
             oom_min_bump_up: Bytes(100 << 20),
+            profile: Profile::Safe,
+            per_vpa: false,
         }
     }
 }
 
 impl HistoryConfig {
+    /// The same with what the policy of a container says, if that counts.
+    pub fn for_policy(&self, policy: Option<&ContainerPolicy>) -> Self {
+        let mut config = *self;
+        let Some(HistoryPolicy {
+            oom_bump_up_ratio,
+            oom_min_bump_up,
+            memory_interval,
+            memory_interval_count,
+        }) = policy.map(|p| p.history).filter(|_| self.per_vpa)
+        else {
+            return config;
+        };
+        if let Some(thousandths) = oom_bump_up_ratio {
+            config.oom_bump_up_ratio = thousandths as f64 / 1000.0;
+        }
+        config.oom_min_bump_up = oom_min_bump_up.unwrap_or(config.oom_min_bump_up);
+        config.memory_interval = memory_interval.unwrap_or(config.memory_interval);
+        config.memory_interval_count =
+            memory_interval_count.unwrap_or(config.memory_interval_count);
+        config
+    }
+
     /// How long a history, and out-of-memory evidence, lasts without anything new: interval times count.
     pub fn lifetime(&self) -> Duration {
         self.memory_interval
             .saturating_mul(self.memory_interval_count)
     }
-
-    /// What a container needs that was killed while it used `used`.
-    fn bumped(&self, used: Bytes) -> Bytes {
-        let by_ratio = scale_amount(used.0, self.oom_bump_up_ratio);
-        Bytes(
-            used.0
-                .saturating_add(self.oom_min_bump_up.0)
-                .max(by_ratio)
-                .min(MAX_AMOUNT),
-        )
-    }
-}
-
-/// The least memory that out-of-memory kills have shown to be needed.
-///
-/// It stands beside the histogram, where one kill among many replicas' peaks would drown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OomFloor {
-    /// The least memory.
-    pub bytes: Bytes,
-    /// When the last kill happened that supports it.
-    pub at: Timestamp,
 }
 
 /// The history of one container of one workload.
@@ -135,26 +150,42 @@ impl ContainerHistory {
         self.last_activity
     }
 
-    /// The out-of-memory floor that still holds at `now`.
-    pub fn oom_floor(&self, config_lifetime: Duration, now: Timestamp) -> Option<OomFloor> {
+    /// The out-of-memory floor that still holds at `now`. Profile `upstream` has none.
+    pub fn oom_floor(&self, config: &HistoryConfig, now: Timestamp) -> Option<&OomFloor> {
         self.oom_floor
-            .filter(|floor| now.since(floor.at) < config_lifetime)
+            .as_ref()
+            .filter(|floor| config.profile.is_safe() && floor.holds(config, now))
     }
 
     /// The out-of-memory floor however old, for storing it.
-    pub fn stored_oom_floor(&self) -> Option<OomFloor> {
+    pub fn stored_oom_floor(&self) -> Option<&OomFloor> {
+        self.oom_floor.as_ref()
+    }
+
+    /// Drops the floor when `running`, the pods of the workload, show that it is not needed any more
+    /// ([`OomFloor::is_outlived`]), and returns what was dropped.
+    pub fn release_oom_floor(
+        &mut self,
+        running: &[RunningPod<'_>],
+        config: &HistoryConfig,
+        now: Timestamp,
+    ) -> Option<OomFloor> {
         self.oom_floor
+            .take_if(|floor| floor.is_outlived(running, config, now))
     }
 
     /// True when a kill at `at` is part of the floor already. Told again after a restart, by then perhaps with what a
     /// resize allows, it must not raise memory once more.
     pub fn knows_kill(&self, at: Timestamp) -> bool {
-        self.oom_floor.is_some_and(|floor| at <= floor.at)
+        self.oom_floor.as_ref().is_some_and(|floor| at <= floor.at)
     }
 
     /// Sets the floor that was stored, unless a higher one is known.
     pub fn restore_oom_floor(&mut self, floor: OomFloor) {
-        self.oom_floor = Some(higher(self.oom_floor, floor));
+        self.oom_floor = Some(match self.oom_floor.take() {
+            Some(known) => known.merged(floor),
+            None => floor,
+        });
     }
 
     /// True when nothing at all is known, so that nothing can be recommended.
@@ -184,8 +215,8 @@ impl ContainerHistory {
         self.last_sample = self.last_sample.max(other.last_sample);
         self.total_samples = self.total_samples.saturating_add(other.total_samples);
         self.last_activity = self.last_activity.max(other.last_activity);
-        if let Some(floor) = other.oom_floor {
-            self.restore_oom_floor(floor);
+        if let Some(floor) = &other.oom_floor {
+            self.restore_oom_floor(floor.clone());
         }
     }
 }
@@ -195,13 +226,6 @@ fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     }
-}
-
-fn higher(known: Option<OomFloor>, new: OomFloor) -> OomFloor {
-    known.map_or(new, |known| OomFloor {
-        bytes: known.bytes.max(new.bytes),
-        at: known.at.max(new.at),
-    })
 }
 
 /// Why a sample was left out.
@@ -219,6 +243,9 @@ pub enum Rejected {
     /// From the future, beyond what clocks may differ.
     #[error("its time lies in the future")]
     Future,
+    /// From so long ago that the clock it was measured by must be wrong.
+    #[error("its time lies more than a year back")]
+    Ancient,
     /// An out-of-memory kill from before the last window.
     #[error("the kill is older than the last memory window")]
     TooOld,
@@ -291,29 +318,36 @@ impl PodContainerWindow {
         Ok(())
     }
 
-    /// Adds an out-of-memory kill at `at` of a container that was allowed `allowed`.
+    /// Adds an out-of-memory kill.
     ///
-    /// What it used is that, or its peak if higher; it needs more by the configured ratio and by the configured bytes
-    /// at least. That becomes a sample of the window, and the history's floor.
+    /// The container used what it was allowed, or its peak if higher; it needs more by the configured ratio and by the
+    /// configured bytes at least. Profile `safe`: that becomes the history's floor. Profile `upstream`: it becomes a
+    /// sample of the window.
     pub fn record_oom(
         &mut self,
         history: &mut ContainerHistory,
-        allowed: Bytes,
-        (at, now): (Timestamp, Timestamp),
+        kill: &Kill<'_>,
+        now: Timestamp,
         config: &HistoryConfig,
     ) -> Result<(), Rejected> {
-        check(allowed.0, at, now)?;
+        check(kill.allowed.0, kill.at, now)?;
         if self
             .last_memory
-            .is_some_and(|last| at < last - config.memory_interval)
+            .is_some_and(|last| kill.at < last - config.memory_interval)
         {
             return Err(Rejected::TooOld);
         }
-        let needed = config.bumped(allowed.max(self.memory_peak.unwrap_or_default()));
-        if self.raise_peak(history, needed, at, config.memory_interval) {
-            self.oom_peak = Some(needed);
+        let used = kill.allowed.max(self.memory_peak.unwrap_or_default());
+        let measured = Bytes(amount_from_float(history.memory.percentile(1.0)));
+        let floor = OomFloor::after(history.oom_floor.as_ref(), kill, (used, measured), config);
+        history.oom_floor = Some(floor);
+        history.last_activity = history.last_activity.max(kill.at);
+        if !config.profile.is_safe() {
+            let needed = config.bumped(used, 0);
+            if self.raise_peak(history, needed, kill.at, config.memory_interval) {
+                self.oom_peak = Some(needed);
+            }
         }
-        history.restore_oom_floor(OomFloor { bytes: needed, at });
         Ok(())
     }
 
@@ -416,6 +450,9 @@ fn check(amount: i64, at: Timestamp, now: Timestamp) -> Result<(), Rejected> {
     }
     if at > now + CLOCK_TOLERANCE {
         return Err(Rejected::Future);
+    }
+    if at < now - OLDEST {
+        return Err(Rejected::Ancient);
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ pub mod admission;
 pub mod checkpoint;
 pub mod disruption;
 pub mod estimator;
+pub mod explanation;
 pub mod feature_gates;
 pub mod histogram;
 pub mod history;

@@ -31,6 +31,8 @@ pub struct Pod {
     pub owner: Option<OwnerRef>,
     /// The label `pod-template-hash`, with which a ReplicaSet that no cache knows yet still names its Deployment.
     pub template_hash: Option<String>,
+    /// The label `controller-revision-hash`, which names the template of a StatefulSet's or DaemonSet's pod.
+    pub revision_hash: Option<String>,
     /// All annotations; `None` when the pod has no annotation map at all.
     pub annotations: Option<BTreeMap<String, String>>,
     /// Where it is in its life.
@@ -222,6 +224,13 @@ impl Container {
 }
 
 impl Pod {
+    /// What tells pods of one template from those of another, when its controller labels them. A Job's are not labelled.
+    pub fn template(&self) -> Option<&str> {
+        self.template_hash
+            .as_deref()
+            .or(self.revision_hash.as_deref())
+    }
+
     /// The value of an annotation.
     pub fn annotation(&self, key: &str) -> Option<&str> {
         self.annotations.as_ref()?.get(key).map(String::as_str)

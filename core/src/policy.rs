@@ -15,6 +15,7 @@ pub use limit_range::{LimitRangeItem, LimitRangeScope};
 pub use note::Note;
 pub use pod::{PodRecommendation, cap_for_pod};
 
+use crate::explanation::Cause;
 use crate::quantity::{Resource, ResourceList};
 use crate::vpa::{ContainerPolicy, ContainerRecommendation};
 
@@ -29,27 +30,43 @@ pub fn for_container<'a>(
         .or_else(|| policies.iter().rev().find(|p| p.container_name == "*"))
 }
 
-/// Brings target and bounds into what `policy` allows: up to `minAllowed`, then down to `maxAllowed`, so that the
-/// maximum wins where the two contradict. `global_max` stands in for each resource without a `maxAllowed`.
+/// What binds a resource of a container, in order: up to `minAllowed`, then down to `maxAllowed`, so that the maximum
+/// wins where the two contradict. `global_max` stands in for each resource without a `maxAllowed`.
 ///
-/// A boundary that is absent, zero or negative does not bind. The uncapped target stays as it is.
+/// A boundary that is absent, zero or negative does not bind.
+pub fn caps(
+    policy: Option<&ContainerPolicy>,
+    resource: Resource,
+    global_max: ResourceList,
+) -> impl Iterator<Item = Cause> {
+    let min = min_allowed(policy, resource).map(Cause::MinAllowed);
+    let max = policy.and_then(|p| boundary(p.max_allowed, resource));
+    let max = max
+        .map(Cause::MaxAllowed)
+        .or_else(|| boundary(global_max, resource).map(Cause::GlobalMax));
+    min.into_iter().chain(max)
+}
+
+/// Brings target and bounds into what `policy` allows. The uncapped target stays as it is.
 pub fn cap(
     recommendation: &mut ContainerRecommendation,
     policy: Option<&ContainerPolicy>,
     global_max: ResourceList,
 ) {
     for resource in Resource::ALL {
-        let min = policy.and_then(|p| boundary(p.min_allowed, resource));
-        let max = policy
-            .and_then(|p| boundary(p.max_allowed, resource))
-            .or_else(|| boundary(global_max, resource));
         for list in bounds_mut(recommendation) {
             if let Some(amount) = list.get(resource) {
-                let raised = min.map_or(amount, |m| amount.max(m));
-                list.set(resource, Some(max.map_or(raised, |m| raised.min(m))));
+                let capped =
+                    caps(policy, resource, global_max).fold(amount, |a, cap| cap.capped(a));
+                list.set(resource, Some(capped));
             }
         }
     }
+}
+
+/// The policy's `minAllowed` of a resource, when it can bind.
+pub fn min_allowed(policy: Option<&ContainerPolicy>, resource: Resource) -> Option<i64> {
+    policy.and_then(|p| boundary(p.min_allowed, resource))
 }
 
 /// True when the policy lets this resource of its container be sized. No policy lets everything be.

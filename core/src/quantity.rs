@@ -35,6 +35,9 @@ pub enum QuantityError {
 }
 
 impl Millicores {
+    /// One core.
+    pub const CORE: Self = Self(1000);
+
     /// Reads Kubernetes' quantity text, such as `250m`, `0.5` or `187500u`; a fraction of a millicore counts as one.
     ///
     /// What does not fit saturates; the sign is kept.

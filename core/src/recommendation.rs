@@ -1,12 +1,17 @@
 //! The published recommendation: estimates of all containers of a workload, shaped by policy, each with its reasons.
 
-use crate::estimator::{Estimate, EstimatorConfig, estimate};
-use crate::history::ContainerHistory;
-use crate::policy::{cap, controls, for_container};
-use crate::quantity::{MAX_AMOUNT, Resource, ResourceList, round_up_to_step};
+use std::time::Duration;
+
+use crate::estimator::{Estimate, EstimatorConfig, container_minimum, estimate};
+use crate::explanation::{
+    Cause, ContainerExplanation, Derivation, OomFloorExplanation, ResourceExplanation,
+};
+use crate::history::{ContainerHistory, HistoryConfig};
+use crate::policy::{caps, controls, for_container, min_allowed};
+use crate::quantity::{Bytes, Millicores, Resource, round_up_to_step};
 use crate::reason::RecommendationReason;
 use crate::time::Timestamp;
-use crate::vpa::{ContainerPolicy, ContainerRecommendation};
+use crate::vpa::{ContainerPolicy, ContainerRecommendation, Vpa};
 
 /// Recommendations, and why they are what they are.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,12 +20,15 @@ pub struct Recommended {
     pub recommendations: Vec<ContainerRecommendation>,
     /// At least one for each container.
     pub reasons: Vec<RecommendationReason>,
+    /// In order of the containers' names; also of containers that nothing is known of. Those with policy mode Off have
+    /// none.
+    pub explanations: Vec<ContainerExplanation>,
 }
 
-/// Recommends for the containers of one workload, at `now`.
+/// Recommends for the containers of a VPA's target, at `now`.
 pub fn recommend(
     histories: &[(&str, &ContainerHistory)],
-    policies: &[ContainerPolicy],
+    vpa: &Vpa,
     config: &EstimatorConfig,
     now: Timestamp,
 ) -> Recommended {
@@ -28,7 +36,7 @@ pub fn recommend(
     let mut sized: Vec<_> = histories.to_vec();
     sized.sort_by_key(|(name, _)| *name);
     sized.retain(|(name, _)| {
-        let off = for_container(policies, name).is_some_and(|p| p.off);
+        let off = for_container(&vpa.container_policies, name).is_some_and(|p| p.off);
         if off {
             result.reasons.push(RecommendationReason::PolicyOff {
                 container: (*name).to_owned(),
@@ -37,270 +45,224 @@ pub fn recommend(
         !off
     });
     for (name, history) in &sized {
-        let estimate = estimate(history, config, sized.len(), now);
-        for resource in Resource::ALL {
-            if estimate.target.get(resource).is_none() {
-                let container = (*name).to_owned();
-                result.reasons.push(RecommendationReason::NoSamples {
-                    container,
-                    resource,
-                });
-            }
+        let container = Container {
+            name,
+            history,
+            policy: for_container(&vpa.container_policies, name),
+            integer_cpu: config.integer_cpu && vpa.wants_integer_cpu(name),
+            config,
+        };
+        let explanation = container.explain(sized.len(), now);
+        explanation.add_reasons(&mut result.reasons);
+        if explanation.is_known() {
+            result.recommendations.push(explanation.recommendation());
         }
-        if estimate.target.is_empty() {
-            continue;
-        }
-        let policy = for_container(policies, name);
-        explain(&mut result.reasons, name, &estimate, (history, config));
-        let recommendation = shape(name, &estimate, policy, config);
-        explain_cap(&mut result.reasons, &recommendation);
-        result.recommendations.push(recommendation);
+        result.explanations.push(explanation);
     }
     result
 }
 
-/// Rounds, keeps what policy controls, and caps.
-fn shape(
-    name: &str,
-    estimate: &Estimate,
-    policy: Option<&ContainerPolicy>,
-    config: &EstimatorConfig,
-) -> ContainerRecommendation {
-    let kept = |list: &ResourceList| {
-        let mut kept = ResourceList::default();
-        for resource in Resource::ALL.into_iter().filter(|r| controls(policy, *r)) {
-            kept.set(
-                resource,
-                list.get(resource)
-                    .map(|amount| rounded(resource, amount, config)),
-            );
-        }
-        kept
-    };
-    let target = kept(&estimate.target);
-    let mut recommendation = ContainerRecommendation {
-        container_name: name.to_owned(),
-        target,
-        lower_bound: kept(&estimate.lower_bound),
-        // With a single sample it is "more than there is" (upstream publishes 100G cores): no bound says that better.
-        upper_bound: bounded(&estimate.upper_bound, kept(&estimate.upper_bound)),
-        uncapped_target: target,
-    };
-    cap(&mut recommendation, policy, config.global_max);
-    recommendation
+/// A container that is sized.
+struct Container<'a> {
+    name: &'a str,
+    history: &'a ContainerHistory,
+    policy: Option<&'a ContainerPolicy>,
+    integer_cpu: bool,
+    config: &'a EstimatorConfig,
 }
 
-fn rounded(resource: Resource, amount: i64, config: &EstimatorConfig) -> i64 {
-    let step = match resource {
-        Resource::Cpu => config.round_cpu.0,
-        Resource::Memory => config.round_memory.0,
-    };
-    round_up_to_step(amount, step).unwrap_or(amount)
-}
-
-fn bounded(estimated: &ResourceList, mut kept: ResourceList) -> ResourceList {
-    for resource in Resource::ALL {
-        if estimated.get(resource) == Some(MAX_AMOUNT) {
-            kept.set(resource, None);
-        }
-    }
-    kept
-}
-
-fn explain(
-    reasons: &mut Vec<RecommendationReason>,
-    name: &str,
-    estimate: &Estimate,
-    (history, config): (&ContainerHistory, &EstimatorConfig),
-) {
-    for resource in Resource::ALL {
-        let Some(target) = estimate.target.get(resource) else {
-            continue;
-        };
-        let container = name.to_owned();
-        if let (Resource::Memory, Some(floor)) = (resource, estimate.raised_by_oom) {
-            reasons.push(RecommendationReason::OutOfMemory { container, floor });
-            continue;
-        }
-        let percentile = match resource {
-            Resource::Cpu => config.cpu.target,
-            Resource::Memory => config.memory.target,
-        };
-        let of_samples = crate::estimator::with_margin(
-            crate::estimator::percentile(history, resource, percentile),
-            config.margin,
-        );
-        reasons.push(if of_samples == target {
-            RecommendationReason::Percentile {
-                container,
-                resource,
-                percentile,
-                margin: config.margin,
-                target,
-            }
-        } else {
-            RecommendationReason::Minimum {
-                container,
-                resource,
-                target,
-            }
+impl Container<'_> {
+    /// Derives all its numbers. The pod has `containers` of them.
+    fn explain(&self, containers: usize, now: Timestamp) -> ContainerExplanation {
+        let kept = self.config.history.for_policy(self.policy);
+        let floor = self.history.oom_floor(&kept, now);
+        let resources = Resource::ALL.map(|resource| {
+            let minimum = self.minimum(resource, containers);
+            let floor = floor.filter(|_| resource == Resource::Memory);
+            let estimate = estimate(self.history, resource, self.config, minimum, floor);
+            self.shape(resource, estimate, &kept)
         });
+        ContainerExplanation {
+            container: self.name.to_owned(),
+            samples: self.history.total_samples(),
+            first_sample: self.history.first_sample(),
+            last_sample: self.history.last_sample(),
+            oom_floor: floor.map(|floor| OomFloorExplanation {
+                floor: floor.clone(),
+                until: floor.at + kept.lifetime(),
+            }),
+            resources,
+        }
+    }
+
+    /// Its share of the pod's minimum. Profile `safe`: a `minAllowed` below that is what somebody wants.
+    fn minimum(&self, resource: Resource, containers: usize) -> i64 {
+        let share = container_minimum(self.config.pod_minimum, resource, containers);
+        match min_allowed(self.policy, resource) {
+            Some(min) if self.config.history.profile.is_safe() => share.min(min),
+            _ => share,
+        }
+    }
+
+    /// Rounds and caps, in upstream's order.
+    fn shape(
+        &self,
+        resource: Resource,
+        estimate: Estimate,
+        kept: &HistoryConfig,
+    ) -> ResourceExplanation {
+        let controlled = controls(self.policy, resource);
+        let shaped = |derivation: Option<Derivation>| {
+            let mut derivation = derivation?;
+            if controlled {
+                self.round(resource, &mut derivation);
+                for cap in caps(self.policy, resource, self.config.global_max) {
+                    derivation.change(cap, cap.capped(derivation.amount()));
+                }
+            }
+            Some(derivation)
+        };
+        let (half_life, window) = half_life_and_window(resource, kept);
+        ResourceExplanation {
+            resource,
+            controlled,
+            half_life,
+            window,
+            confidence: self.config.confidence(self.history, resource),
+            target: shaped(estimate.target),
+            lower_bound: shaped(estimate.lower_bound),
+            upper_bound: shaped(estimate.upper_bound),
+        }
+    }
+
+    fn round(&self, resource: Resource, derivation: &mut Derivation) {
+        let step = match resource {
+            Resource::Cpu => self.config.round_cpu.0,
+            Resource::Memory => self.config.round_memory.0,
+        };
+        if let Ok(rounded) = round_up_to_step(derivation.amount(), step) {
+            derivation.change(Cause::Rounding(step), rounded);
+        }
+        if self.config.humanize_memory && resource == Resource::Memory {
+            let text = Bytes(derivation.amount()).humanize();
+            if let Ok(read) = Bytes::parse(&text) {
+                derivation.change(Cause::Humanized, read.0);
+            }
+        }
+        if self.integer_cpu
+            && resource == Resource::Cpu
+            && let Ok(whole) = round_up_to_step(derivation.amount(), Millicores::CORE.0)
+        {
+            derivation.change(Cause::IntegerCpu, whole);
+        }
     }
 }
 
-fn explain_cap(reasons: &mut Vec<RecommendationReason>, recommendation: &ContainerRecommendation) {
-    for resource in Resource::ALL {
-        let (from, to) = (
-            recommendation.uncapped_target.get(resource),
-            recommendation.target.get(resource),
-        );
-        if let (Some(from), Some(to)) = (from, to)
-            && from != to
-        {
-            let container = recommendation.container_name.clone();
-            reasons.push(RecommendationReason::Capped {
+fn half_life_and_window(resource: Resource, kept: &HistoryConfig) -> (Duration, Option<Duration>) {
+    match resource {
+        Resource::Cpu => (kept.cpu_half_life, None),
+        Resource::Memory => (kept.memory_half_life, Some(kept.memory_interval)),
+    }
+}
+
+impl ContainerExplanation {
+    /// The numbers that are published.
+    fn recommendation(&self) -> ContainerRecommendation {
+        let mut recommendation = ContainerRecommendation {
+            container_name: self.container.clone(),
+            ..ContainerRecommendation::default()
+        };
+        for explained in self.resources.iter().filter(|r| r.controlled) {
+            let resource = explained.resource;
+            let target = explained.target.as_ref();
+            for (list, amount) in [
+                (&mut recommendation.target, target.map(Derivation::amount)),
+                (
+                    &mut recommendation.uncapped_target,
+                    target.map(Derivation::uncapped),
+                ),
+                (
+                    &mut recommendation.lower_bound,
+                    explained.lower_bound.as_ref().map(Derivation::amount),
+                ),
+                (
+                    &mut recommendation.upper_bound,
+                    explained.upper_bound.as_ref().map(Derivation::amount),
+                ),
+            ] {
+                list.set(resource, amount);
+            }
+        }
+        recommendation
+    }
+
+    /// True when anything is known, whether policy lets it be published or not.
+    fn is_known(&self) -> bool {
+        self.resources.iter().any(|r| r.target.is_some())
+    }
+
+    fn add_reasons(&self, reasons: &mut Vec<RecommendationReason>) {
+        for explained in &self.resources {
+            reasons.push(self.reason(explained));
+        }
+        for explained in self.resources.iter().filter(|r| r.controlled) {
+            let resource = explained.resource;
+            if let Some(target) = &explained.target
+                && target.amount() != target.uncapped()
+            {
+                reasons.push(RecommendationReason::Capped {
+                    container: self.container.clone(),
+                    resource,
+                    from: target.uncapped(),
+                    to: target.amount(),
+                });
+            }
+        }
+    }
+
+    /// What decided a resource's target, before any cap.
+    fn reason(&self, explained: &ResourceExplanation) -> RecommendationReason {
+        let (container, resource) = (self.container.clone(), explained.resource);
+        let Some(target) = &explained.target else {
+            return RecommendationReason::NoSamples {
                 container,
                 resource,
-                from,
-                to,
-            });
+            };
+        };
+        let amount = target.uncapped();
+        let decided = |step: &&crate::explanation::Step| {
+            matches!(
+                step.cause,
+                Cause::Margin(_) | Cause::OutOfMemory(_) | Cause::Minimum(_)
+            )
+        };
+        match (
+            target.steps.iter().rev().find(decided).map(|s| s.cause),
+            &self.oom_floor,
+        ) {
+            (Some(Cause::OutOfMemory(_)), Some(explained)) => RecommendationReason::OutOfMemory {
+                container,
+                floor: explained.floor.clone(),
+            },
+            (Some(Cause::Minimum(_)), _) => RecommendationReason::Minimum {
+                container,
+                resource,
+                target: amount,
+            },
+            (cause, _) => RecommendationReason::Percentile {
+                container,
+                resource,
+                percentile: target.percentile,
+                margin: if let Some(Cause::Margin(margin)) = cause {
+                    margin
+                } else {
+                    0.0
+                },
+                target: amount,
+            },
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::history::{HistoryConfig, PodContainerWindow};
-    use crate::quantity::{Bytes, Millicores};
-
-    const T0: Timestamp = Timestamp::from_unix_seconds(1_500_000_000);
-
-    fn history(millicores: i64, bytes: i64) -> ContainerHistory {
-        let config = HistoryConfig::default();
-        let mut history = ContainerHistory::new(&config, T0);
-        let mut window = PodContainerWindow::default();
-        window
-            .add_cpu(&mut history, Millicores(millicores), (T0, T0))
-            .unwrap();
-        window
-            .add_memory(&mut history, Bytes(bytes), (T0, T0), &config)
-            .unwrap();
-        history
-    }
-
-    fn list(cpu: i64, memory: i64) -> ResourceList {
-        ResourceList {
-            cpu: Some(Millicores(cpu)),
-            memory: Some(Bytes(memory)),
-        }
-    }
-
-    fn policy(name: &str) -> ContainerPolicy {
-        ContainerPolicy {
-            container_name: name.into(),
-            ..ContainerPolicy::default()
-        }
-    }
-
-    /// Upstream's rows: idle containers share the pod's minimum.
-    #[test]
-    fn idle_containers_share_the_minimum() {
-        let idle = history(1, 1_000_000);
-        let config = EstimatorConfig::default();
-        for (names, target) in [
-            (&["a"][..], list(25, 262_144_000)),
-            (&["b", "a"], list(12, 131_072_000)),
-        ] {
-            let histories: Vec<_> = names.iter().map(|n| (*n, &idle)).collect();
-            let result = recommend(&histories, &[], &config, T0);
-            let mut sorted = names.to_vec();
-            sorted.sort_unstable();
-            assert_eq!(
-                result
-                    .recommendations
-                    .iter()
-                    .map(|r| r.container_name.as_str())
-                    .collect::<Vec<_>>(),
-                sorted
-            );
-            assert!(
-                result
-                    .recommendations
-                    .iter()
-                    .all(|r| r.target == target && r.lower_bound == target)
-            );
-            assert!(result.reasons.iter().all(|r| r.code() == "Minimum"));
-        }
-    }
-
-    #[test]
-    fn nothing_is_recommended_before_the_first_sample() {
-        let empty = ContainerHistory::new(&HistoryConfig::default(), T0);
-        let busy = history(400, 300 << 20);
-        let result = recommend(
-            &[("empty", &empty), ("busy", &busy)],
-            &[],
-            &EstimatorConfig::default(),
-            T0,
-        );
-        assert_eq!(result.recommendations.len(), 1);
-        assert_eq!(result.recommendations[0].target, list(476, 380_258_472));
-        // A single sample bounds nothing from above.
-        assert!(result.recommendations[0].upper_bound.is_empty());
-        assert!(result.reasons.contains(&RecommendationReason::NoSamples {
-            container: "empty".into(),
-            resource: Resource::Cpu
-        }));
-    }
-
-    #[test]
-    fn policies_drop_filter_and_cap() {
-        let busy = history(400, 300 << 20);
-        let histories = [("a", &busy), ("b", &busy), ("c", &busy)];
-        let policies = [
-            ContainerPolicy {
-                off: true,
-                ..policy("a")
-            },
-            ContainerPolicy {
-                controlled_resources: Some(vec![Resource::Memory]),
-                ..policy("b")
-            },
-            ContainerPolicy {
-                max_allowed: list(100, 1 << 40),
-                ..policy("*")
-            },
-        ];
-        let config = EstimatorConfig {
-            round_memory: Bytes(1 << 20),
-            ..EstimatorConfig::default()
-        };
-        let result = recommend(&histories, &policies, &config, T0);
-        let names: Vec<_> = result
-            .recommendations
-            .iter()
-            .map(|r| r.container_name.as_str())
-            .collect();
-        assert_eq!(names, ["b", "c"]);
-        let memory = 363 << 20; // 380258472 rounded up
-        assert_eq!(
-            result.recommendations[0].target,
-            ResourceList {
-                cpu: None,
-                memory: Some(Bytes(memory))
-            }
-        );
-        assert_eq!(result.recommendations[1].target, list(100, memory));
-        assert_eq!(result.recommendations[1].uncapped_target, list(476, memory));
-        let codes: Vec<_> = result
-            .reasons
-            .iter()
-            .map(RecommendationReason::code)
-            .collect();
-        assert!(
-            codes.contains(&"Capped") && codes.contains(&"PolicyOff"),
-            "{codes:?}"
-        );
-    }
-}
+mod tests;

@@ -1,10 +1,14 @@
 //! What podfit knows of a VerticalPodAutoscaler.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::pod::OwnerRef;
-use crate::quantity::ResourceList;
+use crate::quantity::{Bytes, ResourceList};
 use crate::time::Timestamp;
+
+/// Annotations that change how a recommendation is rounded begin with this.
+const POST_PROCESSOR: &str = "vpa-post-processor.kubernetes.io/";
 
 /// A VerticalPodAutoscaler as podfit sees it. Defaults are upstream's.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,6 +33,9 @@ pub struct Vpa {
     pub update_mode: UpdateMode,
     /// Live pods needed before one may be disrupted; `None` takes the updater's flag.
     pub min_replicas: Option<i64>,
+    /// A container killed for memory sooner than this after its start makes its pod's update due; `None` takes the
+    /// updater's flag. Holds with feature gate `PerVPAConfig`.
+    pub evict_after_oom: Option<Duration>,
     /// All must hold before a pod is disrupted.
     pub eviction_requirements: Vec<EvictionRequirement>,
     /// Per-container rules, in the order of the spec.
@@ -122,6 +129,21 @@ pub struct ContainerPolicy {
     pub controlled_resources: Option<Vec<crate::quantity::Resource>>,
     /// True for `controlledValues: RequestsOnly`: limits are left alone.
     pub requests_only: bool,
+    /// How the container's history is kept; holds with feature gate `PerVPAConfig`.
+    pub history: HistoryPolicy,
+}
+
+/// What a [`ContainerPolicy`] says of histories; the recommender's flags stand in for what is absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HistoryPolicy {
+    /// `oomBumpUpRatio` in thousandths, 1000 or more.
+    pub oom_bump_up_ratio: Option<i64>,
+    /// `oomMinBumpUp`, not negative.
+    pub oom_min_bump_up: Option<Bytes>,
+    /// `memoryAggregationIntervalSeconds`, not zero.
+    pub memory_interval: Option<Duration>,
+    /// `memoryAggregationIntervalCount`, not zero.
+    pub memory_interval_count: Option<u32>,
 }
 
 /// What is recommended for one container.
@@ -160,6 +182,19 @@ impl Vpa {
     /// `namespace/name`.
     pub fn key(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// True while the recommender says that it knows little yet (condition `LowConfidence`).
+    pub fn has_low_confidence(&self) -> bool {
+        let low = |c: &Condition| c.kind == "LowConfidence" && c.status == "True";
+        self.conditions.iter().any(low)
+    }
+
+    /// True when an annotation asks for whole cores for that container.
+    pub fn wants_integer_cpu(&self, container: &str) -> bool {
+        self.annotations
+            .get(&format!("{POST_PROCESSOR}{container}_integerCPU"))
+            .is_some_and(|value| value == "true")
     }
 
     /// The recommendation for one container.

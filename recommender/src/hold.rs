@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use podfit_core::estimator::{EstimatorConfig, confidence};
+use podfit_core::estimator::EstimatorConfig;
 use podfit_core::history::ContainerHistory;
 use podfit_core::policy::{cap, for_container};
 use podfit_core::quantity::Resource;
@@ -75,14 +75,10 @@ fn is_backed(
     let Some(since) = provided.and_then(|c| c.last_transition) else {
         return true;
     };
-    let interval = match resource {
-        Resource::Cpu => config.cpu_confidence_interval,
-        Resource::Memory => config.memory_confidence_interval,
-    };
     history
         .first_sample()
         .is_some_and(|first| first <= since + CLOCK_TOLERANCE)
-        || confidence(history, interval) >= 1.0
+        || config.confidence(history, resource).value() >= 1.0
 }
 
 fn drops_far(
@@ -172,7 +168,7 @@ mod tests {
     ) -> ContainerRecommendation {
         let mut fresh = Recommended {
             recommendations: vec![recommendation(computed)],
-            reasons: vec![],
+            ..Recommended::default()
         };
         let evidence = Evidence {
             settled,

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use podfit_cluster::usage::PodUsage;
-use podfit_core::history::{ContainerHistory, HistoryConfig, OpenWindow, PodContainerWindow};
+use podfit_core::history::{
+    ContainerHistory, HistoryConfig, Kill, OpenWindow, PodContainerWindow, RunningPod,
+};
 use podfit_core::ownership::ControllerKey;
 use podfit_core::time::Timestamp;
 
@@ -116,7 +118,10 @@ impl Known {
                 .filter_map(|(uid, window)| Some((uid.clone(), window.open(now)?))),
         );
         self.windows.clear();
-        self.history = stored.history;
+        let ours = std::mem::replace(&mut self.history, stored.history);
+        if let Some(floor) = ours.stored_oom_floor() {
+            self.history.restore_oom_floor(floor.clone());
+        }
         for (uid, open) in open {
             let window = PodContainerWindow::reopen(&open, &mut self.history);
             self.windows.insert(uid, window);
@@ -155,13 +160,15 @@ impl Model {
         else {
             return;
         };
-        let config = &self.config;
         let state = self.targets.entry(target.clone()).or_default();
         for container in usage
             .containers
             .iter()
             .filter(|c| pod.container(&c.name).is_some())
         {
+            let config = &self
+                .config
+                .for_policy(view.policy_of_history(target, &container.name));
             let known = known(state, &container.name, config, now);
             let window = known.windows.entry(pod.uid.clone()).or_default();
             let history = &mut known.history;
@@ -187,14 +194,22 @@ impl Model {
     }
 
     /// Adds an out-of-memory kill of a pod under `target`. One that a stored history holds already changes nothing.
-    pub fn record_oom(&mut self, target: &ControllerKey, oom: &Oom, now: Timestamp) {
+    pub fn record_oom(&mut self, view: &View, target: &ControllerKey, oom: &Oom, now: Timestamp) {
         let state = self.targets.entry(target.clone()).or_default();
-        let known = known(state, &oom.container, &self.config, now);
+        let config = &self
+            .config
+            .for_policy(view.policy_of_history(target, &oom.container));
+        let known = known(state, &oom.container, config, now);
         if known.history.knows_kill(oom.at) {
             return;
         }
+        let kill = Kill {
+            at: oom.at,
+            allowed: oom.memory,
+            template: oom.pod.template(),
+        };
         let window = known.windows.entry(oom.pod.uid.clone()).or_default();
-        match window.record_oom(&mut known.history, oom.memory, (oom.at, now), &self.config) {
+        match window.record_oom(&mut known.history, &kill, now, config) {
             Ok(()) => {
                 known.unsaved = Unsaved::Peak;
                 tracing::info!(
@@ -204,6 +219,35 @@ impl Model {
             }
             Err(rejected) => {
                 tracing::debug!(target = %target, container = oom.container, %rejected, "kill left out");
+            }
+        }
+    }
+
+    /// Drops the out-of-memory floors that a new pod template has outlived.
+    pub fn release_oom_floors(&mut self, view: &View, now: Timestamp) {
+        for (target, state) in &mut self.targets {
+            let killed = |known: &Known| known.history.stored_oom_floor().is_some();
+            if !state.values().any(killed) {
+                continue;
+            }
+            let pods = view.pods_of(target);
+            for (name, known) in state {
+                let running: Vec<_> = pods
+                    .iter()
+                    .filter(|pod| pod.container(name).is_some())
+                    .map(|pod| RunningPod {
+                        template: pod.template(),
+                        since: pod.started.or(pod.created).unwrap_or(now),
+                    })
+                    .collect();
+                let config = self.config.for_policy(view.policy_of_history(target, name));
+                if let Some(floor) = known.history.release_oom_floor(&running, &config, now) {
+                    known.unsaved = known.unsaved.max(Unsaved::More);
+                    tracing::info!(
+                        target = %target, container = name, memory = %floor.bytes,
+                        "a new pod template needs less memory than killed the old one"
+                    );
+                }
             }
         }
     }
@@ -340,14 +384,17 @@ impl Model {
     /// Drops histories that nobody needs: those without a VPA that ended longer ago than a history lasts, and such of
     /// containers that the pods of a target do not have any more. Without pods, what a VPA sizes is kept for their return.
     pub fn collect(&mut self, view: &View, now: Timestamp) {
-        let lasts = self.config.lifetime();
+        let config = self.config;
         self.targets.retain(|target, state| {
             let live = view.containers_of(target);
             let waits = live.is_empty() && view.is_named(target);
             state.retain(|name, known| {
                 waits
                     || live.contains(name.as_str())
-                    || now.since(known.history.last_activity()) < lasts
+                    || now.since(known.history.last_activity())
+                        < config
+                            .for_policy(view.policy_of_history(target, name))
+                            .lifetime()
             });
             !state.is_empty()
         });
@@ -642,10 +689,10 @@ mod tests {
             at: T0,
             memory: Bytes(1 << 30),
         };
-        model.record_oom(&target(), &oom, T0);
+        model.record_oom(&View::default(), &target(), &oom, T0);
         assert!(!model.histories(&target())[0].1.is_empty());
         model.saved(&target(), "app");
-        model.record_oom(&target(), &oom, T0);
+        model.record_oom(&View::default(), &target(), &oom, T0);
         assert!(
             model.unsaved(&target()).next().is_none(),
             "the same kill again changes nothing"

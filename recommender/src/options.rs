@@ -117,12 +117,16 @@ impl Options {
 
     /// How histories are kept.
     pub fn history(&self) -> HistoryConfig {
-        self.history.config()
+        HistoryConfig {
+            profile: self.cluster.profile.into(),
+            per_vpa: self.cluster.gates().per_vpa_config,
+            ..self.history.config()
+        }
     }
 
     /// How recommendations are computed.
     pub fn estimator(&self) -> EstimatorConfig {
-        self.estimate.config(self.history().lifetime())
+        self.estimate.config(self.history())
     }
 }
 

@@ -22,6 +22,7 @@ pub fn combine(
     let Recommended {
         recommendations: mut combined,
         reasons,
+        ..
     } = fresh;
     for old in published.into_iter().flatten() {
         let name = old.container_name.as_str();
@@ -169,6 +170,7 @@ mod tests {
                     container: "off".into(),
                 },
             ],
+            ..Recommended::default()
         };
         let combined = combine(Some(&old), fresh, &BTreeSet::from(["app", "off", "side"]));
         let mut app = recommendation("app", 200, 2000);
@@ -183,7 +185,7 @@ mod tests {
         old.target.memory = Some(Bytes(1 << 30));
         let fresh = Recommended {
             recommendations: vec![recommendation("app", 200, 2000)],
-            reasons: vec![],
+            ..Recommended::default()
         };
         let combined = combine(Some(&[old]), fresh, &BTreeSet::from(["app"]));
         assert_eq!(combined, [recommendation("app", 200, 2000)]);

@@ -139,6 +139,7 @@ impl Recommender {
         self.measure(&view, trouble).await;
         timer.step("LoadMetrics");
         self.record_ooms(&view);
+        self.model.release_oom_floors(&view, now());
         self.model.keep_pods(&view);
         timer.step("DeleteRemovedPods");
         self.publish(&view).await;
@@ -183,7 +184,7 @@ impl Recommender {
         for (pod, target) in live.chain(ended) {
             let replaceable = view.is_replaceable(pod, &target);
             for oom in self.observer.look(pod, replaceable) {
-                self.model.record_oom(&target, &oom, now());
+                self.model.record_oom(view, &target, &oom, now());
             }
         }
         let uids: HashSet<_> = view
@@ -261,8 +262,7 @@ impl Recommender {
         let (recommendation, pods) = match target {
             Some(target) if self.store.has_continued(vpa) => {
                 let histories = self.model.histories(target);
-                let mut fresh =
-                    recommend(&histories, &vpa.container_policies, &self.estimator, now);
+                let mut fresh = recommend(&histories, vpa, &self.estimator, now);
                 if self.holds {
                     hold(vpa, &mut fresh, &self.evidence(&histories), &self.estimator);
                 }

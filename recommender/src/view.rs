@@ -6,7 +6,8 @@ use std::sync::Arc;
 use podfit_cluster::index::Index;
 use podfit_core::ownership::ControllerKey;
 use podfit_core::pod::Pod;
-use podfit_core::vpa::{UpdateMode, Vpa};
+use podfit_core::policy::for_container;
+use podfit_core::vpa::{ContainerPolicy, HistoryPolicy, UpdateMode, Vpa};
 
 use crate::conditions::unsupported;
 
@@ -22,6 +23,8 @@ pub struct View {
     targets: HashSet<ControllerKey>,
     /// Those with a VPA whose mode evicts.
     evicting: HashSet<ControllerKey>,
+    /// Their oldest VPA that says how histories are kept.
+    keeping: HashMap<ControllerKey, Arc<Vpa>>,
 }
 
 /// A VPA of this recommender.
@@ -50,6 +53,9 @@ impl View {
             if evicts(vpa.update_mode) {
                 view.evicting.extend(target.clone());
             }
+            if let Some(target) = &target {
+                view.keep_as(target, vpa);
+            }
             view.vpas.push(ServedVpa {
                 vpa: Arc::clone(vpa),
                 target,
@@ -71,6 +77,26 @@ impl View {
             }
         }
         view
+    }
+
+    fn keep_as(&mut self, target: &ControllerKey, vpa: &Arc<Vpa>) {
+        let says = |p: &ContainerPolicy| p.history != HistoryPolicy::default();
+        let age = |vpa: &Vpa| (vpa.created, vpa.name.clone());
+        let known = self.keeping.get(target);
+        if vpa.container_policies.iter().any(says)
+            && known.is_none_or(|known| age(vpa) < age(known))
+        {
+            self.keeping.insert(target.clone(), Arc::clone(vpa));
+        }
+    }
+
+    /// What a VPA says of how the history of a target's container is kept.
+    pub fn policy_of_history(
+        &self,
+        target: &ControllerKey,
+        container: &str,
+    ) -> Option<&ContainerPolicy> {
+        for_container(&self.keeping.get(target)?.container_policies, container)
     }
 
     /// The target that a pod belongs to: the highest of its controllers that a served VPA sizes.

@@ -124,6 +124,10 @@ impl From<&PodObject> for Pod {
                 .labels
                 .as_ref()
                 .and_then(|l| l.get("pod-template-hash").cloned()),
+            revision_hash: meta
+                .labels
+                .as_ref()
+                .and_then(|l| l.get("controller-revision-hash").cloned()),
             annotations: meta
                 .annotations
                 .clone()

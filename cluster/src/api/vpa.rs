@@ -1,11 +1,13 @@
 //! VerticalPodAutoscalers: read field by field, so that one bad field costs that field and is told, not the object.
 
+use std::time::Duration;
+
 use kube::api::ObjectMeta;
 use podfit_core::pod::OwnerRef;
-use podfit_core::quantity::{Resource, ResourceList};
+use podfit_core::quantity::{Bytes, Resource, ResourceList};
 use podfit_core::vpa::{
     ChangeRequirement, Condition, ContainerPolicy, ContainerRecommendation, EvictionRequirement,
-    UpdateMode, Vpa,
+    HistoryPolicy, UpdateMode, Vpa,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -59,6 +61,12 @@ impl From<&VpaObject> for Vpa {
             target: read.target(&spec["targetRef"]),
             update_mode: read.update_mode(&spec["updatePolicy"]),
             min_replicas: spec["updatePolicy"]["minReplicas"].as_i64(),
+            evict_after_oom: read
+                .positive(
+                    "spec.updatePolicy.evictAfterOOMSeconds",
+                    &spec["updatePolicy"]["evictAfterOOMSeconds"],
+                )
+                .map(|seconds| Duration::from_secs(seconds.into())),
             eviction_requirements: read
                 .eviction_requirements(&spec["updatePolicy"]["evictionRequirements"]),
             container_policies: read.container_policies(&spec["resourcePolicy"]),
@@ -180,9 +188,57 @@ impl Reader {
                         )
                     }),
                     requests_only: policy["controlledValues"] == "RequestsOnly",
+                    history: self.history(&path, policy),
                 }
             })
             .collect()
+    }
+
+    /// How a container's history is kept. What is out of range is left out, so that the recommender's flag holds.
+    fn history(&mut self, path: &str, policy: &Value) -> HistoryPolicy {
+        let mut quantity = |name: &str, resource, least| {
+            let value = Some(&policy[name]).filter(|v| !v.is_null())?;
+            let why = match amount(resource, value) {
+                Ok(amount) if amount >= least => return Some(amount),
+                Ok(_) => format!("{value} is too small"),
+                Err(why) => why,
+            };
+            self.problem(&format!("{path}.{name}"), format!("{why}; left out"));
+            None
+        };
+        // Upstream counts the ratio in thousandths, as it does CPU.
+        let oom_bump_up_ratio = quantity("oomBumpUpRatio", Resource::Cpu, 1000);
+        let oom_min_bump_up = quantity("oomMinBumpUp", Resource::Memory, 0).map(Bytes);
+        let name = |name: &str| format!("{path}.{name}");
+        HistoryPolicy {
+            oom_bump_up_ratio,
+            oom_min_bump_up,
+            memory_interval: self
+                .positive(
+                    &name("memoryAggregationIntervalSeconds"),
+                    &policy["memoryAggregationIntervalSeconds"],
+                )
+                .map(|seconds| Duration::from_secs(seconds.into())),
+            memory_interval_count: self.positive(
+                &name("memoryAggregationIntervalCount"),
+                &policy["memoryAggregationIntervalCount"],
+            ),
+        }
+    }
+
+    /// A whole number of one or more.
+    fn positive(&mut self, path: &str, value: &Value) -> Option<u32> {
+        if value.is_null() {
+            return None;
+        }
+        let number = value.as_i64().filter(|n| *n > 0);
+        if number.is_none() {
+            self.problem(
+                path,
+                format!("{value} is no whole number above 0; left out"),
+            );
+        }
+        number.map(|n| u32::try_from(n).unwrap_or(u32::MAX))
     }
 
     fn list(&mut self, path: &str, quantities: &Value) -> ResourceList {
@@ -292,143 +348,4 @@ pub fn recommendation_to_json(recommendations: &[ContainerRecommendation]) -> Va
 }
 
 #[cfg(test)]
-mod tests {
-    use podfit_core::quantity::{Bytes, Millicores};
-
-    use super::*;
-
-    fn vpa(spec: &Value, status: &Value) -> Vpa {
-        let object = json!({
-            "metadata": {"namespace": "shop", "name": "web", "generation": 3},
-            "spec": spec, "status": status
-        });
-        Vpa::from(&serde_json::from_value::<VpaObject>(object).unwrap())
-    }
-
-    #[test]
-    fn a_full_object_is_read() {
-        let vpa = vpa(
-            &json!({
-                "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
-                "updatePolicy": {"updateMode": "InPlaceOrRecreate", "minReplicas": 1, "evictionRequirements":
-                    [{"resources": ["cpu", "memory"], "changeRequirement": "TargetHigherThanRequests"}]},
-                "resourcePolicy": {"containerPolicies": [{"containerName": "*", "minAllowed": {"cpu": 1, "memory": "64Mi"},
-                    "controlledResources": [], "controlledValues": "RequestsOnly"}]},
-                "recommenders": [{"name": "gpu"}]
-            }),
-            &json!({"recommendation": {"containerRecommendations": [{"containerName": "app", "target": {"cpu": "250m", "memory": "1Gi"}}]},
-                "conditions": [{"type": "RecommendationProvided", "status": "True"}]}),
-        );
-        assert_eq!(vpa.problems, Vec::<String>::new());
-        assert_eq!(vpa.target.as_ref().unwrap().name, "web");
-        assert_eq!(
-            (vpa.update_mode, vpa.min_replicas),
-            (UpdateMode::InPlaceOrRecreate, Some(1))
-        );
-        assert_eq!(vpa.eviction_requirements[0].resources, Resource::ALL);
-        let policy = &vpa.container_policies[0];
-        assert_eq!(
-            policy.min_allowed,
-            ResourceList {
-                cpu: Some(Millicores(1000)),
-                memory: Some(Bytes(64 << 20))
-            }
-        );
-        assert!(policy.requests_only && policy.controlled_resources.as_ref().unwrap().is_empty());
-        assert_eq!(
-            vpa.recommendation_for("app").unwrap().target.memory,
-            Some(Bytes(1 << 30))
-        );
-        assert_eq!(vpa.conditions[0].kind, "RecommendationProvided");
-    }
-
-    /// Every field of the wrong type or with an impossible value: the rest still holds, and the operator is told.
-    #[test]
-    fn a_bad_field_costs_that_field() {
-        let cases = [
-            (json!(null), "spec.targetRef"),
-            (json!({"targetRef": null}), "spec.targetRef"),
-            (json!({"targetRef": 7}), "spec.targetRef"),
-            (
-                json!({"updatePolicy": {"updateMode": "Sometimes"}}),
-                "spec.updatePolicy.updateMode",
-            ),
-            (
-                json!({"updatePolicy": {"updateMode": 7}}),
-                "spec.updatePolicy.updateMode",
-            ),
-            (json!({"updatePolicy": [7]}), "spec.updatePolicy"),
-            (json!({"resourcePolicy": "none"}), "spec.resourcePolicy"),
-            (
-                json!({"resourcePolicy": {"containerPolicies": {}}}),
-                "spec.resourcePolicy",
-            ),
-            (
-                json!({"updatePolicy": {"evictionRequirements": [{"changeRequirement": "Up"}]}}),
-                "spec.updatePolicy.evictionRequirements",
-            ),
-            (
-                json!({"resourcePolicy": {"containerPolicies": [{"minAllowed": {"cpu": "lots"}}]}}),
-                "spec.resourcePolicy.containerPolicies[0].minAllowed",
-            ),
-            (
-                json!({"resourcePolicy": {"containerPolicies": [{"maxAllowed": {"memory": "-1Gi"}}]}}),
-                "spec.resourcePolicy.containerPolicies[0].maxAllowed",
-            ),
-            (
-                json!({"resourcePolicy": {"containerPolicies": [{"controlledResources": ["gpu"]}]}}),
-                "spec.resourcePolicy.containerPolicies[0].controlledResources",
-            ),
-        ];
-        for (spec, path) in cases {
-            let vpa = vpa(&spec, &json!({"conditions": "none", "recommendation": []}));
-            assert!(
-                vpa.problems.iter().any(|p| p.starts_with(path)),
-                "{spec}: {:?}",
-                vpa.problems
-            );
-            assert_eq!(vpa.name, "web");
-        }
-    }
-
-    #[test]
-    fn an_unknown_mode_never_evicts() {
-        for policy in [
-            json!({"updateMode": "Sometimes"}),
-            json!({"updateMode": 7}),
-            json!([7]),
-        ] {
-            let vpa = vpa(&json!({ "updatePolicy": policy }), &json!({}));
-            assert_eq!(vpa.update_mode, UpdateMode::Off);
-        }
-        for policy in [json!(null), json!({}), json!({"updateMode": ""})] {
-            let vpa = vpa(&json!({ "updatePolicy": policy }), &json!({}));
-            assert_eq!(vpa.update_mode, UpdateMode::Recreate);
-        }
-    }
-
-    #[test]
-    fn what_is_written_reads_back() {
-        let recommendation = vec![ContainerRecommendation {
-            container_name: "app".into(),
-            target: ResourceList {
-                cpu: Some(Millicores(476)),
-                memory: Some(Bytes(380_258_472)),
-            },
-            ..ContainerRecommendation::default()
-        }];
-        let conditions = vec![Condition {
-            kind: "RecommendationProvided".into(),
-            status: "True".into(),
-            last_transition: time::parse("2026-11-24T10:11:12Z"),
-            ..Condition::default()
-        }];
-        let status = json!({
-            "recommendation": recommendation_to_json(&recommendation),
-            "conditions": conditions_to_json(&conditions)
-        });
-        let vpa = vpa(&json!({}), &status);
-        assert_eq!(vpa.recommendation, Some(recommendation));
-        assert_eq!(vpa.conditions, conditions);
-    }
-}
+mod tests;

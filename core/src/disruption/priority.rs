@@ -74,7 +74,7 @@ pub(super) fn assess(
             total.1 += i128::from(target);
             assessment.priority.scale_up |= request.is_none_or(|r| target > r);
             if assessment.outside.is_none() {
-                assessment.outside = outside(container, recommendation, resource, request);
+                assessment.outside = outside(container, recommendation, resource, request, setting);
             }
         }
         if assessment.oom.is_none() {
@@ -105,11 +105,15 @@ fn outside(
     recommendation: &ContainerRecommendation,
     resource: Resource,
     request: Option<i64>,
+    setting: &Setting<'_>,
 ) -> Option<UpdateReason> {
-    let (lower, upper) = (
-        recommendation.lower_bound.get(resource),
-        recommendation.upper_bound.get(resource),
-    );
+    let lower = recommendation.lower_bound.get(resource);
+    // What a young history has not seen yet may still be needed. The bounds of profile `upstream` are wide enough then.
+    let too_young = setting.config.is_safe() && setting.vpa.has_low_confidence();
+    let upper = recommendation
+        .upper_bound
+        .get(resource)
+        .filter(|_| !too_young);
     let within =
         request.is_some_and(|r| lower.is_none_or(|l| r >= l) && upper.is_none_or(|u| r <= u));
     (!within).then(|| UpdateReason::OutsideBounds {

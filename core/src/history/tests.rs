@@ -19,6 +19,8 @@ impl Lab {
     fn new(interval: Duration) -> Self {
         let config = HistoryConfig {
             memory_interval: interval,
+            // Kills go into the histogram, as in upstream's rows.
+            profile: Profile::Upstream,
             ..HistoryConfig::default()
         };
         let history = ContainerHistory::new(&config, TS);
@@ -42,12 +44,13 @@ impl Lab {
     }
 
     fn oom(&mut self, bytes: i64, at: Timestamp) -> Result<(), Rejected> {
-        self.window.record_oom(
-            &mut self.history,
-            Bytes(bytes),
-            (at, at + hours(1000)),
-            &self.config,
-        )
+        let kill = Kill {
+            at,
+            allowed: Bytes(bytes),
+            template: None,
+        };
+        self.window
+            .record_oom(&mut self.history, &kill, at + hours(1000), &self.config)
     }
 
     /// The histogram must have seen these operations since the last call: `(sign, bytes, time)`.
@@ -117,6 +120,77 @@ fn a_sample_from_the_future_is_left_out() {
         (Err(Rejected::Future), Err(Rejected::Future))
     );
     assert!(lab.history.is_empty());
+}
+
+/// What a broken source of usage may tell: each is left out, and changes nothing that is known.
+#[test]
+fn impossible_samples_leave_no_trace() {
+    let mut lab = Lab::new(hours(24));
+    lab.memory(300 * MIB, TS).unwrap();
+    lab.cpu(100, TS).unwrap();
+    let before = (lab.history.clone(), lab.window);
+    let absurd = Bytes::parse("1e30").unwrap().0;
+    let now = TS + hours(1);
+    let unset = Timestamp::default();
+    for (amount, at, expected) in [
+        (absurd, now, Rejected::Absurd(absurd)),
+        (-1, now, Rejected::Negative(-1)),
+        (1, now + Duration::from_mins(6), Rejected::Future),
+        (1, unset, Rejected::Ancient),
+        (1, TS - hours(1), Rejected::OutOfOrder),
+    ] {
+        let cpu = lab
+            .window
+            .add_cpu(&mut lab.history, Millicores(amount), (at, now));
+        let memory = lab
+            .window
+            .add_memory(&mut lab.history, Bytes(amount), (at, now), &lab.config);
+        assert_eq!((cpu, memory), (Err(expected), Err(expected)));
+        if expected != Rejected::OutOfOrder {
+            let kill = Kill {
+                at,
+                allowed: Bytes(amount),
+                template: None,
+            };
+            let told = lab
+                .window
+                .record_oom(&mut lab.history, &kill, now, &lab.config);
+            assert_eq!(told, Err(expected));
+        }
+        assert_eq!((&lab.history, lab.window), (&before.0, before.1));
+    }
+}
+
+#[test]
+fn policies_of_containers_count_with_their_gate_and_while_they_are_there() {
+    let policy = ContainerPolicy {
+        history: HistoryPolicy {
+            oom_bump_up_ratio: Some(1500),
+            oom_min_bump_up: Some(Bytes(MIB)),
+            memory_interval: Some(hours(1)),
+            memory_interval_count: Some(4),
+        },
+        ..ContainerPolicy::default()
+    };
+    let config = HistoryConfig::default();
+    assert_eq!(config.for_policy(Some(&policy)), config);
+    let gate_on = HistoryConfig {
+        per_vpa: true,
+        ..config
+    };
+    let theirs = gate_on.for_policy(Some(&policy));
+    assert_eq!(
+        (theirs.oom_bump_up_ratio, theirs.oom_min_bump_up),
+        (1.5, Bytes(MIB))
+    );
+    assert_eq!(
+        (theirs.memory_interval, theirs.lifetime()),
+        (hours(1), hours(4))
+    );
+    // Upstream's defect: there they stay what they were.
+    for nothing in [None, Some(&ContainerPolicy::default())] {
+        assert_eq!(gate_on.for_policy(nothing), gate_on);
+    }
 }
 
 #[test]
@@ -203,25 +277,6 @@ fn a_first_sample_of_nothing_is_replaced() {
     lab.memory(0, TS).unwrap();
     lab.memory(10 * MIB, TS + i / 2).unwrap();
     lab.saw(&[('+', 0, TS + i), ('-', 0, TS + i), ('+', 10 * MIB, TS + i)]);
-}
-
-#[test]
-fn the_floor_outlives_windows_and_ends_with_the_history() {
-    let mut lab = Lab::new(hours(24));
-    lab.oom(1000 * MIB, TS).unwrap();
-    let lifetime = lab.config.lifetime();
-    let floor = Some(OomFloor {
-        bytes: Bytes(1200 * MIB),
-        at: TS,
-    });
-    let day = hours(24);
-    assert_eq!(lab.history.oom_floor(lifetime, TS + day * 7), floor);
-    assert_eq!(lab.history.oom_floor(lifetime, TS + day * 8), None);
-    assert!(lab.history.knows_kill(TS) && !lab.history.knows_kill(TS + day));
-    // A lower one later keeps the floor up.
-    lab.oom(100 * MIB, TS + day * 7).unwrap();
-    let kept = lab.history.oom_floor(lifetime, TS + day * 14).unwrap();
-    assert_eq!(kept.bytes, Bytes(1200 * MIB));
 }
 
 #[test]

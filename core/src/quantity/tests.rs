@@ -87,6 +87,8 @@ fn says_what_is_wrong() {
         (".", "no digits"),
         ("--1", "no digits"),
         (" 1", "no digits"),
+        ("NaN", "no digits"),
+        ("Infinity", "no digits"),
         ("abc", "no digits"),
         ("1.2.3", "\".3\""),
         ("1x", "\"x\""),

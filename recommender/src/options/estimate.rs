@@ -1,10 +1,9 @@
 //! Flags of how numbers are made from a history.
 
-use std::time::Duration;
-
 use podfit_cluster::flag_values::{cpu, fraction, memory, not_negative, positive};
 use podfit_cluster::options::GoDuration;
 use podfit_core::estimator::{EstimatorConfig, Percentiles};
+use podfit_core::history::HistoryConfig;
 use podfit_core::quantity::{Bytes, Millicores, ResourceList, amount_from_float};
 
 /// From a history to numbers.
@@ -70,11 +69,19 @@ pub struct EstimateOptions {
     /// Memory recommendations are rounded up to a multiple of this.
     #[arg(long, env = "PODFIT_ROUND_MEMORY_BYTES", default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..), value_name = "BYTES")]
     pub round_memory_bytes: i64,
+
+    /// Deprecated by upstream: memory is rounded to two decimals of Ki, Mi, Gi or Ti. Use --round-memory-bytes.
+    #[arg(long, env = "PODFIT_HUMANIZE_MEMORY", default_value_t = false, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub humanize_memory: bool,
+
+    /// VPAs can ask for whole cores with the annotation `vpa-post-processor.kubernetes.io/<container>_integerCPU: "true"`.
+    #[arg(long, env = "PODFIT_CPU_INTEGER_POST_PROCESSOR_ENABLED", default_value_t = false, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub cpu_integer_post_processor_enabled: bool,
 }
 
 impl EstimateOptions {
-    /// How recommendations are computed, with out-of-memory evidence that holds for `oom_floor_lifetime`.
-    pub fn config(&self, oom_floor_lifetime: Duration) -> EstimatorConfig {
+    /// How recommendations are computed from histories that are kept as `history` says.
+    pub fn config(&self, history: HistoryConfig) -> EstimatorConfig {
         EstimatorConfig {
             cpu: Percentiles {
                 target: self.target_cpu_percentile,
@@ -103,7 +110,10 @@ impl EstimateOptions {
             },
             round_cpu: Millicores(self.round_cpu_millicores),
             round_memory: Bytes(self.round_memory_bytes),
-            oom_floor_lifetime,
+            humanize_memory: self.humanize_memory,
+            integer_cpu: self.cpu_integer_post_processor_enabled,
+            history,
+            ..EstimatorConfig::default()
         }
     }
 }

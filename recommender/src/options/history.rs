@@ -67,7 +67,7 @@ impl HistoryOptions {
         given.unwrap_or_else(|| self.config().lifetime())
     }
 
-    /// How histories are kept.
+    /// How histories are kept, as far as these flags say.
     pub fn config(&self) -> HistoryConfig {
         HistoryConfig {
             cpu_half_life: self.cpu_histogram_decay_half_life.0,
@@ -76,6 +76,7 @@ impl HistoryOptions {
             memory_interval_count: self.memory_aggregation_interval_count,
             oom_bump_up_ratio: self.oom_bump_up_ratio,
             oom_min_bump_up: Bytes(amount_from_float(self.oom_min_bump_up_bytes)),
+            ..HistoryConfig::default()
         }
     }
 }

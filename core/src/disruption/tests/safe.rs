@@ -1,6 +1,7 @@
 //! The rules of profile `safe`, and what holds in both.
 
 use super::*;
+use crate::vpa::Condition;
 
 const PROFILES: [Profile; 2] = [Profile::Safe, Profile::Upstream];
 
@@ -368,4 +369,28 @@ fn reasons_are_sentences() {
     case.vpa.update_mode = UpdateMode::InPlace;
     case.pods[0].resize = infeasible();
     assert_eq!(due(&case), "its resize in place failed: infeasible (never)");
+}
+
+/// Profile `safe`: what a young history has not seen yet may still be needed. What needs more gets it.
+#[test]
+fn a_young_history_shrinks_nothing_because_of_its_bounds() {
+    let low = Condition {
+        kind: "LowConfidence".into(),
+        status: "True".into(),
+        ..Condition::default()
+    };
+    let over = (TARGET.0 * 20, TARGET.1 * 20);
+    for (profile, conditions, request, want) in [
+        (Profile::Safe, vec![], over, "E-"),
+        (Profile::Safe, vec![low.clone()], over, "--"),
+        (Profile::Safe, vec![low.clone()], FAR, "E-"),
+        (Profile::Upstream, vec![low], over, "E-"),
+    ] {
+        let pods = vec![pod("a", request), pod("b", request)];
+        let mut case = Case::new(profile, UpdateMode::Recreate, pods);
+        // Younger than the age from which a pod is updated within its bounds.
+        case.now = hours(1);
+        case.vpa.conditions = conditions;
+        assert_eq!(letters(&case.decisions()), want, "{profile:?} {request:?}");
+    }
 }
