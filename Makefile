@@ -8,7 +8,7 @@ PARTS ?= kwok,metrics-server
 NAME ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint fmt images cluster-up cluster-down clean
+.PHONY: help demo demo-down test lint fmt fuzz-webhook images cluster-up cluster-down clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ lint: ## Formats, clippy, the supply chain
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	tests/supply-chain
+
+fuzz-webhook: ## Send the webhook a million broken reviews (CASES=1000000)
+	PODFIT_FUZZ_CASES=$(or $(CASES),1000000) cargo test --locked --profile quick -p podfit-webhook --test fuzz -- --nocapture
 
 fmt: ## Format the code
 	cargo fmt --all

@@ -8,7 +8,7 @@ use podfit_core::admission::Settings;
 use podfit_core::feature_gates::FeatureGates;
 
 use crate::bodies::Budget;
-use crate::metrics::Metrics;
+use crate::metrics::{Kind, Metrics, Outcome, Step};
 use crate::review::{Request, Response};
 use crate::{pods, vpas};
 
@@ -57,54 +57,33 @@ impl Webhook {
     /// The verdict on one request. Pods and unknown objects are always let through.
     pub fn admit(&self, request: Request<'_>, started: Instant) -> Response {
         let sub_resource = request.sub_resource.as_deref().unwrap_or_default();
-        let (status, kind, response) = match (request.resource.parts(), sub_resource) {
+        let (outcome, kind, response) = match (request.resource.parts(), sub_resource) {
             (("", "v1", "pods"), "") => {
-                let (status, response) = pods::admit(self, request);
-                (status, "Pod", response)
+                let (outcome, response) = pods::admit(self, request);
+                (outcome, Kind::Pod, response)
             }
             (("autoscaling.k8s.io", _, "verticalpodautoscalers"), "") => {
-                let (status, response) = vpas::admit(request, self.gates);
-                (status, "VPA", response)
+                let (outcome, response) = vpas::admit(request, self.gates);
+                (outcome, Kind::Vpa, response)
             }
             _ => {
                 tracing::debug!(resource = ?request.resource, sub_resource, "let an object through that is none of ours");
-                (Outcome::Skipped, "unknown", Response::allow(request.uid))
+                (
+                    Outcome::Skipped,
+                    Kind::Unknown,
+                    Response::allow(request.uid),
+                )
             }
         };
-        let seconds = started.elapsed().as_secs_f64();
-        self.metrics
-            .admission
-            .with_label_values(&[status.label(), kind])
-            .observe(seconds);
+        let took = started.elapsed().as_secs_f64();
+        self.metrics.admission(outcome, kind).observe(took);
         response
     }
 
     /// Records how long a step took.
-    pub fn step(&self, name: &str, since: Instant) {
+    pub fn step(&self, step: Step, since: Instant) {
         self.metrics
-            .steps
-            .with_label_values(&[name])
+            .step(step)
             .observe(since.elapsed().as_secs_f64());
-    }
-}
-
-/// How an admission ended, for the metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The object was changed.
-    Applied,
-    /// It was let through as it is.
-    Skipped,
-    /// It could not be understood, or was refused.
-    Error,
-}
-
-impl Outcome {
-    fn label(self) -> &'static str {
-        match self {
-            Self::Applied => "applied",
-            Self::Skipped => "skipped",
-            Self::Error => "error",
-        }
     }
 }

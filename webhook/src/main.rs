@@ -20,7 +20,9 @@ use podfit_webhook::lease::StatusLease;
 use podfit_webhook::metrics::Metrics;
 use podfit_webhook::options::Options;
 use podfit_webhook::probe::Probe;
-use podfit_webhook::upkeep::{self, Certificates, Proof, Source};
+use podfit_webhook::upkeep::certificates::{Certificates, Source};
+use podfit_webhook::upkeep::registrar::Registrar;
+use podfit_webhook::upkeep::sign_of_life::{Proof, SignOfLife};
 use podfit_webhook::{server, tls};
 use rustls::crypto::CryptoProvider;
 use tokio::sync::watch;
@@ -77,25 +79,20 @@ async fn start() -> anyhow::Result<()> {
     health.set_ready(true);
 
     let (known, registered) = watch::channel(false);
-    let upkeep = tokio::spawn(upkeep::certificates_and_registration(
+    let registrar = Registrar {
         certificates,
         registration,
-        calls.clone(),
-        known,
-        shutdown.clone(),
-    ));
+        calls: calls.clone(),
+        registered: known,
+    };
+    let upkeep = tokio::spawn(registrar.run(shutdown.clone()));
     let proof = Proof {
         probe: Probe::new(listening, &options.server_name()),
         live,
         registered,
     };
-    let lease = status_lease(&options, calls);
-    let renewal = tokio::spawn(upkeep::sign_of_life(
-        lease,
-        proof,
-        health.clone(),
-        shutdown.clone(),
-    ));
+    let life = SignOfLife::new(status_lease(&options, calls), proof, health.clone());
+    let renewal = tokio::spawn(life.run(shutdown.clone()));
 
     drain(&options, &webhook, &health, &shutdown).await;
     handle.stop(true).await;

@@ -5,7 +5,8 @@ use podfit_cluster::api::pod::PodObject;
 use podfit_core::pod::Pod;
 use podfit_core::vpa::{UpdateMode, Vpa};
 
-use crate::admission::{Outcome, Webhook};
+use crate::admission::Webhook;
+use crate::metrics::Outcome;
 use crate::patch;
 use crate::review::{Request, Response};
 
@@ -40,12 +41,7 @@ pub fn admit(webhook: &Webhook, request: Request<'_>) -> (Outcome, Response) {
         }
     };
     if request.dry_run != Some(true) {
-        let applied = if outcome.0 == Outcome::Applied {
-            "true"
-        } else {
-            "false"
-        };
-        webhook.metrics.pods.with_label_values(&[applied]).inc();
+        webhook.metrics.pods(outcome.0 == Outcome::Applied).inc();
     }
     outcome
 }

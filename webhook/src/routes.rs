@@ -3,8 +3,12 @@
 //! The API server treats every answer other than 200 as a failed call and applies the webhook's failure policy, so a
 //! body that cannot be understood gets a 4xx that says why instead of a made-up verdict.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use futures::StreamExt;
@@ -13,6 +17,7 @@ use podfit_cluster::api::object::Object;
 
 use crate::admission::Webhook;
 use crate::bodies::Share;
+use crate::metrics::{Kind, Outcome, Step};
 use crate::review::{Answer, Review};
 
 /// The largest body taken, upstream's figure: an object is at most 1.5 MB in etcd, and a review holds two.
@@ -53,6 +58,9 @@ pub enum Rejection {
     /// An AdmissionReview that asks nothing.
     #[error("the AdmissionReview has no request")]
     NoRequest,
+    /// It cannot happen: an answer is texts and flags.
+    #[error("cannot write the answer: {0}")]
+    Unwritable(serde_json::Error),
 }
 
 impl ResponseError for Rejection {
@@ -63,6 +71,7 @@ impl ResponseError for Rejection {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Unwritable(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unreadable(_) | Self::NotAReview(_) | Self::NoRequest => StatusCode::BAD_REQUEST,
         }
     }
@@ -89,15 +98,12 @@ async fn admit(
         Err(rejection) => Err(rejection),
     };
     if let Err(rejection) = &answered {
-        let seconds = started.elapsed().as_secs_f64();
-        webhook
-            .metrics
-            .admission
-            .with_label_values(&["error", "unknown"])
-            .observe(seconds);
+        let took = started.elapsed().as_secs_f64();
+        let unknown = webhook.metrics.admission(Outcome::Error, Kind::Unknown);
+        unknown.observe(took);
+        webhook.step(Step::Total, started);
         tracing::warn!(error = %rejection, peer = ?request.peer_addr(), "rejected a request");
     }
-    webhook.step("total", started);
     answered
 }
 
@@ -141,25 +147,66 @@ async fn collect(payload: web::Payload, share: &mut Share) -> Result<web::BytesM
     Ok(body)
 }
 
-fn answer(webhook: &Webhook, body: &[u8], started: Instant) -> Result<HttpResponse, Rejection> {
+fn answer(
+    webhook: &web::Data<Webhook>,
+    body: &[u8],
+    started: Instant,
+) -> Result<HttpResponse, Rejection> {
     // Checked at once, because the parser skips over bad bytes in fields that nobody reads.
     let text = std::str::from_utf8(body).map_err(|e| Rejection::NotAReview(e.to_string()))?;
     let Object(review): Object<Review<'_>> =
         serde_json::from_str(text).map_err(|e| Rejection::NotAReview(e.to_string()))?;
     let Object(request) = review.request.ok_or(Rejection::NoRequest)?;
-    webhook.step("read_request", started);
+    webhook.step(Step::ReadRequest, started);
 
     let admit = Instant::now();
     let response = webhook.admit(request, started);
-    webhook.step("admit", admit);
+    webhook.step(Step::Admit, admit);
 
     let build = Instant::now();
+    let answer = serde_json::to_vec(&Answer::from(response)).map_err(Rejection::Unwritable)?;
+    webhook.step(Step::BuildResponse, build);
     let mut http = HttpResponse::Ok();
     if webhook.is_draining() {
         // So that the API server's next request opens a connection, which goes to a replica that stays.
         http.force_close();
     }
-    let http = http.json(Answer::from(response));
-    webhook.step("build_response", build);
-    Ok(http)
+    let body = Written {
+        answer: answer.into(),
+        webhook: webhook.clone(),
+        started,
+        built: Instant::now(),
+    };
+    Ok(http.content_type("application/json").body(body))
+}
+
+/// An answer that measures how long it takes to hand it over to the connection.
+struct Written {
+    answer: web::Bytes,
+    webhook: web::Data<Webhook>,
+    started: Instant,
+    built: Instant,
+}
+
+impl MessageBody for Written {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.answer.len() as u64)
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<web::Bytes, Infallible>>> {
+        let answer = std::mem::take(&mut self.answer);
+        Poll::Ready((!answer.is_empty()).then_some(Ok(answer)))
+    }
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        self.webhook.step(Step::WriteResponse, self.built);
+        self.webhook.step(Step::Total, self.started);
+    }
 }

@@ -16,6 +16,7 @@ use actix_web::dev::AppConfig;
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, web};
 use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::admission::Webhook;
 use crate::guard::Guarded;
@@ -100,14 +101,15 @@ async fn guard(stream: TlsStream<TcpStream>) -> Result<Connection, Broken> {
     Ok((Guarded::new(stream, HEAD_TIMEOUT + BODY_TIMEOUT), peer))
 }
 
-type Connection = (Guarded<TlsStream<TcpStream>>, Option<SocketAddr>);
+type Connection<S = TlsStream<TcpStream>> = (Guarded<S>, Option<SocketAddr>);
 type Broken = TlsError<io::Error, actix_http::error::DispatchError>;
 
 /// HTTP on one connection.
-fn http(
+fn http<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     webhook: web::Data<Webhook>,
     stopping: GracefulShutdownSignal,
-) -> impl ServiceFactory<Connection, Config = (), Response = (), Error = Broken, InitError = ()> {
+) -> impl ServiceFactory<Connection<S>, Config = (), Response = (), Error = Broken, InitError = ()>
+{
     let app = App::new().app_data(webhook).configure(routes);
     let app = map_config(app, |()| AppConfig::default());
     HttpService::build()
@@ -121,3 +123,6 @@ fn http(
         .h1(app.map_err(|error: actix_web::Error| error.error_response()))
         .map_err(TlsError::Service)
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,8 +4,10 @@
 // Functions here are called by tests only; clippy knows that of `#[test]` functions alone.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod common;
+
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix_web::http::Method;
@@ -13,15 +15,23 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::Parser;
+use common::{NAME, authority, material, start, triple};
 use kube::{Client, Config};
+use podfit_cluster::admin::Health;
 use podfit_cluster::api::time::{self, now};
 use podfit_cluster::calls::Calls;
+use podfit_webhook::certificates::live::Live;
 use podfit_webhook::certificates::rotation::{Rotation, Schedule};
 use podfit_webhook::certificates::secret::SharedSecret;
 use podfit_webhook::lease::StatusLease;
 use podfit_webhook::options::Options;
+use podfit_webhook::probe::Probe;
 use podfit_webhook::tls;
+use podfit_webhook::upkeep::certificates::{Certificates, Source};
+use podfit_webhook::upkeep::registrar::Registrar;
+use podfit_webhook::upkeep::sign_of_life::{Proof, SignOfLife};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 const SECRET: &str = "/api/v1/namespaces/podfit/secrets/hook-tls";
 const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/podfit/leases/alive";
@@ -33,10 +43,15 @@ const CONFIGURATION: &str =
 struct Store {
     objects: BTreeMap<String, Value>,
     writes: u64,
+    /// Refuse everything.
+    refusing: bool,
 }
 
 impl Store {
     fn answer(&mut self, method: &Method, path: &str, body: &[u8]) -> (u16, Value) {
+        if self.refusing {
+            return refusal(403);
+        }
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         match *method {
             Method::GET => self
@@ -80,6 +95,7 @@ impl Store {
 
 fn refusal(code: u16) -> (u16, Value) {
     let reason = match code {
+        403 => "Forbidden",
         404 => "NotFound",
         409 => "Conflict",
         _ => "MethodNotAllowed",
@@ -244,4 +260,92 @@ async fn the_status_lease_has_a_renew_time_from_the_start() {
     let replicas: Vec<_> = ["c", "d", "e", "f"].map(lease).into();
     let renewed = futures::future::join_all(replicas.iter().map(StatusLease::renew)).await;
     assert!(renewed.iter().all(Result::is_ok), "{renewed:?}");
+}
+
+/// The Secret is emptied, as after a leak: the new CA joins the old one in the registration. While the API server does not
+/// know the CA in force, nobody is told that it does.
+#[actix_web::test]
+async fn a_new_ca_is_registered_beside_the_old_one() {
+    let (store, calls) = api_server();
+    let live = Arc::new(Live::default());
+    let (registered, known) = watch::channel(false);
+    let mut registrar = Registrar {
+        certificates: Certificates::new(
+            Source::Secret(Box::new(replica(&calls))),
+            tls::provider(""),
+            Arc::clone(&live),
+            prometheus::Gauge::new("days", "Days.").unwrap(),
+        ),
+        registration: options(&[]).registration().unwrap(),
+        calls,
+        registered,
+    };
+    let in_configuration = || {
+        let store = store.lock().unwrap();
+        let webhook = &store.objects[CONFIGURATION]["webhooks"][0];
+        let bundle = webhook["clientConfig"]["caBundle"].as_str().unwrap();
+        String::from_utf8(STANDARD.decode(bundle).unwrap()).unwrap()
+    };
+    registrar.certificates.first().await;
+    registrar.register().await.unwrap();
+    let old = live.current().unwrap().source.ca_bundle.clone();
+    assert_eq!((in_configuration(), *known.borrow()), (old.clone(), true));
+
+    store.lock().unwrap().objects.get_mut(SECRET).unwrap()["data"] = json!({});
+    registrar.certificates.refresh(now()).await;
+    store.lock().unwrap().refusing = true;
+    registrar.register().await.unwrap_err();
+    assert!(!*known.borrow(), "the API server does not know the new CA");
+    store.lock().unwrap().refusing = false;
+    registrar.register().await.unwrap();
+    let both = in_configuration();
+    assert!(both.contains(&old) && both.len() > old.len() && *known.borrow());
+    assert_eq!(both, live.current().unwrap().source.ca_bundle);
+}
+
+/// The updater evicts only while the lease is renewed, so it must not be when a caller could not be served.
+#[actix_web::test]
+async fn the_lease_is_renewed_only_by_a_webhook_that_answers() {
+    let (store, calls) = api_server();
+    let good = material(triple(&authority()));
+    let shown = Arc::new(Live::default());
+    shown.replace(Arc::clone(&good));
+    let running = start(&shown);
+    let trusted = Arc::new(Live::default());
+    trusted.replace(Arc::clone(&good));
+    let (registered, known) = watch::channel(false);
+    let (_stop, shutdown) = watch::channel(false);
+    let lease = StatusLease {
+        calls,
+        namespace: "podfit".into(),
+        name: "alive".into(),
+        holder: "a".into(),
+        duration: Duration::from_secs(10),
+    };
+    let proof = Proof {
+        probe: Probe::new(running.address, NAME),
+        live: Arc::clone(&trusted),
+        registered: known,
+    };
+    let health = Health::new(Duration::from_secs(60));
+    let mut life = SignOfLife::new(lease, proof, health.clone());
+    let writes = || store.lock().unwrap().writes;
+
+    life.beat(&shutdown).await;
+    assert_eq!(writes(), 0, "the API server does not know the certificate");
+    registered.send_replace(true);
+    life.beat(&shutdown).await;
+    assert_eq!((writes(), health.is_ready()), (1, true));
+    // The server shows what no caller trusts.
+    shown.replace(material(triple(&authority())));
+    for ready in [true, true, false, false] {
+        life.beat(&shutdown).await;
+        assert_eq!((writes(), health.is_ready()), (1, ready));
+    }
+    shown.replace(good);
+    life.beat(&shutdown).await;
+    assert_eq!((writes(), health.is_ready()), (2, true), "at once");
+    running.handle.stop(false).await;
+    life.beat(&shutdown).await;
+    assert_eq!(writes(), 2, "nobody listens");
 }

@@ -32,7 +32,12 @@ webhook stands in webhook-configuration.yaml alone: the webhook leaves an object
 {{- define "podfit.arguments.webhook" }}
 - --bind-address={{ .Values.webhook.bindAddress }}
 - --port={{ .Values.webhook.port }}
+{{- if .Values.webhook.certManager.enabled }}
+- --tls-cert-file=/etc/tls-certs/serverCert.pem
+- --register-webhook=false
+{{- else }}
 - --certificate-secret={{ .Values.webhook.certificateSecret }}
+{{- end }}
 - --webhook-service={{ include "podfit.webhookService" . }}
 {{- with .Values.webhook.url }}
 - --register-by-url=true

@@ -87,11 +87,13 @@ What each component may do, by the role it stands in:
 {{- end }}
 
 {{- define "podfit.rules.webhook.own" -}}
+{{- if not .Values.webhook.certManager.enabled -}}
 # Its certificates. It may not make Secrets: that right would give it the tokens of other service accounts.
 - apiGroups: [""]
   resources: [secrets]
   resourceNames: [{{ .Values.webhook.certificateSecret }}]
   verbs: [get, update]
+{{ end -}}
 # The sign of life that the updater reads.
 - apiGroups: [coordination.k8s.io]
   resources: [leases]

@@ -1,9 +1,18 @@
 use std::net::Ipv4Addr;
 
+use clap::CommandFactory;
+use podfit_cluster::options::upstream::differences;
+
 use super::*;
 
 fn parse(flags: &[&str]) -> Options {
     Options::try_parse_from([&["podfit-webhook"], flags].concat()).unwrap()
+}
+
+#[test]
+fn flags_and_defaults_are_upstreams() {
+    let found = differences(&Options::command(), &["common", "admission-controller"]);
+    assert_eq!(found, [] as [String; 0]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use json_patch::Patch;
 use podfit_core::feature_gates::FeatureGates;
 use serde_json::{Value, json};
 
-use crate::admission::Outcome;
+use crate::metrics::Outcome;
 use crate::patch;
 use crate::review::{Refusal, Request, Response};
 use draft::Draft;

@@ -1,0 +1,215 @@
+//! Certificates that change: bad ones are told and left, good ones come into force and become known to the API server.
+
+// Functions here are called by tests only; clippy knows that of `#[test]` functions alone.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use common::{DAY, NAME, authority, triple};
+use podfit_cluster::api::time::now;
+use podfit_webhook::certificates::authority::new_server_certificate;
+use podfit_webhook::certificates::files::CertificateFiles;
+use podfit_webhook::certificates::live::Live;
+use podfit_webhook::certificates::material::PemTriple;
+use podfit_webhook::tls;
+use podfit_webhook::upkeep::certificates::{Certificates, Source};
+
+/// Three files in a folder that goes away with this.
+struct Mount(PathBuf);
+
+impl Mount {
+    fn new(name: &str) -> Self {
+        let folder =
+            std::env::temp_dir().join(format!("podfit-webhook-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    fn files(&self) -> CertificateFiles {
+        CertificateFiles {
+            client_ca: self.0.join("ca"),
+            certificate: self.0.join("cert"),
+            key: self.0.join("key"),
+        }
+    }
+
+    fn write(&self, triple: &PemTriple) {
+        let files = self.files();
+        std::fs::write(&files.client_ca, &triple.ca_bundle).unwrap();
+        std::fs::write(&files.certificate, &triple.certificate).unwrap();
+        std::fs::write(&files.key, &triple.key).unwrap();
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// What was logged by this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn listen(&self) -> tracing::subscriber::DefaultGuard {
+        let log = self.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || log.clone());
+        tracing::subscriber::set_default(subscriber.finish())
+    }
+
+    /// What came since the last call.
+    fn take(&self) -> String {
+        String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Contents that cannot be served, with a word of what is told of them. `good` is in force when they come.
+fn bad_contents(good: &PemTriple) -> Vec<(&'static str, PemTriple, &'static str)> {
+    let ca = authority();
+    let other = triple(&ca);
+    let at = |when, life| {
+        let leaf = new_server_certificate(&ca, &[NAME.into()], when, life).unwrap();
+        PemTriple {
+            ca_bundle: ca.certificate.clone(),
+            certificate: leaf.certificate,
+            key: leaf.key,
+        }
+    };
+    let with = |change: fn(&mut PemTriple, &PemTriple)| {
+        let mut changed = other.clone();
+        change(&mut changed, good);
+        changed
+    };
+    vec![
+        ("expired", at(now() - DAY * 2, DAY), "expired"),
+        ("not yet valid", at(now() + DAY, DAY), "not valid yet"),
+        (
+            "of another key",
+            with(|t, good| t.key = good.key.clone()),
+            "does not fit the certificate",
+        ),
+        (
+            "of another CA",
+            with(|t, good| t.ca_bundle = good.ca_bundle.clone()),
+            "does not verify",
+        ),
+        (
+            "certificate half written",
+            with(|t, _| t.certificate.truncate(99)),
+            "not complete PEM",
+        ),
+        (
+            "key half written",
+            with(|t, _| t.key.truncate(60)),
+            "not complete PEM",
+        ),
+        (
+            "CA half written",
+            with(|t, _| t.ca_bundle.truncate(99)),
+            "not complete PEM",
+        ),
+        (
+            "certificate still empty",
+            with(|t, _| t.certificate.clear()),
+            "holds no certificate",
+        ),
+        (
+            "key still empty",
+            with(|t, _| t.key.clear()),
+            "not complete PEM",
+        ),
+        (
+            "CA still empty",
+            with(|t, _| t.ca_bundle.clear()),
+            "holds no certificate",
+        ),
+        (
+            "no certificate at all",
+            with(|t, _| t.certificate = "hello".into()),
+            "holds no certificate",
+        ),
+    ]
+}
+
+#[actix_web::test]
+async fn the_old_pair_holds_until_there_is_a_good_new_one() {
+    let (mount, log) = (Mount::new("files"), Log::default());
+    let _listening = log.listen();
+    let live = Arc::new(Live::default());
+    let gauge = prometheus::Gauge::new("days", "Days.").unwrap();
+    let mut certificates = Certificates::new(
+        Source::Files(mount.files()),
+        tls::provider(""),
+        Arc::clone(&live),
+        gauge.clone(),
+    );
+    certificates.refresh(now()).await;
+    assert!(live.current().is_none() && log.take().contains("cannot read"));
+
+    let good = triple(&authority());
+    mount.write(&good);
+    certificates.refresh(now()).await;
+    assert_eq!(live.current().unwrap().source, good);
+    assert!((0.9..1.1).contains(&gauge.get()), "{} days", gauge.get());
+    assert!(log.take().contains("serving with a certificate"));
+
+    for (name, bad, word) in bad_contents(&good) {
+        mount.write(&bad);
+        for told in [true, false] {
+            certificates.refresh(now()).await;
+            assert_eq!(live.current().unwrap().source, good, "{name}");
+            let log = log.take();
+            let says = log.contains("the old one stays in force") && log.contains(word);
+            assert_eq!(says, told, "{name}, told once: {log}");
+        }
+    }
+    std::fs::remove_file(mount.files().key).unwrap();
+    certificates.refresh(now()).await;
+    assert_eq!(live.current().unwrap().source, good);
+    assert!(log.take().contains("cannot read"));
+
+    // The same CA, then another one: upstream's words for each.
+    let ca = authority();
+    for (new, words) in [
+        (
+            triple(&ca),
+            [
+                "New client CA found, reloading and patching webhook",
+                "New certificate found, reloading",
+            ]
+            .as_slice(),
+        ),
+        (triple(&ca), &["New certificate found, reloading"]),
+    ] {
+        mount.write(&new);
+        certificates.refresh(now()).await;
+        assert_eq!(live.current().unwrap().source, new);
+        let log = log.take();
+        assert_eq!(log.lines().count(), words.len(), "{log}");
+        assert!(words.iter().all(|word| log.contains(word)), "{log}");
+    }
+    certificates.refresh(now() + Duration::from_hours(48)).await;
+    assert!(
+        (-1.1..-0.9).contains(&gauge.get()),
+        "expired {} days ago",
+        -gauge.get()
+    );
+}
