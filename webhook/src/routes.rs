@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::{Method, StatusCode, header};
@@ -23,8 +23,8 @@ use crate::review::{Answer, Review};
 /// The largest body taken, upstream's figure: an object is at most 1.5 MB in etcd, and a review holds two.
 pub const MAX_BODY: usize = 5 << 20;
 
-/// How long a body may take to arrive. The API server gives up after at most 30 s.
-pub const BODY_TIMEOUT: Duration = Duration::from_secs(15);
+/// The review of an ordinary pod fits in it.
+const EXPECTED_BODY: usize = 16 << 10;
 
 /// Answers on every path, as upstream does. Needs a `web::Data<Webhook>`.
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -46,9 +46,6 @@ pub enum Rejection {
     /// Other large bodies hold all the memory there is for them.
     #[error("too many large requests at once; try again")]
     Busy,
-    /// The body stopped arriving.
-    #[error("the request body did not arrive within {BODY_TIMEOUT:?}")]
-    TooSlow,
     /// The connection broke, or the transfer encoding is wrong.
     #[error("cannot read the request body: {0}")]
     Unreadable(String),
@@ -70,7 +67,6 @@ impl ResponseError for Rejection {
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
-            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Unwritable(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unreadable(_) | Self::NotAReview(_) | Self::NoRequest => StatusCode::BAD_REQUEST,
         }
@@ -124,15 +120,12 @@ async fn read(
     if !essence.eq_ignore_ascii_case("application/json") {
         return Err(Rejection::ContentType);
     }
-    let body = collect(payload, share);
-    actix_web::rt::time::timeout(BODY_TIMEOUT, body)
-        .await
-        .map_err(|_| Rejection::TooSlow)?
+    collect(payload, share).await
 }
 
 async fn collect(payload: web::Payload, share: &mut Share) -> Result<web::BytesMut, Rejection> {
     let mut payload = std::pin::pin!(payload);
-    let mut body = web::BytesMut::new();
+    let mut body = web::BytesMut::with_capacity(EXPECTED_BODY);
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| Rejection::Unreadable(error.to_string()))?;
         let length = body.len() + chunk.len();

@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::admission::Webhook;
 use crate::guard::Guarded;
-use crate::routes::{BODY_TIMEOUT, routes};
+use crate::routes::routes;
 
 /// Longer than the API server keeps an idle connection (90 s), so that it closes first and never writes into a
 /// connection that is going away.
@@ -29,8 +29,12 @@ const KEEP_ALIVE: Duration = Duration::from_mins(2);
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long the head of a request may take from its first byte.
+/// How long the head of a connection's first request may take.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long any request may take from its first byte to its last, and a peer to take the answer. An API server gives up
+/// after at most 30 s, and after 2 by default.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long a peer may take to close.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -98,7 +102,7 @@ async fn guard(stream: TlsStream<TcpStream>) -> Result<Connection, Broken> {
     // Answers are one small write each, which must not wait for the peer's acknowledgement of the one before.
     socket.set_nodelay(true).map_err(TlsError::Tls)?;
     let peer = socket.peer_addr().ok();
-    Ok((Guarded::new(stream, HEAD_TIMEOUT + BODY_TIMEOUT), peer))
+    Ok((Guarded::new(stream, REQUEST_TIMEOUT), peer))
 }
 
 type Connection<S = TlsStream<TcpStream>> = (Guarded<S>, Option<SocketAddr>);
