@@ -369,6 +369,36 @@ mod tests {
         }
     }
 
+    /// Times that have not come and a floor that cannot be cost only themselves.
+    #[test]
+    fn what_cannot_be_is_left_out() {
+        let later = T0 + HOUR * 1000;
+        let checkpoint = |floor: OomFloor| Checkpoint {
+            version: VERSION.into(),
+            total_samples: 20,
+            first_sample: Some(T0 - HOUR),
+            last_sample: Some(later),
+            cpu: stored(44.0, &[(0, 10)]),
+            oom_floor: Some(floor),
+            ..Checkpoint::default()
+        };
+        let decode = |floor| {
+            let config = HistoryConfig::default();
+            checkpoint(floor).decode(&config, T0).unwrap()
+        };
+        let history = decode(OomFloor::of(Bytes(1), T0));
+        let times = (history.first_sample(), history.last_sample());
+        assert_eq!(times, (Some(T0 - HOUR), Some(T0)));
+        assert!(history.stored_oom_floor().is_some());
+        for floor in [
+            OomFloor::of(Bytes(i64::MAX), T0),
+            OomFloor::of(Bytes(-1), T0),
+            OomFloor::of(Bytes(1), later),
+        ] {
+            assert!(decode(floor).stored_oom_floor().is_none());
+        }
+    }
+
     /// Upstream's row: what stands in the checkpoint is what the history holds.
     #[test]
     fn a_checkpoint_is_loaded_whole() {

@@ -29,3 +29,6 @@ pub mod reason;
 pub mod recommendation;
 pub mod time;
 pub mod vpa;
+
+#[cfg(test)]
+mod rows;

@@ -97,6 +97,7 @@ fn bounds_mut(recommendation: &mut ContainerRecommendation) -> [&mut ResourceLis
 mod tests {
     use super::*;
     use crate::quantity::{Bytes, Millicores};
+    use crate::rows::{number, rows};
 
     const MI: i64 = 1 << 20;
 
@@ -115,71 +116,13 @@ mod tests {
         }
     }
 
-    /// Vectors 10.1: (minAllowed, maxAllowed), global maximum; target, lower, upper.
     #[test]
     fn published_recommendations_are_capped() {
-        let none = list(0, 0);
-        let rows = [
-            (None, none, list(42, 42), list(31, 31), list(53, 53)),
-            (
-                Some((list(50, 50), none)),
-                none,
-                list(50, 50),
-                list(50, 50),
-                list(53, 53),
-            ),
-            (
-                Some((none, list(40, 40))),
-                none,
-                list(40, 40),
-                list(31, 31),
-                list(40, 40),
-            ),
-            (None, list(40, 40), list(40, 40), list(31, 31), list(40, 40)),
-            (
-                Some((list(35, 35), none)),
-                list(50, 50),
-                list(42, 42),
-                list(35, 35),
-                list(50, 50),
-            ),
-            (
-                Some((none, list(40, 0))),
-                list(0, 40),
-                list(40, 40),
-                list(31, 31),
-                list(40, 40),
-            ),
-            (
-                Some((none, list(40, 0))),
-                list(30, 30),
-                list(40, 30),
-                list(31, 30),
-                list(40, 30),
-            ),
-            // Not upstream's rows: a maximum below the minimum wins, and zero does not bind.
-            (
-                Some((list(50, 50), list(40, 40))),
-                none,
-                list(40, 40),
-                list(40, 40),
-                list(40, 40),
-            ),
-            (
-                Some((
-                    none,
-                    ResourceList {
-                        cpu: Some(Millicores(0)),
-                        memory: None,
-                    },
-                )),
-                none,
-                list(42, 42),
-                list(31, 31),
-                list(53, 53),
-            ),
-        ];
-        for (allowed, global, target, lower, upper) in rows {
+        for row in rows(include_str!("../testdata/capping.csv")) {
+            let pair = |i: usize| ResourceList {
+                cpu: number(row[i]).map(Millicores),
+                memory: number(row[i + 1]).map(|mebibytes: i64| Bytes(mebibytes * MI)),
+            };
             let mut got = ContainerRecommendation {
                 container_name: "foo".into(),
                 target: list(42, 42),
@@ -187,17 +130,15 @@ mod tests {
                 upper_bound: list(53, 53),
                 uncapped_target: list(42, 42),
             };
-            let policy = allowed.map(|(min_allowed, max_allowed)| ContainerPolicy {
-                min_allowed,
-                max_allowed,
+            let allowed = ContainerPolicy {
+                min_allowed: pair(0),
+                max_allowed: pair(2),
                 ..policy("foo")
-            });
-            cap(&mut got, policy.as_ref(), global);
-            assert_eq!(
-                (got.target, got.lower_bound, got.upper_bound),
-                (target, lower, upper),
-                "{policy:?} {global:?}"
-            );
+            };
+            let policy = Some(&allowed).filter(|p| **p != policy("foo"));
+            cap(&mut got, policy, pair(4));
+            let capped = [got.target, got.lower_bound, got.upper_bound];
+            assert_eq!(capped, [pair(6), pair(8), pair(10)], "{row:?}");
             assert_eq!(got.uncapped_target, list(42, 42));
         }
     }

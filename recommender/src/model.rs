@@ -422,7 +422,7 @@ mod tests {
     use podfit_core::ownership::Controller;
     use podfit_core::pod::{Container, OwnerRef, Pod};
     use podfit_core::quantity::{Bytes, Millicores};
-    use podfit_core::vpa::Vpa;
+    use podfit_core::vpa::{ContainerPolicy, HistoryPolicy, Vpa};
 
     use super::*;
 
@@ -454,6 +454,19 @@ mod tests {
 
     fn view(pods: &[&str]) -> View {
         view_of(&pods.iter().map(|name| pod(name)).collect::<Vec<_>>(), true)
+    }
+
+    fn view_with_policies(container_policies: Vec<ContainerPolicy>) -> View {
+        let mut index = Index::default();
+        index.owners.apply(target(), Controller::default());
+        index.vpas.apply(Vpa {
+            namespace: "ns".into(),
+            name: "db".into(),
+            target: pod("").owner,
+            container_policies,
+            ..Vpa::default()
+        });
+        View::of(&index, "default")
     }
 
     /// With the pods, and with a VPA if `sized`.
@@ -677,6 +690,65 @@ mod tests {
             model.keep_pods(view);
             model.collect(view, T0 + day * days);
             assert_eq!(model.len(), left, "{days} days");
+        }
+    }
+
+    /// Killed under template `old`; then a pod of template `new` runs.
+    #[test]
+    fn a_new_template_that_runs_for_a_day_ends_the_floor() {
+        let of_template = |template: &str| Pod {
+            revision_hash: Some(template.into()),
+            created: Some(T0),
+            ..pod("db-0")
+        };
+        let day = Duration::from_hours(24);
+        for (runs, hours, released) in [("old", 48, false), ("new", 23, false), ("new", 24, true)] {
+            let mut model = Model::new(HistoryConfig::default());
+            let oom = Oom {
+                pod: of_template("old"),
+                container: "app".into(),
+                at: T0,
+                memory: Bytes(1 << 30),
+            };
+            model.record_oom(&View::default(), &target(), &oom, T0);
+            model.saved(&target(), "app");
+            let view = view_of(&[of_template(runs)], true);
+            model.release_oom_floors(&view, T0 + Duration::from_hours(hours));
+            let (_, history) = model.histories(&target())[0];
+            let config = HistoryConfig::default();
+            assert_eq!(history.oom_floor(&config, T0 + day).is_none(), released);
+            assert_eq!(model.unsaved(&target()).count(), usize::from(released));
+        }
+    }
+
+    /// Gate `PerVPAConfig`: the policy's own bump and interval, and the flags' again when the policy says no more.
+    #[test]
+    fn a_policy_says_how_a_history_is_kept() {
+        let config = HistoryConfig {
+            per_vpa: true,
+            ..HistoryConfig::default()
+        };
+        let says = |oom_bump_up_ratio: Option<i64>| {
+            view_with_policies(vec![ContainerPolicy {
+                container_name: "*".into(),
+                history: HistoryPolicy {
+                    oom_bump_up_ratio,
+                    ..HistoryPolicy::default()
+                },
+                ..ContainerPolicy::default()
+            }])
+        };
+        for (ratio, expected) in [(Some(3000), 3 << 30), (None, (1 << 30) * 12 / 10)] {
+            let mut model = Model::new(config);
+            let oom = Oom {
+                pod: pod("db-0"),
+                container: "app".into(),
+                at: T0,
+                memory: Bytes(1 << 30),
+            };
+            model.record_oom(&says(ratio), &target(), &oom, T0);
+            let (_, history) = model.histories(&target())[0];
+            assert_eq!(history.stored_oom_floor().unwrap().bytes, Bytes(expected));
         }
     }
 

@@ -2,6 +2,7 @@ use super::*;
 use crate::history::{HistoryConfig, Kill, PodContainerWindow};
 use crate::profile::Profile;
 use crate::quantity::MAX_AMOUNT;
+use crate::rows::{number, rows};
 use crate::time::Timestamp;
 
 const T0: Timestamp = Timestamp::from_unix_seconds(1_500_000_000);
@@ -41,48 +42,23 @@ fn percentiles_are_the_ends_of_buckets() {
 }
 
 #[test]
-fn without_samples_there_is_no_confidence() {
-    let none = Confidence::of(&history(0, Duration::ZERO), Duration::from_hours(24)).value();
-    let cases = [(1.0, 1, MAX_AMOUNT), (1.0, -1, 0), (0.1, 2, MAX_AMOUNT)];
-    for (multiplier, exponent, expected) in cases {
-        assert_eq!(
-            with_confidence(
-                3140,
-                none,
-                Widening {
-                    multiplier,
-                    exponent
-                }
-            ),
-            expected
-        );
-    }
-}
-
-#[test]
 fn confidence_grows_with_time_and_samples() {
-    let nine = history(9, Duration::from_mins(2));
-    let widening = Widening {
-        multiplier: 0.1,
-        exponent: 2,
-    };
-    let cases = [
-        (Duration::from_hours(24), 0.00625, 907.46),
-        (Duration::from_mins(18), 0.5, 4.5216),
-    ];
-    for (interval, expected, cores) in cases {
-        let confidence = Confidence::of(&nine, interval).value();
-        assert!((confidence - expected).abs() < 1e-12, "{confidence}");
-        close(
-            with_confidence(3140, confidence, widening),
-            cores * 1000.0,
-            1e-3,
+    for row in rows(include_str!("../../testdata/confidence.csv")) {
+        let whole = |i: usize| number::<i64>(row[i]).unwrap();
+        let fraction = |i: usize| number::<f64>(row[i]).unwrap();
+        let history = history(whole(0).unsigned_abs(), Duration::from_mins(2));
+        let interval = Duration::from_mins(whole(1).unsigned_abs());
+        let confidence = Confidence::of(&history, interval).value();
+        assert!(
+            (confidence - fraction(2)).abs() < 1e-12,
+            "{confidence}: {row:?}"
         );
-        close(
-            with_confidence(3_140_000_000, confidence, widening),
-            cores * 1e9,
-            1e-4,
-        );
+        let widening = Widening {
+            multiplier: fraction(4),
+            exponent: number(row[5]).unwrap(),
+        };
+        let estimate = with_confidence(whole(3), confidence, widening);
+        close(estimate, fraction(6), fraction(7));
     }
 }
 
@@ -107,11 +83,9 @@ fn margin_and_minimum() {
 /// Every row of the bucket table: what one sample in that bucket leads to, alone and with the margin.
 #[test]
 fn one_sample_in_each_bucket() {
-    let table = include_str!("../../testdata/buckets.csv");
-    let mut rows = 0;
-    for row in table.lines().skip(1) {
-        let cells: Vec<_> = row.split(',').collect();
-        let number = |i: usize| cells[i].parse::<i64>().unwrap();
+    let mut count = 0;
+    for row in rows(include_str!("../../testdata/buckets.csv")) {
+        let number = |i: usize| number::<i64>(row[i]).unwrap();
         let bucket = usize::try_from(number(0)).unwrap();
         let config = HistoryConfig::default();
         let mut history = ContainerHistory::new(&config, T0);
@@ -134,12 +108,12 @@ fn one_sample_in_each_bucket() {
             assert_eq!(
                 (amount, with_margin(amount, 0.15)),
                 (number(column), number(column + 1)),
-                "{row}"
+                "{row:?}"
             );
         }
-        rows += 1;
+        count += 1;
     }
-    assert_eq!(rows, 176);
+    assert_eq!(count, 176);
 }
 
 /// Both resources of a container that is alone in its pod.
@@ -268,13 +242,12 @@ fn follows_upstream_to_the_unit() {
     let config = upstream();
     let kept = config.history;
     let mut checked = 0;
-    let mut case = String::new();
+    let mut case = "";
     let mut window = PodContainerWindow::default();
     let mut history = ContainerHistory::new(&kept, T0);
-    for line in include_str!("../../testdata/estimates.csv").lines().skip(1) {
-        let row: Vec<_> = line.split(',').collect();
+    for row in rows(include_str!("../../testdata/estimates.csv")) {
         if case != row[0] {
-            row[0].clone_into(&mut case);
+            case = row[0];
             window = PodContainerWindow::default();
             history = ContainerHistory::new(&kept, T0);
         }
@@ -289,7 +262,7 @@ fn follows_upstream_to_the_unit() {
                 let got = estimates(&history, &config, history.last_activity());
                 let amounts = got
                     .map(|e| [e.target, e.lower_bound, e.upper_bound].map(|d| d.unwrap().amount()));
-                assert_eq!(amounts.concat(), numbers, "{line}");
+                assert_eq!(amounts.concat(), numbers, "{row:?}");
                 checked += 1;
                 Ok(())
             }

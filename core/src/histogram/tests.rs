@@ -3,6 +3,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 
 use super::*;
+use crate::rows::{number, rows};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -27,16 +28,6 @@ fn filled(buckets: &'static Buckets, samples: &[(f64, f64, u32)]) -> Histogram {
     histogram
 }
 
-fn assert_percentiles(histogram: &Histogram, expected: &[(f64, f64)]) {
-    for (p, value) in expected {
-        let got = histogram.percentile(*p);
-        assert!(
-            (got - value).abs() <= value.abs() * 1e-15,
-            "p{p}: {got}, not {value}"
-        );
-    }
-}
-
 fn assert_alike(a: &Histogram, b: &Histogram) {
     assert_eq!((a.reference, a.buckets), (b.reference, b.buckets));
     let weights: Vec<_> = a.weights().zip(b.weights()).collect();
@@ -51,95 +42,36 @@ fn assert_alike(a: &Histogram, b: &Histogram) {
     assert!((a.total - b.total).abs() <= b.total * 1e-12);
 }
 
-const ONE_TO_FOUR: [(f64, f64); 11] = [
-    (0.0, 2.0),
-    (0.1, 2.0),
-    (0.2, 3.0),
-    (0.3, 3.0),
-    (0.4, 4.0),
-    (0.5, 4.0),
-    (0.6, 4.0),
-    (0.7, 5.0),
-    (0.8, 5.0),
-    (0.9, 5.0),
-    (1.0, 5.0),
-];
-
 #[test]
-fn percentiles() {
-    let hours = |h: [u32; 4]| {
-        [
-            (1.0, 1.0, h[0]),
-            (2.0, 2.0, h[1]),
-            (3.0, 3.0, h[2]),
-            (4.0, 4.0, h[3]),
-        ]
-    };
-    let cases: &[(&[(f64, f64, u32)], &[(f64, f64)])] = &[
-        (
-            &[],
-            &[(-0.5, 0.0), (0.0, 0.0), (0.5, 0.0), (1.0, 0.0), (1.5, 0.0)],
-        ),
-        (&hours([0; 4]), &ONE_TO_FOUR),
-        // Each sample weighs twice the one an hour before it.
-        (
-            &hours([0, 1, 2, 3]),
-            &[
-                (0.0, 2.0),
-                (0.02, 2.0),
-                (0.03, 3.0),
-                (0.1, 3.0),
-                (0.11, 4.0),
-                (0.34, 4.0),
-                (0.35, 5.0),
-                (1.0, 5.0),
-            ],
-        ),
-        (
-            &[(2.0, 1000.0, 0), (1.0, 1.0, 20)],
-            &[(0.999, 2.0), (1.0, 3.0)],
-        ),
-        // 101 half-lives later the first sample counts no more.
-        (&[(2.0, 1.0, 0), (1.0, 1.0, 101)], &[(1.0, 2.0)]),
-    ];
-    for (samples, expected) in cases {
-        assert_percentiles(&filled(&TEN, samples), expected);
-    }
-}
-
-#[test]
-fn percentiles_out_of_bounds() {
-    let mut histogram = Histogram::new(&ONE, HOUR);
-    histogram.add(0.1, 0.1, no_decay());
-    histogram.add(0.2, 0.2, no_decay());
-    let start_of = |bucket| ONE.start(bucket);
-    assert_percentiles(&histogram, &[(-0.1, start_of(2)), (1.1, start_of(3))]);
-    histogram.add(0.0, 0.1, no_decay());
-    histogram.add(1.0, 0.2, no_decay());
-    assert_percentiles(&histogram, &[(-0.1, start_of(1)), (1.1, start_of(10))]);
-}
-
-#[test]
-fn empty_below_epsilon() {
-    let epsilon = ONE.epsilon();
-    let mut histogram = Histogram::new(&ONE, HOUR);
-    assert!(histogram.is_empty());
-    histogram.add(0.1, 2.5 * epsilon, no_decay());
-    assert!(!histogram.is_empty());
-    histogram.subtract(0.1, epsilon, no_decay());
-    assert!(!histogram.is_empty());
-    histogram.subtract(0.1, epsilon, no_decay());
-    assert!(histogram.is_empty());
-    assert_eq!(histogram.percentile(0.5), 0.0);
-}
-
-#[test]
-fn small_weights_do_not_empty_it() {
-    let epsilon = ONE.epsilon();
-    let mut histogram = Histogram::new(&ONE, HOUR);
-    for (value, weight) in [(9.9, 3.0), (0.1, 0.3), (999.9, 0.3)] {
-        histogram.add(value, weight * epsilon, no_decay());
-        assert!(!histogram.is_empty(), "{value}");
+fn follows_upstreams_rows() {
+    let mut case = "";
+    let mut histogram = Histogram::new(&TEN, HOUR);
+    for row in rows(include_str!("../../testdata/histograms.csv")) {
+        let [name, buckets, operation, value, weight, hour, expected] = row[..] else {
+            panic!("{row:?}")
+        };
+        let buckets = if buckets == "L1" { &*ONE } else { &*TEN };
+        if case != name {
+            (case, histogram) = (name, Histogram::new(buckets, HOUR));
+        }
+        let value = number::<f64>(value).unwrap_or_default();
+        let weight = match weight.strip_suffix("eps") {
+            Some(times) => number::<f64>(times).unwrap() * buckets.epsilon(),
+            None => number(weight).unwrap_or_default(),
+        };
+        let at = number::<u32>(hour).map_or(no_decay(), |hour| start() + HOUR * hour);
+        match operation {
+            "add" => histogram.add(value, weight, at),
+            "subtract" => histogram.subtract(value, weight, at),
+            "empty" => assert_eq!(histogram.is_empty().to_string(), expected, "{row:?}"),
+            _ => {
+                let (got, want) = (
+                    histogram.percentile(value),
+                    number::<f64>(expected).unwrap(),
+                );
+                assert!((got - want).abs() <= want * 1e-15, "{got}: {row:?}");
+            }
+        }
     }
 }
 
@@ -214,52 +146,21 @@ fn restored_weights_count() {
 
 #[test]
 fn one_sample_gives_the_end_of_its_bucket() {
-    for (value, percentile) in [
-        (0.0, 0.01),
-        (0.005, 0.01),
-        (0.01, 0.020_499_999_999_999_987),
-        (0.02, 0.020_499_999_999_999_987),
-        (0.05, 0.055_256_312_499_999_98),
-        (0.1, 0.110_265_643_195_703_06),
-        (0.25, 0.258_403_663_560_206_4),
-        (0.5, 0.511_134_537_588_870_6),
-        (1.0, 1.016_281_388_554_090_4),
-        (2.0, 2.093_479_957_150_735),
-        (4.0, 4.124_698_514_136_815),
-        (8.0, 8.362_607_246_188_093),
-        (16.0, 16.753_376_660_316_565),
-        (32.0, 33.366_526_166_959_13),
-        (64.0, 66.259_425_841_371_8),
-        (1000.0, 1_021.109_408_904_860_1),
-        (5000.0, 1_021.109_408_904_860_1),
-    ] {
-        let mut histogram = Histogram::new(Buckets::cpu(), HOUR);
-        histogram.add(value, 0.1, start());
+    for row in rows(include_str!("../../testdata/single_samples.csv")) {
+        let [resource, sample, expected] = row[..] else {
+            panic!("{row:?}")
+        };
+        let (buckets, whole) = match resource {
+            "cpu" => (Buckets::cpu(), false),
+            _ => (Buckets::memory(), true),
+        };
+        let mut histogram = Histogram::new(buckets, HOUR);
+        histogram.add(number(sample).unwrap(), 0.1, start());
         for p in [0.0, 0.5, 0.9, 1.0] {
-            assert_eq!(histogram.percentile(p), percentile, "{value}");
+            let got = histogram.percentile(p);
+            let got = if whole { got.trunc() } else { got };
+            assert_eq!(got, number::<f64>(expected).unwrap(), "p{p}: {row:?}");
         }
-    }
-    for (value, percentile) in [
-        (0.0, 10_000_000),
-        (1e6, 10_000_000),
-        (1e7, 20_499_999),
-        (5e7, 55_256_312),
-        (1e8, 110_265_643),
-        (134_217_728.0, 142_067_871),
-        (268_435_456.0, 281_323_846),
-        (536_870_912.0, 546_691_264),
-        (1e9, 1_016_281_388),
-        (1_073_741_824.0, 1_077_095_457),
-        (2_147_483_648.0, 2_208_153_955),
-        (4_294_967_296.0, 4_340_933_439),
-        (1e10, 10_207_902_624),
-        (1e11, 102_900_382_525),
-        (1e12, 1_021_109_408_904),
-        (5e12, 1_021_109_408_904_i64),
-    ] {
-        let mut histogram = Histogram::new(Buckets::memory(), HOUR);
-        histogram.add(value, 1.0, start());
-        assert_eq!(histogram.percentile(0.9) as i64, percentile, "{value}");
     }
 }
 
@@ -272,8 +173,7 @@ fn follows_upstream_step_by_step() {
         _ => Histogram::new(Buckets::memory(), day),
     };
     let mut present = ("", Histogram::new(&TEN, day));
-    for line in include_str!("../../testdata/decay.csv").lines().skip(1) {
-        let row: Vec<&str> = line.split(',').collect();
+    for row in rows(include_str!("../../testdata/decay.csv")) {
         let number = |column: usize| row[column].parse::<f64>().unwrap();
         if present.0 != row[0] {
             present = (row[0], new(row[0]));
@@ -285,9 +185,13 @@ fn follows_upstream_step_by_step() {
             _ => histogram.subtract(number(2), number(3), at),
         }
         for (p, column) in [(0.5, 5), (0.9, 6), (0.95, 7)] {
-            assert_eq!(histogram.percentile(p), number(column), "p{p} after {line}");
+            assert_eq!(
+                histogram.percentile(p),
+                number(column),
+                "p{p} after {row:?}"
+            );
         }
-        assert_eq!(histogram.is_empty().to_string(), row[8], "{line}");
+        assert_eq!(histogram.is_empty().to_string(), row[8], "{row:?}");
     }
 }
 

@@ -1,4 +1,7 @@
+use proptest::prelude::*;
+
 use super::*;
+use crate::rows::{number, rows};
 
 const TS: Timestamp = Timestamp::from_unix_seconds(1_492_536_905); // 2017-04-18T17:35:05Z
 const MIB: i64 = 1 << 20;
@@ -52,33 +55,51 @@ impl Lab {
         self.window
             .record_oom(&mut self.history, &kill, at + hours(1000), &self.config)
     }
-
-    /// The histogram must have seen these operations since the last call: `(sign, bytes, time)`.
-    fn saw(&mut self, operations: &[(char, i64, Timestamp)]) {
-        for (sign, bytes, at) in operations {
-            match sign {
-                '+' => self.expected.add(*bytes as f64, 1.0, *at),
-                _ => self.expected.subtract(*bytes as f64, 1.0, *at),
-            }
-        }
-        assert_eq!(self.history.memory, self.expected, "{operations:?}");
-    }
 }
 
-/// The rows of upstream's container tests: which samples reach the histogram, and with which time.
+/// Which samples and kills reach the memory histogram, and with which time.
 #[test]
-fn samples_are_aggregated_to_one_peak_a_window() {
-    let i = hours(24);
-    let mut lab = Lab::new(i);
-    lab.memory(5, TS).unwrap();
-    lab.saw(&[('+', 5, TS + i)]);
-    lab.memory(10, TS + i / 2).unwrap();
-    lab.saw(&[('-', 5, TS + i), ('+', 10, TS + i)]);
-    lab.memory(2, TS + i).unwrap();
-    lab.saw(&[('+', 2, TS + i + i)]);
-    assert_eq!(lab.memory(-1000, TS + i), Err(Rejected::Negative(-1000)));
-    assert_eq!(lab.memory(1000, TS), Err(Rejected::OutOfOrder));
-    lab.saw(&[]);
+fn memory_is_aggregated_to_one_peak_a_window() {
+    let mut case = "";
+    let mut lab = Lab::new(hours(24));
+    for row in rows(include_str!("../../testdata/memory_windows.csv")) {
+        let [name, interval, event, amount, unit, second, expected] = row[..] else {
+            panic!("{row:?}")
+        };
+        if case != name {
+            (case, lab) = (name, Lab::new(hours(number(interval).unwrap())));
+        }
+        let unit = if unit == "MiB" { MIB } else { 1 };
+        let at = |second: &str| {
+            Timestamp::from_unix_seconds(TS.unix_seconds() + number::<i64>(second).unwrap())
+        };
+        let bytes = number::<i64>(amount).unwrap() * unit;
+        let result = match event {
+            "memory" => lab.memory(bytes, at(second)),
+            _ => lab.oom(bytes, at(second)),
+        };
+        let operations = match expected {
+            "negative" | "out of order" | "too old" => "",
+            operations => operations,
+        };
+        match result {
+            Ok(()) => assert_eq!(operations, expected, "{row:?}"),
+            Err(Rejected::Negative(_)) => assert_eq!(expected, "negative"),
+            Err(Rejected::OutOfOrder) => assert_eq!(expected, "out of order"),
+            Err(Rejected::TooOld) => assert_eq!(expected, "too old"),
+            Err(other) => panic!("{other}: {row:?}"),
+        }
+        for operation in operations.split_whitespace() {
+            let (sign, rest) = operation.split_at(1);
+            let (bytes, end) = rest.split_once('@').unwrap();
+            let bytes = (number::<i64>(bytes).unwrap() * unit) as f64;
+            match sign {
+                "+" => lab.expected.add(bytes, 1.0, at(end)),
+                _ => lab.expected.subtract(bytes, 1.0, at(end)),
+            }
+        }
+        assert_eq!(lab.history.memory, lab.expected, "{row:?}");
+    }
 }
 
 #[test]
@@ -194,92 +215,6 @@ fn policies_of_containers_count_with_their_gate_and_while_they_are_there() {
 }
 
 #[test]
-fn a_kill_raises_the_peak_by_the_ratio_or_the_least_bump() {
-    let i = hours(24);
-    let mut lab = Lab::new(i);
-    lab.oom(1000 * MIB, TS).unwrap();
-    lab.saw(&[('+', 1200 * MIB, TS + i)]);
-    // Kills below that do not make it run away.
-    let _ = lab.oom(999 * MIB, TS);
-    let _ = lab.oom(999 * MIB, TS);
-    lab.saw(&[]);
-    lab.oom(2000 * MIB, TS).unwrap();
-    lab.saw(&[('-', 1200 * MIB, TS + i), ('+', 2400 * MIB, TS + i)]);
-
-    let mut small = Lab::new(i);
-    small.oom(MIB, TS).unwrap();
-    small.saw(&[('+', 101 * MIB, TS + i)]);
-
-    let mut known = Lab::new(i);
-    known.memory(3000 * MIB, TS).unwrap();
-    known.saw(&[('+', 3000 * MIB, TS + i)]);
-    known.oom(1000 * MIB, TS).unwrap();
-    known.saw(&[('-', 3000 * MIB, TS + i), ('+', 3600 * MIB, TS + i)]);
-}
-
-#[test]
-fn an_old_kill_is_left_out_and_a_late_one_opens_its_window() {
-    for (interval, late) in [
-        (hours(24), hours(30)),
-        (hours(1), hours(2)),
-        (hours(24), hours(72)),
-    ] {
-        let mut lab = Lab::new(interval);
-        lab.memory(1000 * MIB, TS).unwrap();
-        assert_eq!(lab.oom(1000 * MIB, TS - late), Err(Rejected::TooOld));
-        lab.saw(&[('+', 1000 * MIB, TS + interval)]);
-    }
-    for (interval, after, end) in [
-        (hours(24), hours(48), hours(72)),
-        (hours(1), hours(2), hours(3)),
-    ] {
-        let mut lab = Lab::new(interval);
-        lab.memory(2000 * MIB, TS).unwrap();
-        lab.oom(1000 * MIB, TS + after).unwrap();
-        lab.saw(&[
-            ('+', 2000 * MIB, TS + interval),
-            ('+', 2400 * MIB, TS + end),
-        ]);
-    }
-    let i = hours(24);
-    let mut lab = Lab::new(i);
-    lab.memory(100 * MIB, TS).unwrap();
-    lab.memory(2000 * MIB, TS + i).unwrap();
-    lab.oom(1000 * MIB, TS + i - Duration::from_secs(1))
-        .unwrap();
-    let end = TS + i + i;
-    lab.saw(&[
-        ('+', 100 * MIB, TS + i),
-        ('+', 2000 * MIB, end),
-        ('-', 2000 * MIB, end),
-        ('+', 2400 * MIB, end),
-    ]);
-}
-
-#[test]
-fn windows_follow_the_interval() {
-    let i = hours(1);
-    let mut lab = Lab::new(i);
-    lab.memory(5, TS).unwrap();
-    lab.memory(10, TS + hours(2)).unwrap();
-    lab.saw(&[('+', 5, TS + i), ('+', 10, TS + hours(3))]);
-    let mut lab = Lab::new(i);
-    lab.memory(5, TS).unwrap();
-    lab.memory(10, TS + i / 2).unwrap();
-    lab.saw(&[('+', 5, TS + i), ('-', 5, TS + i), ('+', 10, TS + i)]);
-}
-
-/// Upstream's defect: its zero means "no peak", so that nothing replaces a first sample of 0 bytes.
-#[test]
-fn a_first_sample_of_nothing_is_replaced() {
-    let i = hours(24);
-    let mut lab = Lab::new(i);
-    lab.memory(0, TS).unwrap();
-    lab.memory(10 * MIB, TS + i / 2).unwrap();
-    lab.saw(&[('+', 0, TS + i), ('-', 0, TS + i), ('+', 10 * MIB, TS + i)]);
-}
-
-#[test]
 fn the_open_window_is_left_out_of_what_is_stored() {
     let i = hours(24);
     let mut lab = Lab::new(i);
@@ -344,5 +279,78 @@ fn merged_histories_hold_what_both_hold() {
     assert_eq!(a.history.oom_floor, both.history.oom_floor);
     for p in [0.0, 0.5, 0.9, 1.0] {
         assert!((a.history.cpu.percentile(p) - both.history.cpu.percentile(p)).abs() < 1e-12);
+    }
+}
+
+/// Samples of one container: (millicores, bytes, seconds after [`TS`]); a kill instead of a memory sample when `true`.
+type Samples = Vec<(i64, i64, u64, bool)>;
+
+fn of_samples(samples: &Samples) -> ContainerHistory {
+    let config = HistoryConfig::default();
+    let mut history = ContainerHistory::new(&config, TS);
+    let now = TS + hours(24 * 30);
+    for (cpu, memory, second, killed) in samples {
+        let at = TS + Duration::from_secs(*second);
+        let mut window = PodContainerWindow::default();
+        window
+            .add_cpu(&mut history, Millicores(*cpu), (at, now))
+            .unwrap();
+        let allowed = Bytes(*memory);
+        if *killed {
+            let kill = Kill {
+                at,
+                allowed,
+                template: None,
+            };
+            window
+                .record_oom(&mut history, &kill, now, &config)
+                .unwrap();
+        } else {
+            window
+                .add_memory(&mut history, allowed, (at, now), &config)
+                .unwrap();
+        }
+    }
+    history
+}
+
+/// Rounding may decide a tie the other way: one bucket at most.
+fn assert_near(a: &Histogram, b: &Histogram) -> Result<(), TestCaseError> {
+    for p in [0.0, 0.5, 0.9, 0.95, 1.0] {
+        let bucket = |h: &Histogram| h.buckets().find(h.percentile(p));
+        let (a, b) = (bucket(a), bucket(b));
+        prop_assert!(a.abs_diff(b) <= 1, "p{}: bucket {} and {}", p, a, b);
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn histories_merged_in_any_order_are_the_same(
+        parts in prop::collection::vec(
+            prop::collection::vec((1_i64..50_000, 1_i64..100_000_000_000, 0_u64..2_000_000, prop::bool::weighted(0.1)), 1..20),
+            2..6,
+        ),
+        order in any::<prop::sample::Index>(),
+    ) {
+        let histories: Vec<_> = parts.iter().map(of_samples).collect();
+        let merged = |first: usize, backwards: bool| {
+            let mut rest: Vec<_> = (0..histories.len()).filter(|i| *i != first).collect();
+            if backwards {
+                rest.reverse();
+            }
+            let mut sum = histories[first].clone();
+            for i in rest {
+                sum.merge(&histories[i]);
+            }
+            sum
+        };
+        let (one, other) = (merged(0, false), merged(order.index(histories.len()), true));
+        assert_near(&one.cpu, &other.cpu)?;
+        assert_near(&one.memory, &other.memory)?;
+        prop_assert_eq!(one.total_samples, other.total_samples);
+        prop_assert_eq!((one.first_sample, one.last_sample), (other.first_sample, other.last_sample));
+        let floor = |h: &ContainerHistory| h.stored_oom_floor().map(|f| (f.bytes, f.at));
+        prop_assert_eq!(floor(&one), floor(&other));
     }
 }

@@ -1,12 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-
-/// The fields of a table's rows; `#` starts a comment line.
-fn rows(table: &str) -> impl Iterator<Item = Vec<&str>> {
-    let lines = table.lines().filter(|line| !line.starts_with('#'));
-    lines.map(|line| line.split(',').collect())
-}
+use crate::rows::{number, rows};
 
 #[test]
 fn people_are_shown_whole_mebibytes() {
@@ -109,117 +104,31 @@ fn says_what_is_wrong() {
     }
 }
 
+/// Floats drop their fraction, factors and steps apply, memory is written for people.
 #[test]
-fn amounts_from_floats_drop_the_fraction() {
-    for (cores, millis) in [
-        (0.069946, 69),
-        (0.61535112, 615),
-        (0.0172071, 17),
-        (0.00455, 4),
-        (0.0123456789, 12),
-        (0.00123456789, 1),
-    ] {
-        assert_eq!(Millicores::from_cores(cores), Millicores(millis));
+fn amounts_follow_upstreams_rows() {
+    for row in rows(include_str!("../../testdata/amounts.csv")) {
+        let [function, input, argument, expected] = row[..] else {
+            panic!("{row:?}")
+        };
+        let whole = |cell: &str| number::<i64>(cell).unwrap();
+        let got = match function {
+            "cores" => Some(Millicores::from_cores(number(input).unwrap()).0.to_string()),
+            "bytes" | "amount" => Some(amount_from_float(number(input).unwrap()).to_string()),
+            "scale" => Some(scale_amount(whole(input), number(argument).unwrap()).to_string()),
+            "round up" => round_up_to_step(whole(input), whole(argument))
+                .ok()
+                .map(|n| n.to_string()),
+            "humanize" => Some(Bytes(whole(input)).humanize()),
+            _ => panic!("{row:?}"),
+        };
+        assert_eq!(got.unwrap_or_default(), expected, "{row:?}");
     }
-    for (float, amount) in [
-        (100.5, 100),
-        (0.0, 0),
-        (-50.5, 0),
-        (1e14 + 100.0, MAX_AMOUNT),
-        (1e14, MAX_AMOUNT),
-        (0.125, 0),
-        (-0.0001, 0),
-        (f64::NAN, 0),
-        (f64::INFINITY, MAX_AMOUNT),
-    ] {
-        assert_eq!(amount_from_float(float), amount, "{float}");
-    }
-    for (amount, factor, scaled) in [
-        (69, 1.0, 69),
-        (4, 2.124, 8),
-        (12, 1.1, 13),
-        (1213, 1.2414, 1505),
-        (0, 1.0, 0),
-        (11, 0.0, 0),
-        (41208, 1e-6, 0),
-    ] {
-        assert_eq!(scale_amount(amount, factor), scaled, "{amount} x {factor}");
-    }
-}
-
-#[test]
-fn rounds_up_to_a_step() {
-    for (amount, step, rounded) in [
-        (100, 7, 105),
-        (100, 10, 100),
-        (0, 5, 0),
-        (79, 50, 100),
-        (34, 50, 50),
-        (i64::MAX, 1000, i64::MAX),
-    ] {
-        assert_eq!(
-            round_up_to_step(amount, step),
-            Ok(rounded),
-            "{amount} by {step}"
-        );
-    }
-    for step in [0, -5] {
-        let error = round_up_to_step(100, step).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .starts_with("scale must be greater than zero")
-        );
-    }
-}
-
-/// Upstream's rows: an amount rounded up to a step, and its text.
-#[test]
-fn rounded_amounts_have_short_texts() {
-    for (amount, step, bytes) in [
-        (1024, 1, "1Ki"),
-        (262_144_000, 1, "250Mi"),
-        (262_144_000, 268_435_456, "256Mi"),
-        (0, 1, "0"),
-        (839_500_000, 1, "839500000"),
-        (839_500_000, 134_217_728, "896Mi"),
-    ] {
-        let rounded = round_up_to_step(amount, step).unwrap();
-        assert_eq!(Bytes(rounded).to_string(), bytes);
-    }
-    for (amount, step, cpu) in [
-        (1000, 1, "1"),
-        (1000, 3, "1002m"),
-        (0, 2, "0"),
-        (1_231_241, 13, "1231243m"),
-    ] {
-        let rounded = round_up_to_step(amount, step).unwrap();
-        assert_eq!(Millicores(rounded).to_string(), cpu);
-    }
-}
-
-#[test]
-fn humanizes_memory() {
-    for (bytes, text) in [
-        (1000, "1000"),
-        (1024, "1.00Ki"),
-        (1_048_576, "1.00Mi"),
-        (1 << 30, "1.00Gi"),
-        (1 << 40, "1.00Ti"),
-        (268_435_456, "256.00Mi"),
-        (3 << 29, "1.50Gi"),
-        (1_050_000, "1.00Mi"),
-        (1537, "1.50Ki"),
-        (4_992_073_454, "4.65Gi"),
-        (6_499_152_537, "6.05Gi"),
-        (16_357_476_492, "15.23Gi"),
-        (4_022_251_530, "3.75Gi"),
-        (13_580_968_030, "12.65Gi"),
-        (15_530_468_536, "14.46Gi"),
-        (839_500_000, "800.61Mi"),
-    ] {
-        assert_eq!(Bytes(bytes).humanize(), text);
-    }
+    let error = round_up_to_step(100, -5).unwrap_err().to_string();
+    assert!(
+        error.starts_with("scale must be greater than zero"),
+        "{error}"
+    );
 }
 
 proptest! {

@@ -2,6 +2,7 @@ use super::*;
 use crate::history::PodContainerWindow;
 use crate::profile::Profile;
 use crate::quantity::ResourceList;
+use crate::rows::{number, rows};
 
 const T0: Timestamp = Timestamp::from_unix_seconds(1_500_000_000);
 
@@ -174,6 +175,69 @@ fn a_minimum_of_the_policy_beats_that_of_the_pod() {
             let result = recommend(&[("a", &idle)], &vpa, &config, T0);
             assert_eq!(result.recommendations[0].target, target, "{min_allowed:?}");
         }
+    }
+}
+
+#[test]
+fn amounts_are_rounded_as_upstream_does() {
+    let empty = ContainerHistory::new(&HistoryConfig::default(), T0);
+    for row in rows(include_str!("../../testdata/post_processors.csv")) {
+        let whole = |i: usize| number::<i64>(row[i]).unwrap();
+        let config = EstimatorConfig {
+            humanize_memory: row[2] == "yes",
+            round_cpu: Millicores(whole(3)),
+            round_memory: Bytes(whole(4)),
+            ..EstimatorConfig::default()
+        };
+        let container = Container {
+            name: "app",
+            history: &empty,
+            policy: None,
+            integer_cpu: row[5] == "yes",
+            config: &config,
+        };
+        let rounded = |resource, amount| {
+            let mut derivation = Derivation::new(0.9, Some(amount));
+            container.round(resource, &mut derivation);
+            derivation.amount()
+        };
+        assert_eq!(rounded(Resource::Cpu, whole(0)), whole(6), "{row:?}");
+        let memory = Bytes(rounded(Resource::Memory, whole(1)));
+        assert_eq!(Ok(memory), Bytes::parse(row[7]), "{row:?}");
+    }
+}
+
+/// Vectors 9: only the container that the annotation names, and only with `true`.
+#[test]
+fn an_annotation_names_the_container_with_whole_cores() {
+    let with = |key: &str, value: &str| Vpa {
+        annotations: [(key.to_owned(), value.to_owned())].into(),
+        ..Vpa::default()
+    };
+    for (key, value, expected) in [
+        (
+            "vpa-post-processor.kubernetes.io/kafka_integerCPU",
+            "true",
+            true,
+        ),
+        (
+            "vpa-post-processor.kubernetes.io/kafka_integerCPU",
+            "yes",
+            false,
+        ),
+        (
+            "vpa-post-processor.kubernetes.io/zookeeper_integerCPU",
+            "true",
+            false,
+        ),
+        ("vpa-post-processor.kubernetes.io/kafka", "true", false),
+        ("kafka_integerCPU", "true", false),
+    ] {
+        assert_eq!(
+            with(key, value).wants_integer_cpu("kafka"),
+            expected,
+            "{key}: {value}"
+        );
     }
 }
 
