@@ -1,5 +1,7 @@
 //! The plain-HTTP side of every binary: `/metrics`, `/healthz`, `/readyz` and upstream's `/health-check`.
 
+pub mod explain;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -79,8 +81,23 @@ pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
 
 /// Serves until the process ends. Returns once it listens.
 pub fn serve(address: SocketAddr, registry: Registry, health: Health) -> std::io::Result<()> {
-    let state = web::Data::new((registry, health));
-    let server = HttpServer::new(move || App::new().app_data(state.clone()).configure(routes))
+    serve_with(address, (registry, health), |_| {})
+}
+
+/// The same with more routes.
+pub fn serve_with(
+    address: SocketAddr,
+    state: (Registry, Health),
+    more: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+) -> std::io::Result<()> {
+    let state = web::Data::new(state);
+    let app = move || {
+        App::new()
+            .app_data(state.clone())
+            .configure(routes)
+            .configure(more.clone())
+    };
+    let server = HttpServer::new(app)
         .workers(1)
         .disable_signals()
         .bind(address)

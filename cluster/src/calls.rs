@@ -4,11 +4,15 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use kube::client::ClientBuilder;
 use kube::config::KubeConfigOptions;
 use kube::{Client, Config};
+use prometheus::Registry;
 use tokio::sync::Mutex;
+use tower::layer::layer_fn;
 
 use crate::options::ClusterOptions;
+use crate::request_metrics::{Measured, RequestMetrics};
 
 /// Why a request did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -135,8 +139,12 @@ impl Calls {
     }
 }
 
-/// Connects as `options` say. Fails only on an unusable configuration: an API server that is away is waited for later.
-pub async fn connect(options: &ClusterOptions) -> Result<Client, ConnectError> {
+/// Connects as `options` say, and counts requests in `registry`. Fails only on an unusable configuration: an API server
+/// that is away is waited for later.
+pub async fn connect(
+    options: &ClusterOptions,
+    registry: &Registry,
+) -> Result<Client, ConnectError> {
     let mut config = match &options.kubeconfig {
         Some(path) if !path.as_os_str().is_empty() => {
             let kubeconfig = kube::config::Kubeconfig::read_from(path).map_err(|e| {
@@ -161,9 +169,21 @@ pub async fn connect(options: &ClusterOptions) -> Result<Client, ConnectError> {
     config.read_timeout = Some(Duration::from_mins(5));
     // One place retries, with its own limits: the loops. The client's own would hide 429s from the rate limit.
     config.default_retry = false;
-    Client::try_from(config).map_err(|e| ConnectError::Client {
+    let metrics = RequestMetrics::new(registry)?;
+    let host: Arc<str> = config
+        .cluster_url
+        .authority()
+        .map_or("", |a| a.as_str())
+        .into();
+    let measured = layer_fn(|service| Measured {
+        service,
+        metrics: metrics.clone(),
+        host: Arc::clone(&host),
+    });
+    let builder = ClientBuilder::try_from(config).map_err(|e| ConnectError::Client {
         source: Box::new(e),
-    })
+    })?;
+    Ok(builder.with_layer(&measured).build())
 }
 
 /// A configuration that no client can be made of. Its cause is its source: show it with `{:#}`.
@@ -185,6 +205,9 @@ pub enum ConnectError {
         /// Why.
         source: Box<kube::config::InClusterError>,
     },
+    /// There are such metrics already.
+    #[error("cannot count requests")]
+    Metrics(#[from] prometheus::Error),
     /// The TLS or HTTP set-up.
     #[error("cannot make an API client")]
     Client {

@@ -14,6 +14,7 @@ pub mod lease;
 pub mod metrics;
 pub mod options;
 pub mod process;
+pub mod request_metrics;
 pub mod usage;
 pub mod watch;
 pub mod writes;

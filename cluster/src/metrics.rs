@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use prometheus::{HistogramOpts, HistogramVec, Opts, Registry, core::Collector};
+use prometheus::core::Collector;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{HistogramOpts, HistogramVec, Opts, Registry};
 
 /// Seconds, for steps of a loop.
 pub const EXECUTION_BUCKETS: [f64; 23] = [
@@ -15,6 +17,18 @@ pub const LATENCY_BUCKETS: [f64; 21] = [
     0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0,
     60.0, 120.0, 300.0,
 ];
+
+/// A registry that tells of the process itself: CPU time, memory, open files, start.
+pub fn registry() -> Result<Registry, prometheus::Error> {
+    let registry = Registry::new();
+    registry.register(Box::new(ProcessCollector::for_self()))?;
+    Ok(registry)
+}
+
+/// Upstream's label for how many pods a VPA has: the whole part of the binary logarithm, 20 at most, 0 for no pods.
+pub fn size_label(pods: usize) -> String {
+    pods.max(1).ilog2().min(20).to_string()
+}
 
 /// Registers a collector and hands it back.
 pub fn register<C: Collector + Clone + 'static>(
@@ -70,5 +84,38 @@ impl StepTimer {
         self.histogram
             .with_label_values(&["total"])
             .observe(self.started.elapsed().as_secs_f64());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_labelled_as_upstream_labels_them() {
+        for (pods, label) in [
+            (0, "0"),
+            (1, "0"),
+            (2, "1"),
+            (4, "2"),
+            (5, "2"),
+            (10, "3"),
+            (20, "4"),
+            (1 << 22, "20"),
+        ] {
+            assert_eq!(size_label(pods), label);
+        }
+    }
+
+    #[test]
+    fn the_process_tells_of_itself() {
+        let families = registry().unwrap().gather();
+        for name in [
+            "process_cpu_seconds_total",
+            "process_resident_memory_bytes",
+            "process_start_time_seconds",
+        ] {
+            assert!(families.iter().any(|f| f.name() == name), "{name}");
+        }
     }
 }

@@ -24,6 +24,7 @@ pub mod ownership;
 pub mod pod;
 pub mod policy;
 pub mod profile;
+pub mod quality;
 pub mod quantity;
 pub mod reason;
 pub mod recommendation;

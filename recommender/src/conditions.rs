@@ -5,9 +5,10 @@ use podfit_core::time::Timestamp;
 use podfit_core::vpa::{Condition, Vpa};
 
 /// The types this component owns; all others are left as they are.
-const OWNED: [&str; 4] = [
+const OWNED: [&str; 5] = [
     "ConfigDeprecated",
     "ConfigUnsupported",
+    "LowConfidence",
     "NoPodsMatched",
     "RecommendationProvided",
 ];
@@ -21,39 +22,63 @@ pub struct Findings {
     pub pods: usize,
     /// True when there is a recommendation for at least one container.
     pub provided: bool,
+    /// What shaped that, in a line; may be empty.
+    pub summary: String,
+    /// How little it is based on, if so.
+    pub low_confidence: Option<String>,
 }
 
 /// The conditions to be published: sorted by type, transition times moved only where the status changed.
-pub fn merge(present: &[Condition], findings: &Findings, now: Timestamp) -> Vec<Condition> {
-    let mut wanted = Vec::new();
-    let no_pods =
-        (findings.pods == 0).then_some(("NoPodsMatched", "No pods match this VPA object"));
-    if let Some(message) = &findings.unsupported {
-        wanted.push(condition("ConfigUnsupported", "True", ("", message)));
-    }
-    if let Some(why) = no_pods {
-        wanted.push(condition("NoPodsMatched", "True", why));
-    }
-    wanted.push(match (findings.provided, no_pods) {
-        (true, _) => condition("RecommendationProvided", "True", ("", "")),
-        (false, Some(why)) => condition("RecommendationProvided", "False", why),
-        (false, None) => condition("RecommendationProvided", "False", ("", "")),
-    });
-    for condition in &mut wanted {
-        let before = present
+pub fn merge(vpa: &Vpa, findings: &Findings, now: Timestamp) -> Vec<Condition> {
+    let mut conditions = wanted(findings);
+    for condition in &mut conditions {
+        let before = vpa
+            .conditions
             .iter()
             .find(|c| c.kind == condition.kind && c.status == condition.status);
         condition.last_transition = before.and_then(|c| c.last_transition).or(Some(now));
-        condition.observed_generation = before.and_then(|c| c.observed_generation);
+        condition.observed_generation = Some(vpa.generation);
     }
-    wanted.extend(
-        present
-            .iter()
-            .filter(|c| !OWNED.contains(&c.kind.as_str()))
-            .cloned(),
-    );
-    wanted.sort_by(|a, b| a.kind.cmp(&b.kind));
-    wanted
+    let others = vpa
+        .conditions
+        .iter()
+        .filter(|c| !OWNED.contains(&c.kind.as_str()));
+    conditions.extend(others.cloned());
+    conditions.sort_by(|a, b| a.kind.cmp(&b.kind));
+    conditions
+}
+
+fn wanted(findings: &Findings) -> Vec<Condition> {
+    let no_pods =
+        (findings.pods == 0).then_some(("NoPodsMatched", "No pods match this VPA object"));
+    let provided = match (findings.provided, no_pods) {
+        (true, _) => condition("RecommendationProvided", "True", ("", &findings.summary)),
+        (false, Some(why)) => condition("RecommendationProvided", "False", why),
+        (false, None) => condition("RecommendationProvided", "False", ("", "")),
+    };
+    let unsupported = findings.unsupported.as_ref();
+    let low = findings.low_confidence.as_ref();
+    let conditions = [
+        unsupported.map(|why| condition("ConfigUnsupported", "True", ("", why))),
+        low.map(|why| condition("LowConfidence", "True", ("ShortHistory", why))),
+        no_pods.map(|why| condition("NoPodsMatched", "True", why)),
+        Some(provided),
+    ];
+    conditions.into_iter().flatten().collect()
+}
+
+/// True when `new` conditions are worth a write. That a generation is missing is not: a definition of an older upstream
+/// drops the field, and it would be written again and again.
+pub fn differ(present: &[Condition], new: &[Condition]) -> bool {
+    let same = |(old, new): (&Condition, &Condition)| {
+        let generation = old.observed_generation.and(new.observed_generation);
+        let new = Condition {
+            observed_generation: generation,
+            ..new.clone()
+        };
+        *old == new
+    };
+    present.len() != new.len() || !present.iter().zip(new).all(same)
 }
 
 fn condition(kind: &str, status: &str, (reason, message): (&str, &str)) -> Condition {
@@ -125,11 +150,11 @@ mod tests {
         ];
         for (pods, provided, expected) in cases {
             let merged = merge(
-                &[],
+                &Vpa::default(),
                 &Findings {
-                    unsupported: None,
                     pods,
                     provided,
+                    ..Findings::default()
                 },
                 NOW,
             );
@@ -148,40 +173,74 @@ mod tests {
         }
     }
 
+    /// A VPA of the third generation, of which conditions were judged in the second.
+    fn judged_before() -> Vpa {
+        let conditions = [
+            "UpdateBlocked",
+            "RecommendationProvided",
+            "ConfigDeprecated",
+        ];
+        Vpa {
+            generation: 3,
+            conditions: conditions
+                .map(|kind| Condition {
+                    last_transition: Some(EARLIER),
+                    observed_generation: Some(2),
+                    ..condition(kind, "True", ("", ""))
+                })
+                .into(),
+            ..Vpa::default()
+        }
+    }
+
     #[test]
     fn transition_times_move_with_the_status_and_others_conditions_stay() {
-        let at = |kind: &str, status: &str| Condition {
-            last_transition: Some(EARLIER),
-            ..condition(kind, status, ("", ""))
-        };
-        let present = [
-            at("UpdateBlocked", "True"),
-            at("RecommendationProvided", "True"),
-            at("ConfigDeprecated", "True"),
-        ];
-        let times = |provided| {
-            merge(
-                &present,
-                &Findings {
-                    unsupported: Some("x".into()),
-                    pods: 1,
-                    provided,
-                },
-                NOW,
-            )
-            .into_iter()
-            .map(|c| (c.kind, c.last_transition))
-            .collect::<Vec<_>>()
+        let merged = |provided| {
+            let findings = Findings {
+                unsupported: Some("x".into()),
+                pods: 1,
+                provided,
+                low_confidence: Some("y".into()),
+                ..Findings::default()
+            };
+            merge(&judged_before(), &findings, NOW)
+                .into_iter()
+                .map(|c| (c.kind, c.last_transition, c.observed_generation))
+                .collect::<Vec<_>>()
         };
         let expected = |provided_since| {
-            vec![
-                ("ConfigUnsupported".to_owned(), Some(NOW)),
-                ("RecommendationProvided".to_owned(), Some(provided_since)),
-                ("UpdateBlocked".to_owned(), Some(EARLIER)),
+            [
+                ("ConfigUnsupported", NOW, 3),
+                ("LowConfidence", NOW, 3),
+                ("RecommendationProvided", provided_since, 3),
+                ("UpdateBlocked", EARLIER, 2),
             ]
+            .map(|(kind, at, generation)| (kind.to_owned(), Some(at), Some(generation)))
         };
-        assert_eq!(times(true), expected(EARLIER));
-        assert_eq!(times(false), expected(NOW));
+        assert_eq!(merged(true), expected(EARLIER));
+        assert_eq!(merged(false), expected(NOW));
+    }
+
+    #[test]
+    fn conditions_are_written_when_somebody_could_tell() {
+        let vpa = judged_before();
+        let old = merge(&vpa, &Findings::default(), EARLIER);
+        let changed = |change: fn(&mut Condition)| {
+            let mut new = old.clone();
+            new.iter_mut().for_each(change);
+            new
+        };
+        let dropped = changed(|c| c.observed_generation = None);
+        let cases = [
+            (&old, old.clone(), false),
+            (&old, changed(|c| c.message = "other".into()), true),
+            (&old, changed(|c| c.observed_generation = Some(4)), true),
+            (&old, old[1..].to_vec(), true),
+            (&dropped, old.clone(), false),
+        ];
+        for (old, new, expected) in cases {
+            assert_eq!(differ(old, &new), expected, "{new:?}");
+        }
     }
 
     #[test]

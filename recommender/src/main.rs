@@ -2,12 +2,14 @@
 
 mod conditions;
 mod hold;
+mod judge;
 mod metrics;
 mod model;
 mod oom;
 mod options;
 mod publish;
 mod run;
+mod status;
 mod store;
 mod view;
 
@@ -42,13 +44,13 @@ async fn start() -> anyhow::Result<()> {
         .recommender_interval
         .0
         .max(Duration::from_millis(100));
-    let registry = prometheus::Registry::new();
+    let registry = podfit_cluster::metrics::registry()?;
     let metrics = metrics::Metrics::new(&registry)?;
     // Upstream's five intervals, but never less than a few API requests that time out.
     let health = Health::new((period * 5).max(options.cluster.kube_api_timeout.0 * 4));
-    admin::serve(options.address, registry, health.clone())?;
+    admin::serve(options.address, registry.clone(), health.clone())?;
 
-    let client = connect(&options.cluster).await?;
+    let client = connect(&options.cluster, &registry).await?;
     let calls = Calls::new(client.clone(), &options.cluster);
     let watches = Watches::new(client, &options.cluster);
     let last_states = LastStates::default();
@@ -91,6 +93,9 @@ async fn start() -> anyhow::Result<()> {
         model: model::Model::new(options.history()),
         store,
         workers: usize::from(options.update_worker_count),
+        threshold: publish::WriteThreshold {
+            target: options.status_write_threshold,
+        },
         metrics,
         health,
         loops_led: 0,

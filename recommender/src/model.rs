@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
-use podfit_cluster::usage::PodUsage;
+use podfit_cluster::usage::{ContainerUsage, PodUsage};
 use podfit_core::history::{
     ContainerHistory, HistoryConfig, Kill, OpenWindow, PodContainerWindow, RunningPod,
 };
 use podfit_core::ownership::ControllerKey;
+use podfit_core::quantity::Resource;
 use podfit_core::time::Timestamp;
 
 use crate::oom::Oom;
@@ -154,13 +155,18 @@ impl Model {
     }
 
     /// Adds one pod's usage, if the pod is under a target. Containers that its spec does not list (init containers) are
-    /// left out; a sample that cannot be is told in the log.
-    pub fn add_usage(&mut self, view: &View, usage: &PodUsage, now: Timestamp) {
-        let Some((pod, target)) = view.pods.get(&(usage.namespace.clone(), usage.pod.clone()))
-        else {
+    /// left out; a sample that cannot be is told in the log, and `added` of each that can.
+    pub fn add_usage(
+        &mut self,
+        view: &View,
+        usage: &PodUsage,
+        now: Timestamp,
+        mut added: impl FnMut(&ControllerKey, &ContainerUsage, Resource),
+    ) {
+        let Some((pod, key)) = view.pods.get(&(usage.namespace.clone(), usage.pod.clone())) else {
             return;
         };
-        let state = self.targets.entry(target.clone()).or_default();
+        let state = self.targets.entry(key.clone()).or_default();
         for container in usage
             .containers
             .iter()
@@ -168,7 +174,7 @@ impl Model {
         {
             let config = &self
                 .config
-                .for_policy(view.policy_of_history(target, &container.name));
+                .for_policy(view.policy_of_history(key, &container.name));
             let known = known(state, &container.name, config, now);
             let window = known.windows.entry(pod.uid.clone()).or_default();
             let history = &mut known.history;
@@ -179,10 +185,14 @@ impl Model {
             let memory = container
                 .memory
                 .map(|memory| window.add_memory(history, memory, (usage.at, now), config));
-            for result in [cpu, memory].into_iter().flatten() {
+            for (resource, result) in [(Resource::Cpu, cpu), (Resource::Memory, memory)] {
                 match result {
-                    Ok(()) => known.unsaved = known.unsaved.max(Unsaved::More),
-                    Err(rejected) => {
+                    None => {}
+                    Some(Ok(())) => {
+                        known.unsaved = known.unsaved.max(Unsaved::More);
+                        added(key, container, resource);
+                    }
+                    Some(Err(rejected)) => {
                         tracing::debug!(pod = pod.name, namespace = pod.namespace, container = container.name, %rejected, "sample left out");
                     }
                 }
@@ -193,15 +203,21 @@ impl Model {
         }
     }
 
-    /// Adds an out-of-memory kill of a pod under `target`. One that a stored history holds already changes nothing.
-    pub fn record_oom(&mut self, view: &View, target: &ControllerKey, oom: &Oom, now: Timestamp) {
+    /// Adds an out-of-memory kill of a pod under `target`; true when that was new.
+    pub fn record_oom(
+        &mut self,
+        view: &View,
+        target: &ControllerKey,
+        oom: &Oom,
+        now: Timestamp,
+    ) -> bool {
         let state = self.targets.entry(target.clone()).or_default();
         let config = &self
             .config
             .for_policy(view.policy_of_history(target, &oom.container));
         let known = known(state, &oom.container, config, now);
         if known.history.knows_kill(oom.at) {
-            return;
+            return false;
         }
         let kill = Kill {
             at: oom.at,
@@ -216,9 +232,11 @@ impl Model {
                     target = %target, pod = oom.pod.name, container = oom.container, memory = %oom.memory,
                     "container was killed for memory"
                 );
+                true
             }
             Err(rejected) => {
                 tracing::debug!(target = %target, container = oom.container, %rejected, "kill left out");
+                false
             }
         }
     }
@@ -418,7 +436,6 @@ mod tests {
     use std::time::Duration;
 
     use podfit_cluster::index::Index;
-    use podfit_cluster::usage::ContainerUsage;
     use podfit_core::ownership::Controller;
     use podfit_core::pod::{Container, OwnerRef, Pod};
     use podfit_core::quantity::{Bytes, Millicores};
@@ -503,7 +520,7 @@ mod tests {
     }
 
     fn add(model: &mut Model, view: &View, usage: &PodUsage) {
-        model.add_usage(view, usage, T0 + Duration::from_hours(1));
+        model.add_usage(view, usage, T0 + Duration::from_hours(1), |_, _, _| {});
     }
 
     fn samples(model: &Model) -> u64 {
@@ -664,7 +681,7 @@ mod tests {
         let mut busy = usage("db-1", "app", 0);
         busy.at = back + Duration::from_secs(1);
         busy.containers[0].cpu = Some(Millicores(5000));
-        model.add_usage(&awake, &busy, busy.at);
+        model.add_usage(&awake, &busy, busy.at, |_, _, _| {});
         let after = model.histories(&target())[0].1.cpu().percentile(0.9);
         assert!(
             (before - after).abs() < f64::EPSILON,

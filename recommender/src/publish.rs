@@ -7,9 +7,6 @@ use podfit_core::reason::RecommendationReason;
 use podfit_core::recommendation::Recommended;
 use podfit_core::vpa::ContainerRecommendation;
 
-/// Bounds creep with every sample while confidence grows. Nothing acts on less than this change of a bound.
-const BOUND_CHANGE: f64 = 0.05;
-
 /// The recommendation to be published: what was computed, and of what was published before, the amounts for which
 /// there is no sample yet (a restart must not take a recommendation away, nor put a guess in its place).
 ///
@@ -65,34 +62,56 @@ fn keep(
     }
 }
 
-/// True when somebody could act on the difference: other containers, another target, or bounds moved by 5 %.
-pub fn differs(
-    published: Option<&[ContainerRecommendation]>,
-    new: &[ContainerRecommendation],
-) -> bool {
-    let Some(old) = published else {
-        return !new.is_empty();
-    };
-    old.len() != new.len()
-        || old
-            .iter()
-            .zip(new)
-            .any(|(old, new)| container_differs(old, new))
+/// From which difference on a new number is written.
+///
+/// It is always held against what stands published, not against the loop before: a number that creeps is written once it
+/// has crept that far.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WriteThreshold {
+    /// For targets, as a fraction of the published number.
+    pub target: f64,
 }
 
-fn container_differs(old: &ContainerRecommendation, new: &ContainerRecommendation) -> bool {
-    old.container_name != new.container_name
-        || old.target != new.target
-        || old.uncapped_target != new.uncapped_target
-        || moved(old.lower_bound, new.lower_bound)
-        || moved(old.upper_bound, new.upper_bound)
+/// Bounds creep with every sample while confidence grows, and nothing acts on little changes of theirs.
+const BOUNDS: f64 = 5.0;
+
+impl WriteThreshold {
+    /// True when `new` is to be written: other containers or resources, or a number that is off by more than the threshold
+    /// (a bound, by more than five times that).
+    pub fn differs(
+        self,
+        published: Option<&[ContainerRecommendation]>,
+        new: &[ContainerRecommendation],
+    ) -> bool {
+        let Some(old) = published else {
+            return !new.is_empty();
+        };
+        old.len() != new.len()
+            || old
+                .iter()
+                .zip(new)
+                .any(|(old, new)| self.container_differs(old, new))
+    }
+
+    fn container_differs(
+        self,
+        old: &ContainerRecommendation,
+        new: &ContainerRecommendation,
+    ) -> bool {
+        let bound = self.target * BOUNDS;
+        old.container_name != new.container_name
+            || moved(old.target, new.target, self.target)
+            || moved(old.uncapped_target, new.uncapped_target, self.target)
+            || moved(old.lower_bound, new.lower_bound, bound)
+            || moved(old.upper_bound, new.upper_bound, bound)
+    }
 }
 
-fn moved(old: ResourceList, new: ResourceList) -> bool {
+fn moved(old: ResourceList, new: ResourceList, threshold: f64) -> bool {
     Resource::ALL
         .iter()
         .any(|resource| match (old.get(*resource), new.get(*resource)) {
-            (Some(old), Some(new)) => (new - old).abs() as f64 > old.abs() as f64 * BOUND_CHANGE,
+            (Some(old), Some(new)) => (new - old).abs() as f64 > old.abs() as f64 * threshold,
             (old, new) => old != new,
         })
 }
@@ -120,35 +139,66 @@ mod tests {
         }
     }
 
+    const ONE_PERCENT: WriteThreshold = WriteThreshold { target: 0.01 };
+
     #[test]
-    fn only_what_somebody_could_act_on_is_written() {
-        let old = [recommendation("app", 100, 1000)];
-        let cases = [
-            (vec![recommendation("app", 100, 1000)], false),
-            (vec![recommendation("app", 100, 1050)], false),
-            (vec![recommendation("app", 100, 1051)], true),
-            (vec![recommendation("app", 101, 1000)], true),
-            (
-                vec![
-                    recommendation("app", 100, 1000),
-                    recommendation("side", 1, 1),
-                ],
-                true,
-            ),
-            (
-                vec![ContainerRecommendation {
-                    upper_bound: ResourceList::default(),
-                    ..recommendation("app", 100, 1000)
-                }],
-                true,
-            ),
-            (vec![], true),
+    fn little_changes_are_not_written() {
+        let old = [recommendation("app", 1000, 1000)];
+        let with = |target, upper| vec![recommendation("app", target, upper)];
+        let uncapped = ContainerRecommendation {
+            uncapped_target: cpu(1011),
+            ..recommendation("app", 1000, 1000)
+        };
+        let unbounded = ContainerRecommendation {
+            upper_bound: ResourceList::default(),
+            ..recommendation("app", 1000, 1000)
+        };
+        let two = vec![
+            recommendation("app", 1000, 1000),
+            recommendation("side", 1, 1),
         ];
-        for (new, expected) in cases {
-            assert_eq!(differs(Some(&old), &new), expected, "{new:?}");
+        // New numbers; written at a threshold of 1 %; written at 0.
+        let cases = [
+            (with(1000, 1000), false, false),
+            (with(1010, 1000), false, true),
+            (with(990, 1000), false, true),
+            (with(1011, 1000), true, true),
+            (with(989, 1000), true, true),
+            (with(1000, 1050), false, true),
+            (with(1000, 1051), true, true),
+            (vec![uncapped], true, true),
+            (vec![unbounded], true, true),
+            (vec![recommendation("other", 1000, 1000)], true, true),
+            (two, true, true),
+            (vec![], true, true),
+        ];
+        for (new, at_one_percent, at_zero) in cases {
+            assert_eq!(
+                ONE_PERCENT.differs(Some(&old), &new),
+                at_one_percent,
+                "{new:?}"
+            );
+            let zero = WriteThreshold { target: 0.0 };
+            assert_eq!(zero.differs(Some(&old), &new), at_zero, "{new:?}");
         }
-        assert!(differs(None, &old));
-        assert!(!differs(None, &[]));
+        assert!(ONE_PERCENT.differs(None, &old));
+        assert!(!ONE_PERCENT.differs(None, &[]));
+    }
+
+    #[test]
+    fn slow_creep_is_written_in_steps_of_the_threshold() {
+        let mut published = vec![recommendation("app", 10_000, 10_000)];
+        let mut writes = 0;
+        for target in (10_000..=11_000).step_by(10) {
+            let new = vec![recommendation("app", target, 10_000)];
+            if ONE_PERCENT.differs(Some(&published), &new) {
+                published = new;
+                writes += 1;
+            }
+            let off = (target - published[0].target.cpu.unwrap().0) as f64;
+            assert!(off <= 0.01 * 11_000.0);
+        }
+        assert_eq!(writes, 9);
     }
 
     #[test]

@@ -12,23 +12,18 @@ use podfit_cluster::index::SharedIndex;
 use podfit_cluster::lease::Leadership;
 use podfit_cluster::metrics::StepTimer;
 use podfit_cluster::process::{Shutdown, stopped};
-use podfit_cluster::{usage, writes};
+use podfit_cluster::usage;
 use podfit_core::estimator::EstimatorConfig;
-use podfit_core::history::ContainerHistory;
 use podfit_core::pod::Pod;
-use podfit_core::recommendation::recommend;
-use podfit_core::time::Timestamp;
-use podfit_core::vpa::{Condition, ContainerRecommendation, Vpa};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::conditions::{Findings, merge};
-use crate::hold::{Evidence, hold};
+use crate::judge::Judge;
 use crate::metrics::Metrics;
 use crate::model::Model;
 use crate::oom::Observer;
-use crate::publish::{combine, differs};
+use crate::publish::WriteThreshold;
 use crate::store::Store;
-use crate::view::{ServedVpa, View};
+use crate::view::View;
 
 /// The loop with all it needs. It owns all histories; nothing else touches them.
 pub struct Recommender {
@@ -56,6 +51,8 @@ pub struct Recommender {
     pub store: Store,
     /// How many writes are made at once.
     pub workers: usize,
+    /// What is worth a write.
+    pub threshold: WriteThreshold,
     /// What is measured.
     pub metrics: Metrics,
     /// Told after each loop.
@@ -66,18 +63,8 @@ pub struct Recommender {
     pub stood_by: bool,
 }
 
-/// In so many loops after a start or a change of leader no recommendation drops far.
-const LOOPS_TO_SETTLE: u32 = 3;
-
 /// Last states of pods, from the watch to the loop.
 pub type LastStates = Arc<Mutex<Vec<Pod>>>;
-
-/// A status to be written.
-struct Publication {
-    vpa: Arc<Vpa>,
-    recommendation: Option<Vec<ContainerRecommendation>>,
-    conditions: Vec<Condition>,
-}
 
 impl Recommender {
     /// Runs a loop per `period` until shutdown, then stores what is not stored yet.
@@ -119,7 +106,7 @@ impl Recommender {
 
     async fn one_loop(&mut self, trouble: &mut String) {
         let mut timer = StepTimer::start(&self.metrics.execution_latency);
-        let view = View::of(&self.index.read(), &self.name);
+        let view = self.look(&mut timer);
         self.store
             .continue_new(&self.calls, &view, &mut self.model, now())
             .await;
@@ -135,7 +122,6 @@ impl Recommender {
             self.stood_by = true;
         }
         self.model.wake(&view);
-        timer.step("LoadVPAs");
         self.measure(&view, trouble).await;
         timer.step("LoadMetrics");
         self.record_ooms(&view);
@@ -164,6 +150,15 @@ impl Recommender {
         timer.total();
     }
 
+    fn look(&self, timer: &mut StepTimer) -> View {
+        let index = self.index.read();
+        let mut view = View::of_vpas(&index, &self.name);
+        timer.step("LoadVPAs");
+        view.add_pods(&index);
+        timer.step("LoadPods");
+        view
+    }
+
     /// Adds the out-of-memory kills of pods under a target: those that live, and those that ended since the last loop.
     /// A pod is looked at in every loop, so that a kill from before its VPA was made counts as well.
     fn record_ooms(&mut self, view: &View) {
@@ -181,10 +176,16 @@ impl Recommender {
             .pods
             .values()
             .map(|(pod, target)| (pod.as_ref(), target.clone()));
+        let mut judge = Judge::new(view, &self.metrics.quality);
         for (pod, target) in live.chain(ended) {
             let replaceable = view.is_replaceable(pod, &target);
             for oom in self.observer.look(pod, replaceable) {
-                self.model.record_oom(view, &target, &oom, now());
+                if let Some(container) = oom.pod.container(&oom.container) {
+                    self.metrics.count_resources_of(container);
+                }
+                if self.model.record_oom(view, &target, &oom, now()) {
+                    judge.kill(&target, &oom);
+                }
             }
         }
         let uids: HashSet<_> = view
@@ -206,8 +207,12 @@ impl Recommender {
                     trouble.clear();
                 }
                 let now = now();
+                let mut judge = Judge::new(view, &self.metrics.quality);
                 for pod in &pods {
-                    self.model.add_usage(view, pod, now);
+                    self.model
+                        .add_usage(view, pod, now, |target, usage, resource| {
+                            judge.usage(target, usage, resource);
+                        });
                 }
             }
             Err(error) => {
@@ -228,7 +233,7 @@ impl Recommender {
     /// Computes all recommendations and writes those that changed.
     async fn publish(&self, view: &View) {
         let now = now();
-        self.metrics.vpa_objects.reset();
+        self.metrics.clear_vpas();
         let publications: Vec<_> = view
             .vpas
             .iter()
@@ -238,10 +243,11 @@ impl Recommender {
             return;
         }
         let (calls, metrics) = (&self.calls, &self.metrics);
+        metrics.loop_status_writes.set(0);
         let writes = futures::stream::iter(publications).for_each_concurrent(
             self.workers,
             async |publication| {
-                write(calls, metrics, publication, now).await;
+                publication.write(calls, metrics, now).await;
                 self.health.active();
             },
         );
@@ -249,86 +255,5 @@ impl Recommender {
             () = writes => {}
             () = self.leadership.lost() => {}
         }
-    }
-
-    /// What is to be written for one VPA; `None` when that stands there already.
-    fn consider(&self, view: &View, served: &ServedVpa, now: Timestamp) -> Option<Publication> {
-        let ServedVpa {
-            vpa,
-            target,
-            unsupported,
-        } = served;
-        let published = vpa.recommendation.as_deref();
-        let (recommendation, pods) = match target {
-            Some(target) if self.store.has_continued(vpa) => {
-                let histories = self.model.histories(target);
-                let mut fresh = recommend(&histories, vpa, &self.estimator, now);
-                if self.holds {
-                    hold(vpa, &mut fresh, &self.evidence(&histories), &self.estimator);
-                }
-                for reason in &fresh.reasons {
-                    tracing::debug!(vpa = vpa.key(), %reason, "recommendation");
-                }
-                let live = view.containers_of(target);
-                (combine(published, fresh, &live), view.pods_of(target).len())
-            }
-            target => {
-                let pods = target.as_ref().map_or(0, |t| view.pods_of(t).len());
-                (published.map(<[_]>::to_vec).unwrap_or_default(), pods)
-            }
-        };
-        let provided = !recommendation.is_empty();
-        self.metrics
-            .count_vpa(vpa, provided, pods, unsupported.is_none());
-        let conditions = merge(
-            &vpa.conditions,
-            &Findings {
-                unsupported: unsupported.clone(),
-                pods,
-                provided,
-            },
-            now,
-        );
-        let changed = differs(published, &recommendation);
-        if !changed && conditions == vpa.conditions {
-            return None;
-        }
-        let recommendation = changed.then_some(recommendation);
-        Some(Publication {
-            vpa: Arc::clone(vpa),
-            recommendation,
-            conditions,
-        })
-    }
-
-    /// What can be said for a drop.
-    fn evidence<'a>(&self, histories: &'a [(&'a str, &'a ContainerHistory)]) -> Evidence<'a> {
-        Evidence {
-            settled: self.loops_led > LOOPS_TO_SETTLE,
-            histories,
-        }
-    }
-}
-
-async fn write(calls: &Calls, metrics: &Metrics, publication: Publication, now: Timestamp) {
-    let Publication {
-        vpa,
-        recommendation,
-        conditions,
-    } = publication;
-    match writes::vpa_status(calls, &vpa, recommendation.as_deref(), &conditions).await {
-        Ok(()) => {
-            if vpa.recommendation.is_none() && recommendation.is_some() {
-                metrics
-                    .recommendation_latency
-                    .observe(now.since(vpa.created).as_secs_f64());
-                tracing::info!(vpa = vpa.key(), "first recommendation");
-            }
-        }
-        // The updater or the user wrote meanwhile, or the VPA is gone: the next loop sees what.
-        Err(error) if error.is_conflict() || error.is_not_found() => {
-            tracing::debug!(vpa = vpa.key(), %error, "status not written");
-        }
-        Err(error) => tracing::warn!(vpa = vpa.key(), %error, "status not written; trying again"),
     }
 }

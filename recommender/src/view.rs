@@ -41,6 +41,13 @@ pub struct ServedVpa {
 impl View {
     /// Looks at an index for the recommender called `name`.
     pub fn of(index: &Index, name: &str) -> Self {
+        let mut view = Self::of_vpas(index, name);
+        view.add_pods(index);
+        view
+    }
+
+    /// The same without pods.
+    pub fn of_vpas(index: &Index, name: &str) -> Self {
         let mut view = Self::default();
         for vpa in index.vpas.iter().filter(|vpa| serves(name, vpa)) {
             let unsupported = unsupported(vpa, &index.owners);
@@ -64,19 +71,23 @@ impl View {
         }
         view.vpas
             .sort_by(|a, b| (&a.vpa.namespace, &a.vpa.name).cmp(&(&b.vpa.namespace, &b.vpa.name)));
+        view
+    }
+
+    /// Adds the pods under the targets.
+    pub fn add_pods(&mut self, index: &Index) {
         for pod in index.pods.values() {
-            if let Some(target) = view.target_of(pod, index) {
-                view.by_target
+            if let Some(target) = self.target_of(pod, index) {
+                self.by_target
                     .entry(target.clone())
                     .or_default()
                     .push(Arc::clone(pod));
-                view.pods.insert(
+                self.pods.insert(
                     (pod.namespace.clone(), pod.name.clone()),
                     (Arc::clone(pod), target),
                 );
             }
         }
-        view
     }
 
     fn keep_as(&mut self, target: &ControllerKey, vpa: &Arc<Vpa>) {
@@ -159,7 +170,7 @@ fn evicts(mode: UpdateMode) -> bool {
 }
 
 /// The recommender `default` takes VPAs that name none; others only those that name them.
-fn serves(name: &str, vpa: &Vpa) -> bool {
+pub fn serves(name: &str, vpa: &Vpa) -> bool {
     vpa.recommenders.iter().any(|r| r == name) || (vpa.recommenders.is_empty() && name == "default")
 }
 

@@ -15,7 +15,6 @@ use tokio::sync::{Mutex, OnceCell};
 use crate::chart::{self, NAMESPACE};
 use crate::cluster::{Cluster, log_folder, repository, script};
 use crate::process::{Process, Program};
-use crate::wait::{secs, until};
 
 /// How often the recommender of the tests looks, in seconds.
 pub const RECOMMENDER_INTERVAL: u64 = 5;
@@ -159,20 +158,7 @@ impl Podfit {
 
     /// Waits until the program has gone through `count` more whole loops.
     pub async fn loops(&self, name: &str, count: u32) -> Result<()> {
-        let metric = format!("vpa_{name}_execution_latency_seconds_count");
-        let address = &self.program(name)?.address;
-        let done = async || {
-            let metrics = crate::scrape::Metrics::of(address).await?;
-            Ok::<_, anyhow::Error>(metrics.sum(&metric, &[("step", "total")]))
-        };
-        let before = done().await?;
-        let what = format!("{count} more loops of the {name}");
-        until(&what, secs(90), async || {
-            let more = done().await? - before;
-            anyhow::ensure!(more >= f64::from(count), "{more} loops more");
-            Ok(())
-        })
-        .await
+        crate::scrape::loops(&self.program(name)?.address, name, count).await
     }
 
     /// The last lines of all logs.

@@ -5,6 +5,8 @@ use http::Request;
 use kube::client::Body;
 use kube::{Client, Config};
 
+use crate::wait::{secs, until};
+
 /// What `/metrics` said.
 pub struct Metrics(String);
 
@@ -30,6 +32,24 @@ impl Metrics {
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
             .sum()
     }
+}
+
+/// Waits until the recommender or the updater at `address` has gone through `count` more whole loops.
+pub async fn loops(address: &str, component: &str, count: u32) -> Result<()> {
+    let metric = format!("vpa_{component}_execution_latency_seconds_count");
+    let done = async || {
+        Ok(Metrics::of(address)
+            .await?
+            .sum(&metric, &[("step", "total")]))
+    };
+    let before = until("it tells of its loops", secs(60), &done).await?;
+    let what = format!("{count} more loops of the {component}");
+    until(&what, secs(90), async || {
+        let more = done().await? - before;
+        anyhow::ensure!(more >= f64::from(count), "{more} loops more");
+        Ok(())
+    })
+    .await
 }
 
 /// The body of a plain HTTP answer with status 200.

@@ -8,12 +8,13 @@ use podfit_cluster::admin::Health;
 use podfit_cluster::api::quantity::to_json;
 use podfit_cluster::calls::{Calls, RateLimiter};
 use podfit_cluster::events::{Events, Notice, pod_reference, vpa_reference};
+use podfit_cluster::metrics::size_label;
 use podfit_cluster::writes;
 use podfit_core::disruption::{Action, Decision, IN_PLACE_ANNOTATION};
 use podfit_core::policy::ContainerChange;
 use serde_json::{Map, Value, json};
 
-use crate::metrics::{Metrics, size_label};
+use crate::metrics::Metrics;
 use crate::refusal;
 
 /// What became of one decision.

@@ -33,13 +33,13 @@ async fn start() -> anyhow::Result<()> {
     let shutdown = process::begin("podfit-updater", &options.logs)?;
 
     let period = options.updater_interval.0.max(Duration::from_millis(100));
-    let registry = prometheus::Registry::new();
+    let registry = podfit_cluster::metrics::registry()?;
     let metrics = metrics::Metrics::new(&registry)?;
     // Upstream's five intervals, but never less than a few API requests that time out.
     let health = Health::new((period * 5).max(options.cluster.kube_api_timeout.0 * 4));
-    admin::serve(options.address, registry, health.clone())?;
+    admin::serve(options.address, registry.clone(), health.clone())?;
 
-    let client = connect(&options.cluster).await?;
+    let client = connect(&options.cluster, &registry).await?;
     let calls = Calls::new(client.clone(), &options.cluster);
     let watches = Watches::new(client, &options.cluster);
     watches

@@ -95,30 +95,9 @@ impl Metrics {
     }
 }
 
-/// Upstream's size label: the whole part of the binary logarithm, 20 at most, 0 for no pods.
-pub fn size_label(pods: usize) -> String {
-    pods.max(1).ilog2().min(20).to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_are_labelled_as_upstream_labels_them() {
-        for (pods, label) in [
-            (0, "0"),
-            (1, "0"),
-            (2, "1"),
-            (4, "2"),
-            (5, "2"),
-            (10, "3"),
-            (20, "4"),
-            (1 << 22, "20"),
-        ] {
-            assert_eq!(size_label(pods), label);
-        }
-    }
 
     #[test]
     fn all_metrics_can_be_registered() {

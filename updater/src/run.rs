@@ -6,7 +6,7 @@ use podfit_cluster::admin::Health;
 use podfit_cluster::calls::Calls;
 use podfit_cluster::index::SharedIndex;
 use podfit_cluster::lease::{Leadership, StatusLease};
-use podfit_cluster::metrics::StepTimer;
+use podfit_cluster::metrics::{StepTimer, size_label};
 use podfit_cluster::process::{Shutdown, stopped};
 use podfit_cluster::{api::time::now, writes};
 use podfit_core::disruption::{Action, Config, Decision, Memory, Snapshot, plan};
@@ -15,7 +15,7 @@ use tokio::time::{Duration, MissedTickBehavior, interval};
 
 use crate::act::{Actor, Outcome};
 use crate::conditions::{Blocked, lasts, merge};
-use crate::metrics::{Metrics, size_label};
+use crate::metrics::Metrics;
 use crate::snapshot::{live_pods, snapshot};
 
 /// The loop with all it needs.

@@ -40,12 +40,12 @@ async fn start() -> anyhow::Result<()> {
     let shutdown = process::begin("podfit-webhook", &options.logs)?;
 
     let registration = options.registration()?;
-    let registry = prometheus::Registry::new();
+    let registry = podfit_cluster::metrics::registry()?;
     let metrics = Metrics::new(&registry)?;
     let health = Health::new(LONGEST_SILENCE);
-    admin::serve(options.address, registry, health.clone())?;
+    admin::serve(options.address, registry.clone(), health.clone())?;
 
-    let client = connect(&options.cluster).await?;
+    let client = connect(&options.cluster, &registry).await?;
     let calls = Calls::new(client.clone(), &options.cluster);
     let watches = Watches::new(client, &options.cluster);
     watches.vpas().owners().limit_ranges();

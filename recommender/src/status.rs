@@ -1,0 +1,133 @@
+//! A VPA's status: what is to be written of a loop's findings, and writing it.
+
+use std::sync::Arc;
+
+use podfit_cluster::calls::Calls;
+use podfit_cluster::writes;
+use podfit_core::history::ContainerHistory;
+use podfit_core::recommendation::recommend;
+use podfit_core::time::Timestamp;
+use podfit_core::vpa::{Condition, ContainerRecommendation, Vpa};
+
+use crate::conditions::{Findings, differ, merge};
+use crate::hold::{Evidence, hold};
+use crate::metrics::{Metrics, WriteOutcome};
+use crate::publish::combine;
+use crate::run::Recommender;
+use crate::view::{ServedVpa, View};
+
+/// In so many loops after a start or a change of leader no recommendation drops far.
+const LOOPS_TO_SETTLE: u32 = 3;
+
+/// A status to be written.
+pub struct Publication {
+    vpa: Arc<Vpa>,
+    /// `None` when the published one stays.
+    recommendation: Option<Vec<ContainerRecommendation>>,
+    conditions: Vec<Condition>,
+}
+
+impl Recommender {
+    /// What is to be written for one VPA; `None` when that stands there already.
+    pub fn consider(&self, view: &View, served: &ServedVpa, now: Timestamp) -> Option<Publication> {
+        let ServedVpa {
+            vpa,
+            target,
+            unsupported,
+        } = served;
+        let published = vpa.recommendation.as_deref();
+        let (recommendation, pods) = match target {
+            Some(target) if self.store.has_continued(vpa) => {
+                let histories = self.model.histories(target);
+                let mut fresh = recommend(&histories, vpa, &self.estimator, now);
+                if self.holds {
+                    hold(vpa, &mut fresh, &self.evidence(&histories), &self.estimator);
+                }
+                for reason in &fresh.reasons {
+                    tracing::debug!(vpa = vpa.key(), %reason, "recommendation");
+                }
+                let live = view.containers_of(target);
+                (combine(published, fresh, &live), view.pods_of(target).len())
+            }
+            target => {
+                let pods = target.as_ref().map_or(0, |t| view.pods_of(t).len());
+                (published.map(<[_]>::to_vec).unwrap_or_default(), pods)
+            }
+        };
+        let provided = !recommendation.is_empty();
+        self.metrics
+            .count_vpa(vpa, provided, pods, unsupported.is_none());
+        let findings = Findings {
+            unsupported: unsupported.clone(),
+            pods,
+            provided,
+            ..Findings::default()
+        };
+        let conditions = merge(vpa, &findings, now);
+        let changed = self.threshold.differs(published, &recommendation);
+        self.observe_changes(vpa, &recommendation, (changed, pods));
+        if !changed && !differ(&vpa.conditions, &conditions) {
+            return None;
+        }
+        let recommendation = changed.then_some(recommendation);
+        Some(Publication {
+            vpa: Arc::clone(vpa),
+            recommendation,
+            conditions,
+        })
+    }
+
+    /// What can be said for a drop.
+    fn evidence<'a>(&self, histories: &'a [(&'a str, &'a ContainerHistory)]) -> Evidence<'a> {
+        Evidence {
+            settled: self.loops_led > LOOPS_TO_SETTLE,
+            histories,
+        }
+    }
+
+    /// What stays published did not change.
+    fn observe_changes(
+        &self,
+        vpa: &Vpa,
+        new: &[ContainerRecommendation],
+        (changed, pods): (bool, usize),
+    ) {
+        for old in vpa.recommendation.iter().flatten() {
+            let name = &old.container_name;
+            let new = new.iter().find(|r| r.container_name == *name);
+            if let Some(new) = new {
+                let to = if changed { new } else { old };
+                let of = (vpa.update_mode, pods);
+                self.metrics.quality.observe_change(old, to, of);
+            }
+        }
+    }
+}
+
+impl Publication {
+    /// Writes it.
+    pub async fn write(self, calls: &Calls, metrics: &Metrics, now: Timestamp) {
+        let vpa = &self.vpa;
+        let recommendation = self.recommendation.as_deref();
+        match writes::vpa_status(calls, vpa, recommendation, &self.conditions).await {
+            Ok(()) => {
+                metrics.count_status_write(WriteOutcome::Written);
+                if vpa.recommendation.is_none() && recommendation.is_some() {
+                    metrics
+                        .recommendation_latency
+                        .observe(now.since(vpa.created).as_secs_f64());
+                    tracing::info!(vpa = vpa.key(), "first recommendation");
+                }
+            }
+            // The updater or the user wrote meanwhile, or the VPA is gone: the next loop sees what.
+            Err(error) if error.is_conflict() || error.is_not_found() => {
+                metrics.count_status_write(WriteOutcome::Outdated);
+                tracing::debug!(vpa = vpa.key(), %error, "status not written");
+            }
+            Err(error) => {
+                metrics.count_status_write(WriteOutcome::Failed);
+                tracing::warn!(vpa = vpa.key(), %error, "status not written; trying again");
+            }
+        }
+    }
+}
