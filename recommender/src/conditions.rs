@@ -28,6 +28,18 @@ pub struct Findings {
     pub low_confidence: Option<String>,
 }
 
+impl Findings {
+    /// Says again what is said of a recommendation that stays as it is.
+    pub fn keep(&mut self, vpa: &Vpa) {
+        let said = |kind: &str| {
+            let holds = |c: &&Condition| c.kind == kind && c.status == "True";
+            vpa.conditions.iter().find(holds).map(|c| c.message.clone())
+        };
+        self.summary = said("RecommendationProvided").unwrap_or_default();
+        self.low_confidence = said("LowConfidence");
+    }
+}
+
 /// The conditions to be published: sorted by type, transition times moved only where the status changed.
 pub fn merge(vpa: &Vpa, findings: &Findings, now: Timestamp) -> Vec<Condition> {
     let mut conditions = wanted(findings);
@@ -219,6 +231,30 @@ mod tests {
         };
         assert_eq!(merged(true), expected(EARLIER));
         assert_eq!(merged(false), expected(NOW));
+    }
+
+    /// A restart, before stored histories are looked at.
+    #[test]
+    fn what_stays_published_keeps_its_conditions() {
+        let findings = Findings {
+            pods: 1,
+            provided: true,
+            summary: "app: cpu percentile 90".into(),
+            low_confidence: Some("app has no CPU samples".into()),
+            ..Findings::default()
+        };
+        let conditions = merge(&Vpa::default(), &findings, EARLIER);
+        let vpa = Vpa {
+            conditions: conditions.clone(),
+            ..Vpa::default()
+        };
+        let mut kept = Findings {
+            pods: 1,
+            provided: true,
+            ..Findings::default()
+        };
+        kept.keep(&vpa);
+        assert_eq!(merge(&vpa, &kept, NOW), conditions);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! podfit-recommender: usage to histories, histories to recommendations.
 
 mod conditions;
+mod explain;
 mod hold;
 mod judge;
 mod metrics;
@@ -11,6 +12,7 @@ mod publish;
 mod run;
 mod status;
 mod store;
+mod summary;
 mod view;
 
 use std::process::ExitCode;
@@ -19,6 +21,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
+use podfit_cluster::admin::explain::Asker;
 use podfit_cluster::admin::{self, Health};
 use podfit_cluster::calls::{Calls, connect};
 use podfit_cluster::index::Watches;
@@ -48,7 +51,9 @@ async fn start() -> anyhow::Result<()> {
     let metrics = metrics::Metrics::new(&registry)?;
     // Upstream's five intervals, but never less than a few API requests that time out.
     let health = Health::new((period * 5).max(options.cluster.kube_api_timeout.0 * 4));
-    admin::serve(options.address, registry.clone(), health.clone())?;
+    let (asker, questions) = Asker::new();
+    let state = (registry.clone(), health.clone());
+    admin::serve_with(options.address, state, move |config| asker.route(config))?;
 
     let client = connect(&options.cluster, &registry).await?;
     let calls = Calls::new(client.clone(), &options.cluster);
@@ -88,9 +93,15 @@ async fn start() -> anyhow::Result<()> {
         calls,
         leadership,
         namespace: options.cluster.vpa_object_namespace.clone(),
-        holds: options.cluster.profile == Profile::Safe,
+        safe: options.cluster.profile == Profile::Safe,
         estimator: options.estimator(),
         model: model::Model::new(options.history()),
+        explainer: explain::Explainer {
+            questions,
+            index: watches.index(),
+            name: options.recommender_name.clone(),
+            estimator: options.estimator(),
+        },
         store,
         workers: usize::from(options.update_worker_count),
         threshold: publish::WriteThreshold {

@@ -61,7 +61,7 @@ pub struct Options {
     pub storage: Storage,
 
     /// Accepted for upstream's manifests: only what a VPA targets is ever kept in memory.
-    #[arg(long, env = "PODFIT_MEMORY_SAVER", num_args = 0..=1, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, value_name = "BOOL")]
+    #[arg(long, env = "PODFIT_MEMORY_SAVER", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, value_name = "BOOL")]
     pub memory_saver: bool,
 
     /// Without effect, as in upstream.

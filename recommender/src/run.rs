@@ -17,6 +17,7 @@ use podfit_core::estimator::EstimatorConfig;
 use podfit_core::pod::Pod;
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::explain::Explainer;
 use crate::judge::Judge;
 use crate::metrics::Metrics;
 use crate::model::Model;
@@ -41,12 +42,15 @@ pub struct Recommender {
     pub leadership: Leadership,
     /// The only namespace whose usage is read; empty for all.
     pub namespace: String,
-    /// Large drops are held back while there is too little evidence for them: in profile safe.
-    pub holds: bool,
+    /// Profile safe: large drops are held back while there is too little evidence for them, and conditions say more than
+    /// upstream's.
+    pub safe: bool,
     /// From histories to numbers.
     pub estimator: EstimatorConfig,
     /// The histories.
     pub model: Model,
+    /// Tells why numbers are what they are.
+    pub explainer: Explainer,
     /// Stored histories.
     pub store: Store,
     /// How many writes are made at once.
@@ -79,6 +83,7 @@ impl Recommender {
                 // Publish at once what was computed while waiting for the lease.
                 () = self.leadership.gained(), if !led => {}
                 () = stopped(&shutdown) => break,
+                never = self.explainer.answer(&self.model) => match never {},
             }
             led = self.leadership.is_leader();
             tokio::select! {
@@ -131,14 +136,7 @@ impl Recommender {
         self.publish(&view).await;
         timer.step("UpdateVPAs");
         if self.leadership.is_leader() {
-            let what_is_due = (now(), false);
-            let stored = self
-                .store
-                .write(&self.calls, &view, &mut self.model, what_is_due);
-            tokio::select! {
-                () = stored => {}
-                () = self.leadership.lost() => {}
-            }
+            self.store_histories(&view).await;
             self.store.collect(&self.calls, &self.index).await;
         }
         timer.step("MaintainCheckpoints");
@@ -148,6 +146,23 @@ impl Recommender {
             .set(i64::try_from(self.model.len()).unwrap_or(i64::MAX));
         timer.step("GarbageCollect");
         timer.total();
+    }
+
+    /// Stores the histories that are due.
+    async fn store_histories(&mut self, view: &View) {
+        let now = now();
+        let sent = self
+            .store
+            .send(&self.calls, view, &self.model, (now, false));
+        let leadership = &self.leadership;
+        let sent = async {
+            tokio::select! {
+                sent = sent => sent,
+                () = leadership.lost() => Vec::new(),
+            }
+        };
+        let sent = self.explainer.meanwhile(&self.model, sent).await;
+        self.store.settle(sent, &mut self.model, now);
     }
 
     fn look(&self, timer: &mut StepTimer) -> View {
@@ -198,7 +213,8 @@ impl Recommender {
 
     /// Adds one reading of the metrics API to the histories. On an error the loop goes on with what it has.
     async fn measure(&mut self, view: &View, trouble: &mut String) {
-        let usage = usage::from_metrics_api(&self.calls, &self.namespace).await;
+        let usage = usage::from_metrics_api(&self.calls, &self.namespace);
+        let usage = self.explainer.meanwhile(&self.model, usage).await;
         self.metrics.count_usage_response(usage.is_err());
         match usage {
             Ok(pods) => {
@@ -231,9 +247,10 @@ impl Recommender {
     }
 
     /// Computes all recommendations and writes those that changed.
-    async fn publish(&self, view: &View) {
+    async fn publish(&mut self, view: &View) {
         let now = now();
         self.metrics.clear_vpas();
+        self.metrics.loop_status_writes.set(0);
         let publications: Vec<_> = view
             .vpas
             .iter()
@@ -242,18 +259,21 @@ impl Recommender {
         if !self.leadership.is_leader() {
             return;
         }
-        let (calls, metrics) = (&self.calls, &self.metrics);
-        metrics.loop_status_writes.set(0);
+        let (calls, metrics, health) = (&self.calls, &self.metrics, &self.health);
         let writes = futures::stream::iter(publications).for_each_concurrent(
             self.workers,
             async |publication| {
                 publication.write(calls, metrics, now).await;
-                self.health.active();
+                health.active();
             },
         );
-        tokio::select! {
-            () = writes => {}
-            () = self.leadership.lost() => {}
-        }
+        let leadership = &self.leadership;
+        let writes = async {
+            tokio::select! {
+                () = writes => {}
+                () = leadership.lost() => {}
+            }
+        };
+        self.explainer.meanwhile(&self.model, writes).await;
     }
 }

@@ -14,6 +14,7 @@ use crate::hold::{Evidence, hold};
 use crate::metrics::{Metrics, WriteOutcome};
 use crate::publish::combine;
 use crate::run::Recommender;
+use crate::summary;
 use crate::view::{ServedVpa, View};
 
 /// In so many loops after a start or a change of leader no recommendation drops far.
@@ -36,33 +37,42 @@ impl Recommender {
             unsupported,
         } = served;
         let published = vpa.recommendation.as_deref();
-        let (recommendation, pods) = match target {
+        let mut findings = Findings {
+            unsupported: unsupported.clone(),
+            ..Findings::default()
+        };
+        let recommendation = match target {
             Some(target) if self.store.has_continued(vpa) => {
                 let histories = self.model.histories(target);
                 let mut fresh = recommend(&histories, vpa, &self.estimator, now);
-                if self.holds {
+                if self.safe {
                     hold(vpa, &mut fresh, &self.evidence(&histories), &self.estimator);
                 }
                 for reason in &fresh.reasons {
                     tracing::debug!(vpa = vpa.key(), %reason, "recommendation");
                 }
                 let live = view.containers_of(target);
-                (combine(published, fresh, &live), view.pods_of(target).len())
+                if self.safe {
+                    let of_live: Vec<_> = fresh
+                        .explanations
+                        .iter()
+                        .filter(|e| live.is_empty() || live.contains(e.container.as_str()))
+                        .collect();
+                    findings.summary = summary::of_targets(&of_live);
+                    findings.low_confidence = summary::of_confidence(&of_live);
+                }
+                combine(published, fresh, &live)
             }
-            target => {
-                let pods = target.as_ref().map_or(0, |t| view.pods_of(t).len());
-                (published.map(<[_]>::to_vec).unwrap_or_default(), pods)
+            _ => {
+                findings.keep(vpa);
+                published.map(<[_]>::to_vec).unwrap_or_default()
             }
         };
+        let pods = target.as_ref().map_or(0, |t| view.pods_of(t).len());
         let provided = !recommendation.is_empty();
+        (findings.pods, findings.provided) = (pods, provided);
         self.metrics
             .count_vpa(vpa, provided, pods, unsupported.is_none());
-        let findings = Findings {
-            unsupported: unsupported.clone(),
-            pods,
-            provided,
-            ..Findings::default()
-        };
         let conditions = merge(vpa, &findings, now);
         let changed = self.threshold.differs(published, &recommendation);
         self.observe_changes(vpa, &recommendation, (changed, pods));

@@ -58,6 +58,9 @@ struct Known {
     unreadable: bool,
 }
 
+/// A history that was sent, and what became of it.
+pub struct Sent<'a>(Writing<'a>, Outcome);
+
 /// A history on its way to where it is stored.
 struct Writing<'a> {
     vpa: &'a Vpa,
@@ -250,24 +253,39 @@ impl Store {
         calls: &Calls,
         view: &View,
         model: &mut Model,
-        (now, all): (Timestamp, bool),
+        when: (Timestamp, bool),
     ) {
+        let sent = self.send(calls, view, model, when).await;
+        self.settle(sent, model, when.0);
+    }
+
+    /// The first half of [`Store::write`], which waits for the API server and leaves everything as it is.
+    pub async fn send<'a>(
+        &self,
+        calls: &Calls,
+        view: &'a View,
+        model: &Model,
+        (now, all): (Timestamp, bool),
+    ) -> Vec<Sent<'a>> {
         let deadline = Instant::now() + self.write_timeout;
         let writing = self.to_write(view, model, now, all);
-        let known = &self.known;
         let writes = writing.into_iter().map(|writing| async move {
             if Instant::now() >= deadline {
-                return (writing, Outcome::Failed);
+                return Sent(writing, Outcome::Failed);
             }
-            let stored_as = known.get(&writing.stored_as());
+            let stored_as = self.known.get(&writing.stored_as());
             let outcome = write_one(calls, &writing, stored_as).await;
-            (writing, outcome)
+            Sent(writing, outcome)
         });
-        let done: Vec<_> = futures::stream::iter(writes)
+        futures::stream::iter(writes)
             .buffer_unordered(self.workers)
             .collect()
-            .await;
-        for (writing, outcome) in done {
+            .await
+    }
+
+    /// The second half: takes note of what was sent.
+    pub fn settle(&mut self, sent: Vec<Sent<'_>>, model: &mut Model, now: Timestamp) {
+        for Sent(writing, outcome) in sent {
             match outcome {
                 Outcome::Written(version) => {
                     model.saved(writing.target, &writing.container);

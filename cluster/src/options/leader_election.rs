@@ -9,7 +9,7 @@ use super::GoDuration;
 #[command(next_help_heading = "Leader election")]
 pub struct LeaderElectionOptions {
     /// Act only while holding the lease. Without it exactly one replica may run.
-    #[arg(long, env = "PODFIT_LEADER_ELECT", num_args = 0..=1, default_missing_value = "true", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    #[arg(long, env = "PODFIT_LEADER_ELECT", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
     pub leader_elect: bool,
 
     /// How long a lease is good for after its last renewal.

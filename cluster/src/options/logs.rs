@@ -22,7 +22,7 @@ pub struct LogOptions {
 
     /// Accepted for upstream's manifests and without effect: /debug/pprof is the Go runtime's. How long each step of a loop
     /// takes is among the metrics.
-    #[arg(long, env = "PODFIT_PROFILING", num_args = 0..=1, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, value_name = "BOOL")]
+    #[arg(long, env = "PODFIT_PROFILING", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, value_name = "BOOL")]
     pub profiling: bool,
 
     /// Flags of upstream's log library.
@@ -44,13 +44,13 @@ pub enum LogFormat {
 #[derive(Args, Clone, Debug)]
 #[allow(missing_docs)]
 pub struct KlogOptions {
-    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", default_value = "false")]
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false")]
     pub add_dir_header: String,
-    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", default_value = "false")]
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false")]
     pub alsologtostderr: String,
     #[arg(long, hide = true, default_value = "")]
     pub alsologtostderrthreshold: String,
-    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", default_value = "true")]
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "true")]
     pub legacy_stderr_threshold_behavior: String,
     #[arg(long, hide = true, default_value = "")]
     pub log_backtrace_at: String,
@@ -60,13 +60,13 @@ pub struct KlogOptions {
     pub log_file: String,
     #[arg(long, hide = true, default_value = "1800")]
     pub log_file_max_size: String,
-    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", default_value = "true")]
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "true")]
     pub logtostderr: String,
-    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", default_value = "false")]
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false")]
     pub one_output: String,
-    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", default_value = "false")]
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false")]
     pub skip_headers: String,
-    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", default_value = "false")]
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false")]
     pub skip_log_headers: String,
     #[arg(long, hide = true, default_value = "info")]
     pub stderrthreshold: String,

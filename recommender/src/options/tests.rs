@@ -59,3 +59,40 @@ fn the_last_of_repeated_flags_wins() {
     assert_eq!(options.recommender_interval.0.as_secs(), 5);
     assert_eq!(options.logs.verbosity, 6);
 }
+
+#[test]
+fn feature_gates_add_up_over_repeated_flags() {
+    let gates = |arguments: &[&str]| {
+        let gates = parse(arguments).unwrap().cluster.gates();
+        (
+            gates.in_place,
+            gates.per_vpa_config,
+            gates.cpu_startup_boost,
+        )
+    };
+    assert_eq!(gates(&[]), (true, false, false));
+    assert_eq!(gates(&["--profile=upstream"]), (false, false, false));
+    let repeated = [
+        "--feature-gates=InPlace=false,PerVPAConfig=true",
+        "--feature-gates=CPUStartupBoost=true",
+    ];
+    assert_eq!(gates(&repeated), (false, true, true));
+    let error = parse(&["--feature-gates=NativeSidecar=true"]).unwrap_err();
+    assert!(
+        error.to_string().contains("no gate `NativeSidecar`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn storage_is_named_as_in_upstreams_docs() {
+    for (given, expected) in [
+        ("--storage=", Storage::Checkpoint),
+        ("--storage=checkpoint", Storage::Checkpoint),
+        ("--storage=prometheus", Storage::Prometheus),
+    ] {
+        assert_eq!(parse(&[given]).unwrap().storage, expected);
+    }
+    let error = parse(&["--storage=promethius"]).unwrap_err().to_string();
+    assert!(error.contains("write checkpoint or prometheus"), "{error}");
+}

@@ -6,6 +6,7 @@ mod history;
 mod lifecycle;
 mod malformed;
 mod modes;
+mod recommender;
 mod webhook;
 
 use std::process::ExitCode;
@@ -43,6 +44,13 @@ async fn run() -> Result<ExitCode> {
         .together("history-unreadable", history::unreadable)
         .together("api-server-faults", faults::api_server)
         .together("metrics-api-faults", faults::metrics_api)
+        .together("names-and-namespaces", recommender::names_and_namespaces)
+        .together("standby-takes-over", recommender::standby_takes_over)
+        .together(
+            "steady-state-writes-nothing",
+            recommender::steady_state_writes_nothing,
+        )
+        .together("seen-by-operators", recommender::seen_by_operators)
         .together("malformed-objects", malformed::objects)
         .together("malformed-requests", malformed::requests)
         .together(

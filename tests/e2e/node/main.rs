@@ -1,6 +1,7 @@
 //! Scenarios on a real node: real containers, real cgroups, podfit installed by its chart as pods. See the crate's
 //! documentation.
 
+mod explain;
 mod in_place;
 mod installation;
 mod job;
@@ -37,6 +38,10 @@ async fn run() -> Result<ExitCode> {
         .together("in-place", in_place::resized)
         .together("killed-at-start", oom::cannot_start)
         .together("killed-later", oom::grows_later)
+        .together(
+            "explained-through-its-service",
+            explain::through_its_service,
+        )
         .together("job-is-not-evicted", job::not_evicted)
         .run()
         .await;

@@ -1,0 +1,283 @@
+//! Why a VPA is recommended what it is, as JSON: computed when somebody asks.
+
+use std::convert::Infallible;
+
+use podfit_cluster::admin::explain::Questions;
+use podfit_cluster::api::quantity::to_json;
+use podfit_cluster::api::time;
+use podfit_cluster::api::vpa::recommendation_to_json;
+use podfit_cluster::index::SharedIndex;
+use podfit_core::estimator::EstimatorConfig;
+use podfit_core::explanation::{
+    ContainerExplanation, Derivation, OomFloorExplanation, ResourceExplanation,
+};
+use podfit_core::ownership::ControllerKey;
+use podfit_core::quantity::{Resource, ResourceList};
+use podfit_core::recommendation::recommend;
+use podfit_core::time::Timestamp;
+use podfit_core::vpa::Vpa;
+use serde_json::{Map, Value, json};
+
+use crate::conditions::unsupported;
+use crate::model::Model;
+use crate::view::serves;
+
+/// Answers questions from what the loop knows.
+pub struct Explainer {
+    /// Where they come from.
+    pub questions: Questions,
+    /// The watched objects.
+    pub index: SharedIndex,
+    /// The recommender's name: other recommenders' VPAs are theirs to explain.
+    pub name: String,
+    /// From histories to numbers.
+    pub estimator: EstimatorConfig,
+}
+
+impl Explainer {
+    /// Answers for as long as it is polled: while the loop waits for its turn, or for the API server.
+    pub async fn answer(&mut self, model: &Model) -> Infallible {
+        while let Some(question) = self.questions.recv().await {
+            let answer = self.explain(&question.namespace, &question.name, model);
+            question.answer(answer);
+        }
+        std::future::pending().await // nobody can ask any more
+    }
+
+    /// Waits for something, and answers meanwhile.
+    pub async fn meanwhile<T>(&mut self, model: &Model, something: impl Future<Output = T>) -> T {
+        tokio::select! {
+            value = something => value,
+            never = self.answer(model) => match never {},
+        }
+    }
+
+    fn explain(&self, namespace: &str, name: &str, model: &Model) -> Result<Value, String> {
+        let (vpa, problem) = {
+            let index = self.index.read();
+            let vpa = index
+                .vpas
+                .get(namespace, name)
+                .ok_or_else(|| format!("there is no VerticalPodAutoscaler {namespace}/{name}"))?;
+            (vpa.clone(), unsupported(vpa, &index.owners))
+        };
+        if !serves(&self.name, &vpa) {
+            return Err(format!(
+                "VerticalPodAutoscaler {namespace}/{name} is of recommender {}, this is {}",
+                vpa.recommenders.join(", "),
+                self.name
+            ));
+        }
+        Ok(explanation(
+            &vpa,
+            problem.as_deref(),
+            model,
+            &self.estimator,
+        ))
+    }
+}
+
+fn explanation(
+    vpa: &Vpa,
+    problem: Option<&str>,
+    model: &Model,
+    estimator: &EstimatorConfig,
+) -> Value {
+    let now = time::now();
+    let target = vpa.target.as_ref();
+    let key = target.map(|t| ControllerKey::of(&vpa.namespace, t));
+    let histories = key.as_ref().map(|key| model.histories(key));
+    let recommended = recommend(&histories.unwrap_or_default(), vpa, estimator, now);
+    let reasons: Vec<_> = recommended
+        .reasons
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let containers: Vec<_> = recommended
+        .explanations
+        .iter()
+        .map(|c| container(c, now))
+        .collect();
+    json!({
+        "namespace": vpa.namespace,
+        "name": vpa.name,
+        "at": time::format(now),
+        "target": key.map(|key| key.to_string()),
+        "problem": problem,
+        "published": vpa.recommendation.as_deref().map(recommendation_to_json),
+        "reasons": reasons,
+        "containers": containers,
+    })
+}
+
+fn container(explained: &ContainerExplanation, now: Timestamp) -> Value {
+    let resources: Map<_, _> = explained
+        .resources
+        .iter()
+        .map(|r| (r.resource.name().to_owned(), resource(r)))
+        .collect();
+    json!({
+        "name": explained.container,
+        "samples": explained.samples,
+        "firstSample": explained.first_sample.map(time::format),
+        "lastSample": explained.last_sample.map(time::format),
+        "outOfMemory": explained.oom_floor.as_ref().map(|floor| oom_floor(floor, now)),
+        "resources": resources,
+    })
+}
+
+fn oom_floor(explained: &OomFloorExplanation, now: Timestamp) -> Value {
+    json!({
+        "floor": quantity(Resource::Memory, explained.floor.bytes.0),
+        "lastKill": time::format(explained.floor.at),
+        "until": time::format(explained.until),
+        "secondsLeft": explained.until.since(now).as_secs(),
+    })
+}
+
+fn resource(explained: &ResourceExplanation) -> Value {
+    let number = |number: Option<&Derivation>| Some(derivation(explained.resource, number?));
+    let confidence = explained.confidence;
+    json!({
+        "controlled": explained.controlled,
+        "halfLifeSeconds": explained.half_life.as_secs(),
+        "windowSeconds": explained.window.map(|window| window.as_secs()),
+        "confidence": {
+            "value": confidence.value(),
+            "low": confidence.is_low(),
+            "samples": confidence.samples,
+            "ageSeconds": confidence.age.as_secs(),
+            "intervalSeconds": confidence.interval.as_secs(),
+        },
+        "target": number(explained.target.as_ref()),
+        "lowerBound": number(explained.lower_bound.as_ref()),
+        "upperBound": number(explained.upper_bound.as_ref()),
+    })
+}
+
+/// From the percentile of the samples to the number, step by step.
+fn derivation(resource: Resource, number: &Derivation) -> Value {
+    let steps: Vec<_> = number
+        .steps
+        .iter()
+        .map(|step| {
+            json!({
+                "cause": step.cause.code(),
+                "why": step.cause.to_string(),
+                "to": quantity(resource, step.to),
+            })
+        })
+        .collect();
+    json!({
+        "percentile": number.percentile,
+        "ofSamples": number.raw.map(|raw| quantity(resource, raw)),
+        "steps": steps,
+        "amount": quantity(resource, number.amount()),
+        "uncapped": quantity(resource, number.uncapped()),
+    })
+}
+
+/// An exact amount as Kubernetes writes it.
+fn quantity(resource: Resource, amount: i64) -> Value {
+    let mut list = ResourceList::default();
+    list.set(resource, Some(amount));
+    to_json(&list)[resource.name()].take()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use podfit_cluster::index::Index;
+    use podfit_cluster::usage::{ContainerUsage, PodUsage};
+    use podfit_core::history::HistoryConfig;
+    use podfit_core::ownership::Controller;
+    use podfit_core::pod::{Container, OwnerRef, Pod};
+    use podfit_core::quantity::{Bytes, Millicores};
+
+    use super::*;
+    use crate::view::View;
+
+    /// A model with one sample of `web`'s pod, and the VPA of `web`.
+    fn with_a_sample() -> (Vpa, Model) {
+        let owner = OwnerRef {
+            api_version: "apps/v1".into(),
+            kind: "StatefulSet".into(),
+            name: "web".into(),
+        };
+        let vpa = Vpa {
+            namespace: "shop".into(),
+            name: "web".into(),
+            target: Some(owner.clone()),
+            ..Vpa::default()
+        };
+        let pod = Pod {
+            namespace: "shop".into(),
+            name: "web-0".into(),
+            uid: "0".into(),
+            containers: vec![Container {
+                name: "app".into(),
+                ..Container::default()
+            }],
+            owner: Some(owner),
+            ..Pod::default()
+        };
+        let mut index = Index::default();
+        index.owners.apply(
+            ControllerKey::new("shop", "StatefulSet", "web"),
+            Controller::default(),
+        );
+        index.vpas.apply(vpa.clone());
+        index
+            .pods
+            .insert(("shop".into(), "web-0".into()), Arc::new(pod));
+        let usage = PodUsage {
+            namespace: "shop".into(),
+            pod: "web-0".into(),
+            at: time::now(),
+            containers: vec![ContainerUsage {
+                name: "app".into(),
+                cpu: Some(Millicores(1000)),
+                memory: Some(Bytes(1 << 30)),
+            }],
+        };
+        let mut model = Model::new(HistoryConfig::default());
+        let view = View::of(&index, "default");
+        model.add_usage(&view, &usage, usage.at, |_, _, _| {});
+        (vpa, model)
+    }
+
+    #[test]
+    fn an_explanation_leads_from_the_samples_to_the_published_number() {
+        let (vpa, model) = with_a_sample();
+        let config = EstimatorConfig::default();
+        let explained = explanation(&vpa, None, &model, &config);
+        assert_eq!(explained["target"], "StatefulSet shop/web");
+        let app = &explained["containers"][0];
+        assert_eq!((&app["name"], &app["samples"]), (&json!("app"), &json!(1)));
+        let cpu = &app["resources"]["cpu"];
+        assert_eq!(cpu["confidence"]["low"], true);
+        let target = &cpu["target"];
+        assert_eq!(target["percentile"], 0.9);
+        let steps = target["steps"].as_array().unwrap();
+        assert_eq!(steps[0]["cause"], "Margin");
+        assert_eq!(steps[0]["why"], "15 % margin");
+
+        let key = ControllerKey::of("shop", vpa.target.as_ref().unwrap());
+        let published = recommend(&model.histories(&key), &vpa, &config, time::now());
+        let published = to_json(&published.recommendations[0].target);
+        for resource in ["cpu", "memory"] {
+            let amount = &app["resources"][resource]["target"]["amount"];
+            assert_eq!(*amount, published[resource]);
+        }
+    }
+
+    #[test]
+    fn a_vpa_without_histories_is_explained_by_its_problem() {
+        let (mut vpa, model) = with_a_sample();
+        vpa.target = None;
+        let explained = explanation(&vpa, Some("no target"), &model, &EstimatorConfig::default());
+        assert_eq!(explained["problem"], "no target");
+        assert_eq!(explained["containers"], json!([]));
+    }
+}
