@@ -118,6 +118,7 @@ fn read(object: CheckpointObject) -> Stored {
         container: object.spec.container_name,
         content: Checkpoint {
             oom_floor: annotation.oom_floor.clone().map(OomFloor::from),
+            has_past: annotation.has_past,
             ..object.status.to_checkpoint()
         },
         beside: annotation.beside(),
@@ -268,6 +269,7 @@ mod tests {
         };
         let content = Checkpoint {
             oom_floor: Some(floor.clone()),
+            has_past: true,
             ..Checkpoint::default()
         };
         let beside = Beside {
@@ -280,6 +282,7 @@ mod tests {
         };
         let text = json!(Annotation::of(&content, &beside)).to_string();
         let read: Annotation = serde_json::from_str(&text).unwrap();
+        assert!(read.has_past);
         let read_floor = read.oom_floor.clone().map(OomFloor::from);
         assert_eq!((read_floor, read.beside()), (Some(floor), beside));
         let nothing = Annotation::of(&Checkpoint::default(), &Beside::default());

@@ -39,6 +39,8 @@ pub struct Checkpoint {
     pub total_samples: i64,
     /// Out-of-memory evidence. Upstream has no field for it: it is stored beside, where upstream leaves it alone.
     pub oom_floor: Option<OomFloor>,
+    /// What a time series database keeps of the time before is in it. Stored beside as well.
+    pub has_past: bool,
 }
 
 /// A stored histogram.
@@ -103,6 +105,7 @@ impl Checkpoint {
             last_sample: history.last_sample(),
             total_samples: i64::try_from(history.total_samples()).unwrap_or(i64::MAX),
             oom_floor: history.stored_oom_floor().cloned(),
+            has_past: history.has_past(),
         }
     }
 
@@ -139,6 +142,7 @@ impl Checkpoint {
                 .oom_floor
                 .clone()
                 .filter(|floor| floor.is_possible(now)),
+            has_past: self.has_past,
         })
     }
 }

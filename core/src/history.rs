@@ -104,6 +104,8 @@ pub struct ContainerHistory {
     /// The last time anything was added, or the time it was made.
     pub(crate) last_activity: Timestamp,
     pub(crate) oom_floor: Option<OomFloor>,
+    /// What a time series database keeps of the time before was added.
+    pub(crate) has_past: bool,
 }
 
 impl ContainerHistory {
@@ -117,7 +119,18 @@ impl ContainerHistory {
             total_samples: 0,
             last_activity: now,
             oom_floor: None,
+            has_past: false,
         }
+    }
+
+    /// True when what a time series database keeps of the time before was added: it need not be asked again.
+    pub fn has_past(&self) -> bool {
+        self.has_past
+    }
+
+    /// Notes that.
+    pub fn note_past(&mut self) {
+        self.has_past = true;
     }
 
     /// CPU use in cores.
@@ -215,6 +228,7 @@ impl ContainerHistory {
         self.last_sample = self.last_sample.max(other.last_sample);
         self.total_samples = self.total_samples.saturating_add(other.total_samples);
         self.last_activity = self.last_activity.max(other.last_activity);
+        self.has_past |= other.has_past;
         if let Some(floor) = &other.oom_floor {
             self.restore_oom_floor(floor.clone());
         }
@@ -287,15 +301,27 @@ impl PodContainerWindow {
         cpu: Millicores,
         (at, now): (Timestamp, Timestamp),
     ) -> Result<(), Rejected> {
+        self.add_cpu_average(history, cpu, (at, now), 1)
+    }
+
+    /// Adds an average over the time before `at` in which live measuring takes so many samples: it weighs as they do.
+    pub fn add_cpu_average(
+        &mut self,
+        history: &mut ContainerHistory,
+        cpu: Millicores,
+        (at, now): (Timestamp, Timestamp),
+        samples: u32,
+    ) -> Result<(), Rejected> {
         check(cpu.0, at, now)?;
         if self.last_cpu.is_some_and(|last| at <= last) {
             return Err(Rejected::OutOfOrder);
         }
         self.last_cpu = Some(at);
-        history.cpu.add(cpu.cores(), CPU_SAMPLE_WEIGHT, at);
+        let weight = CPU_SAMPLE_WEIGHT * f64::from(samples);
+        history.cpu.add(cpu.cores(), weight, at);
         history.first_sample = earlier(history.first_sample, Some(at));
         history.last_sample = history.last_sample.max(Some(at));
-        history.total_samples = history.total_samples.saturating_add(1);
+        history.total_samples = history.total_samples.saturating_add(samples.into());
         history.last_activity = history.last_activity.max(at);
         Ok(())
     }
@@ -390,6 +416,34 @@ impl PodContainerWindow {
             history
                 .memory
                 .subtract(peak.0 as f64, MEMORY_SAMPLE_WEIGHT, end);
+        }
+    }
+
+    /// Continues the window of the time before, whose samples `history` holds by now as well. As long as all samples of
+    /// this one fall into that one, both are one window, and have one peak.
+    pub fn follow(&mut self, before: Self, history: &mut ContainerHistory) {
+        let Some(end) = self.end else {
+            *self = before;
+            return;
+        };
+        self.last_cpu = self.last_cpu.max(before.last_cpu);
+        let Some(end_before) = before.end.filter(|end| self.last_memory < Some(*end)) else {
+            return;
+        };
+        for (window, end) in [(&*self, end), (&before, end_before)] {
+            if let Some(peak) = window.peak() {
+                history
+                    .memory
+                    .subtract(peak.0 as f64, MEMORY_SAMPLE_WEIGHT, end);
+            }
+        }
+        self.end = Some(end_before);
+        self.memory_peak = self.memory_peak.max(before.memory_peak);
+        self.oom_peak = self.oom_peak.max(before.oom_peak);
+        if let Some(peak) = self.peak() {
+            history
+                .memory
+                .add(peak.0 as f64, MEMORY_SAMPLE_WEIGHT, end_before);
         }
     }
 

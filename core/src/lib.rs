@@ -13,6 +13,7 @@
 #![cfg_attr(test, allow(clippy::float_cmp, clippy::type_complexity))]
 
 pub mod admission;
+pub mod backfill;
 pub mod checkpoint;
 pub mod disruption;
 pub mod estimator;

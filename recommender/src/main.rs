@@ -1,7 +1,9 @@
 //! podfit-recommender: usage to histories, histories to recommendations.
 
+mod backfill;
 mod conditions;
 mod explain;
+mod external;
 mod hold;
 mod judge;
 mod metrics;
@@ -51,6 +53,9 @@ async fn start() -> anyhow::Result<()> {
     let metrics = metrics::Metrics::new(&registry)?;
     // Upstream's five intervals, but never less than a few API requests that time out.
     let health = Health::new((period * 5).max(options.cluster.kube_api_timeout.0 * 4));
+    let container_label = options.backfill.prometheus.container_label();
+    let external = options.external.metrics(container_label)?;
+    let backfills = backfill::Backfills::start(&options, &registry)?;
     let (asker, questions) = Asker::new();
     let state = (registry.clone(), health.clone());
     admin::serve_with(options.address, state, move |config| asker.route(config))?;
@@ -103,6 +108,8 @@ async fn start() -> anyhow::Result<()> {
             estimator: options.estimator(),
         },
         store,
+        backfills,
+        external: external.map(external::External::new),
         workers: usize::from(options.update_worker_count),
         threshold: publish::WriteThreshold {
             target: options.status_write_threshold,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use podfit_cluster::usage::{ContainerUsage, PodUsage};
+use podfit_core::backfill::Backfilled;
 use podfit_core::history::{
     ContainerHistory, HistoryConfig, Kill, OpenWindow, PodContainerWindow, RunningPod,
 };
@@ -297,6 +298,42 @@ impl Model {
         Absorbed::Left
     }
 
+    /// Puts a past before what is known of a target's containers, and notes that there is no more of it.
+    pub fn add_past(
+        &mut self,
+        view: &View,
+        target: &ControllerKey,
+        past: BTreeMap<String, Backfilled>,
+        now: Timestamp,
+    ) {
+        let state = self.targets.entry(target.clone()).or_default();
+        for (container, past) in past {
+            let known = known(state, &container, &self.config, now);
+            known.history.merge(&past.history);
+            for pod in view.pods_of(target) {
+                if let Some(before) = past.windows.get(&pod.name) {
+                    let window = known.windows.entry(pod.uid.clone()).or_default();
+                    window.follow(*before, &mut known.history);
+                }
+            }
+        }
+        for known in state.values_mut() {
+            known.history.note_past();
+            known.unsaved = Unsaved::Peak;
+        }
+    }
+
+    /// True when a target's history begins before `since`, or had its past added.
+    pub fn has_past(&self, target: &ControllerKey, since: Timestamp) -> bool {
+        let has = |known: &Known| {
+            let begins = known.history.first_sample();
+            known.history.has_past() || begins.is_some_and(|first| first <= since)
+        };
+        self.targets
+            .get(target)
+            .is_some_and(|state| state.values().any(has))
+    }
+
     /// Begins the histories of `to` with those of `from`, where it has none: its VPA now names another kind of controller
     /// for the same workload.
     pub fn carry_over(&mut self, from: &ControllerKey, to: &ControllerKey, now: Timestamp) {
@@ -436,6 +473,7 @@ mod tests {
     use std::time::Duration;
 
     use podfit_cluster::index::Index;
+    use podfit_core::backfill::{Backfill, BackfillRules};
     use podfit_core::ownership::Controller;
     use podfit_core::pod::{Container, OwnerRef, Pod};
     use podfit_core::quantity::{Bytes, Millicores};
@@ -767,6 +805,30 @@ mod tests {
             let (_, history) = model.histories(&target())[0];
             assert_eq!(history.stored_oom_floor().unwrap().bytes, Bytes(expected));
         }
+    }
+
+    /// The window that a pod's past ends with and the one that live samples opened are one, and have one peak.
+    #[test]
+    fn a_past_comes_before_what_is_known_of_the_same_pod() {
+        let (mut model, view) = (Model::new(HistoryConfig::default()), view(&["db-0"]));
+        add(&mut model, &view, &usage("db-0", "app", 60));
+        let mut past = Backfill::new(BackfillRules {
+            history: HistoryConfig::default(),
+            until: [("app".to_owned(), T0 + Duration::from_mins(1))].into(),
+            cpu_samples: 1,
+        });
+        past.add_cpu(("db-0", "app"), T0, 0.1);
+        past.add_memory(("db-0", "app"), T0, 2e9);
+        assert!(!model.has_past(&target(), T0 - Duration::from_secs(1)));
+        model.add_past(&view, &target(), past.finish(), T0);
+
+        assert_eq!(samples(&model), 2);
+        assert!(model.has_past(&target(), T0 - Duration::from_secs(1)));
+        let histories = model.histories(&target());
+        let memory = histories[0].1.memory();
+        let peaks = memory.weights().filter(|(_, weight)| *weight > 0.0);
+        assert_eq!(peaks.count(), 1);
+        assert!(memory.percentile(1.0) >= 2e9);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The recommender's flags: upstream's names, defaults and value syntax, each with an environment twin.
 
+mod backfill;
 mod estimate;
+mod external;
 mod history;
 
 use std::net::SocketAddr;
@@ -12,7 +14,9 @@ use podfit_cluster::options::{ClusterOptions, GoDuration, LeaderElectionOptions,
 use podfit_core::estimator::EstimatorConfig;
 use podfit_core::history::HistoryConfig;
 
+use self::backfill::BackfillOptions;
 use self::estimate::EstimateOptions;
+use self::external::ExternalOptions;
 use self::history::HistoryOptions;
 
 /// Measures what containers use and recommends what they should request.
@@ -78,6 +82,12 @@ pub struct Options {
 
     #[command(flatten)]
     pub history: HistoryOptions,
+
+    #[command(flatten)]
+    pub backfill: BackfillOptions,
+
+    #[command(flatten)]
+    pub external: ExternalOptions,
 
     #[command(flatten)]
     pub cluster: ClusterOptions,

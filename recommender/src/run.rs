@@ -17,7 +17,9 @@ use podfit_core::estimator::EstimatorConfig;
 use podfit_core::pod::Pod;
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::backfill::Backfills;
 use crate::explain::Explainer;
+use crate::external::External;
 use crate::judge::Judge;
 use crate::metrics::Metrics;
 use crate::model::Model;
@@ -53,6 +55,10 @@ pub struct Recommender {
     pub explainer: Explainer,
     /// Stored histories.
     pub store: Store,
+    /// Where usage is read, if not from metrics.k8s.io.
+    pub external: Option<External>,
+    /// What Prometheus knows of the time before.
+    pub backfills: Backfills,
     /// How many writes are made at once.
     pub workers: usize,
     /// What is worth a write.
@@ -82,6 +88,7 @@ impl Recommender {
                 _ = ticks.tick() => {}
                 // Publish at once what was computed while waiting for the lease.
                 () = self.leadership.gained(), if !led => {}
+                () = self.backfills.complete() => {}
                 () = stopped(&shutdown) => break,
                 never = self.explainer.answer(&self.model) => match never {},
             }
@@ -127,6 +134,7 @@ impl Recommender {
             self.stood_by = true;
         }
         self.model.wake(&view);
+        self.backfills.add(&view, &mut self.model, now());
         self.measure(&view, trouble).await;
         timer.step("LoadMetrics");
         self.record_ooms(&view);
@@ -140,6 +148,10 @@ impl Recommender {
             self.store.collect(&self.calls, &self.index).await;
         }
         timer.step("MaintainCheckpoints");
+        let continued = view
+            .targets()
+            .filter(|(vpa, _)| self.store.has_continued(vpa));
+        self.backfills.ask(&view, continued, &self.model, now());
         self.model.collect(&view, now());
         self.metrics
             .histories
@@ -213,7 +225,13 @@ impl Recommender {
 
     /// Adds one reading of the metrics API to the histories. On an error the loop goes on with what it has.
     async fn measure(&mut self, view: &View, trouble: &mut String) {
-        let usage = usage::from_metrics_api(&self.calls, &self.namespace);
+        let (external, calls, namespace) = (&mut self.external, &self.calls, &self.namespace);
+        let usage = async {
+            match external {
+                Some(external) => external.usage(calls, view).await,
+                None => usage::from_metrics_api(calls, namespace).await,
+            }
+        };
         let usage = self.explainer.meanwhile(&self.model, usage).await;
         self.metrics.count_usage_response(usage.is_err());
         match usage {
@@ -234,7 +252,14 @@ impl Recommender {
             Err(error) => {
                 let text = error.to_string();
                 if *trouble != text {
-                    let todo = "is metrics-server installed and its APIService available? (kubectl get apiservice v1beta1.metrics.k8s.io)";
+                    let todo = match &self.external {
+                        Some(_) => {
+                            "is the APIService available? (kubectl get apiservice v1beta1.external.metrics.k8s.io)"
+                        }
+                        None => {
+                            "is metrics-server installed and its APIService available? (kubectl get apiservice v1beta1.metrics.k8s.io)"
+                        }
+                    };
                     tracing::warn!(
                         error = text,
                         todo,

@@ -20,6 +20,19 @@ webhook stands in webhook-configuration.yaml alone: the webhook leaves an object
 {{- end }}
 
 {{- define "podfit.arguments.recommender" }}
+{{- with .Values.prometheus.preset }}
+- --prometheus-preset={{ . }}
+{{- end }}
+{{- with .Values.prometheus.address }}
+- --prometheus-address={{ . }}
+{{- end }}
+{{- with .Values.externalMetrics }}
+{{- if .enabled }}
+- --use-external-metrics=true
+- --external-metrics-cpu-metric={{ .cpuMetric }}
+- --external-metrics-memory-metric={{ .memoryMetric }}
+{{- end }}
+{{- end }}
 {{- include "podfit.arguments.leaderElection" (dict "root" . "election" .Values.recommender.leaderElection) }}
 {{- end }}
 

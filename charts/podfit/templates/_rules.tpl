@@ -26,6 +26,14 @@ What each component may do, by the role it stands in:
 - apiGroups: [metrics.k8s.io]
   resources: [pods]
   verbs: [list]
+{{- with .Values.externalMetrics }}
+{{- if .enabled }}
+# What the containers use, from there.
+- apiGroups: [external.metrics.k8s.io]
+  resources: {{ compact (list .cpuMetric .memoryMetric) | toJson }}
+  verbs: [list]
+{{- end }}
+{{- end }}
 {{ include "podfit.rules.owners" . }}
 {{- end }}
 

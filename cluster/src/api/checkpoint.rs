@@ -77,6 +77,7 @@ impl CheckpointStatus {
             last_sample: time(&self.last_sample_start),
             total_samples: self.total_samples_count,
             oom_floor: None,
+            has_past: false,
         }
     }
 }

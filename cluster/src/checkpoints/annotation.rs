@@ -27,6 +27,8 @@ pub(super) struct Annotation {
     open_windows: BTreeMap<String, Window>,
     #[serde(skip_serializing_if = "is_zero")]
     orphaned_millis: u64,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub has_past: bool,
 }
 
 /// An out-of-memory floor.
@@ -119,6 +121,7 @@ impl Annotation {
         Self {
             target: beside.target.clone(),
             orphaned_millis: millis(beside.orphaned),
+            has_past: content.has_past,
             oom_floor: content.oom_floor.as_ref().map(Floor::from),
             open_windows: highest
                 .into_iter()

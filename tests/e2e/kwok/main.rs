@@ -6,6 +6,7 @@ mod history;
 mod lifecycle;
 mod malformed;
 mod modes;
+mod prometheus;
 mod recommender;
 mod webhook;
 
@@ -27,7 +28,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<ExitCode> {
-    build(&["helm", "upstream-vpa"]).await?;
+    build(&["helm", "upstream-vpa", "prometheus"]).await?;
     let cluster = Arc::new(Cluster::up("tests-kwok", &["kwok", "metrics-server"]).await?);
     let podfit = Arc::new(Podfit::prepare(&cluster, true).await?);
     podfit.start_all().await?;
@@ -51,6 +52,7 @@ async fn run() -> Result<ExitCode> {
             recommender::steady_state_writes_nothing,
         )
         .together("seen-by-operators", recommender::seen_by_operators)
+        .together("prometheus-history", prometheus::history)
         .together("malformed-objects", malformed::objects)
         .together("malformed-requests", malformed::requests)
         .together(
