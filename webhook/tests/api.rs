@@ -327,7 +327,7 @@ async fn the_lease_is_renewed_only_by_a_webhook_that_answers() {
         live: Arc::clone(&trusted),
         registered: known,
     };
-    let health = Health::new(Duration::from_secs(60));
+    let health = Health::new(Duration::from_mins(1));
     let mut life = SignOfLife::new(lease, proof, health.clone());
     let writes = || store.lock().unwrap().writes;
 
