@@ -161,10 +161,15 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Answer {
         None => None,
     };
     match forward(shared, request).await {
-        Ok(answer) => answer.map(|body| match cut {
-            Some(after) => Limited::new(body, after).boxed_unsync(),
-            None => body.map_err(Into::into).boxed_unsync(),
-        }),
+        Ok(mut answer) => {
+            if cut.is_some() {
+                answer.headers_mut().remove(http::header::CONTENT_LENGTH);
+            }
+            answer.map(|body| match cut {
+                Some(after) => Limited::new(body, after).boxed_unsync(),
+                None => body.map_err(Into::into).boxed_unsync(),
+            })
+        }
         Err(error) => plain(502, "text/plain", format!("{error:#}")),
     }
 }

@@ -17,7 +17,7 @@ What each component may do, by the role it stands in:
 # What was measured, kept over restarts; deleted when its VPA is gone.
 - apiGroups: [autoscaling.k8s.io]
   resources: [verticalpodautoscalercheckpoints]
-  verbs: [list, create, patch, delete]
+  verbs: [get, list, create, patch, delete]
 # Which containers there are, their requests, and their OOM kills.
 - apiGroups: [""]
   resources: [pods]

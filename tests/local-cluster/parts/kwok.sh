@@ -8,7 +8,8 @@
 
 kwok_files=$sources/kwok
 quietly kubectl apply --server-side -f "$kwok_files/crd/bases"
-quietly kubectl wait --for=condition=Established --timeout=30s crd/stages.kwok.x-k8s.io crd/metrics.kwok.x-k8s.io \
+# Asked again and again, as kubectl takes a CRD without any condition yet for an error.
+wait_for 30 "KWOK's kinds are served" kubectl wait --for=condition=Established --timeout=1s crd/stages.kwok.x-k8s.io crd/metrics.kwok.x-k8s.io \
   crd/clusterresourceusages.kwok.x-k8s.io crd/resourceusages.kwok.x-k8s.io
 quietly kubectl apply -n kube-system -k "$kwok_files/rbac"
 # With the Stage CRD the built-in stages are off, so all that are needed are applied.

@@ -4,7 +4,7 @@
 # the process id in $state/pids/vpa-recommender.
 
 quietly kubectl apply --server-side --force-conflicts -f "$sources/vpa-recommender/vpa-v1-crd-gen.yaml"
-quietly kubectl wait --for=condition=Established --timeout=30s crd/verticalpodautoscalers.autoscaling.k8s.io
+wait_for 30 "upstream's kinds are served" kubectl wait --for=condition=Established --timeout=1s crd/verticalpodautoscalers.autoscaling.k8s.io
 quietly kubectl apply -f "$sources/vpa-recommender/vpa-rbac.yaml"
 service_account kube-system vpa-recommender
 start vpa-recommender env NAMESPACE=kube-system vpa-recommender --kubeconfig="$state/vpa-recommender.kubeconfig" \
