@@ -1,17 +1,17 @@
 # The commands of this repository. `make` without a target lists them. Each needs Rust, Go, git and make; what else it
 # needs it installs (Debian, as root).
 
-# How images are compiled: release, or quick (no LTO: half the build time).
-PROFILE ?= release
+# How images, and what is measured, are compiled: release, or quick (no LTO: half the build time).
+export PROFILE ?= release
 # The parts of `make cluster-up`; all of them: kwok,metrics-server,node,prometheus,keda,upstream-vpa
 PARTS ?= kwok,metrics-server
 NAME ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint fmt fuzz-webhook images cluster-up cluster-down clean
+.PHONY: help demo demo-down test lint fmt fuzz-webhook images bench-recommender bench-webhook cluster-up cluster-down clean
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # --- See it work
 demo: ## Bring up a real cluster and node, install podfit, watch it resize workloads
@@ -37,6 +37,13 @@ fmt: ## Format the code
 
 images: ## Container images in target/images, without a docker daemon (PROFILE=quick: faster build)
 	@tests/local-cluster/images --profile $(PROFILE)
+
+# --- What it costs (docs/performance.md)
+bench-recommender: ## The recommender beside upstream's (SIZES=1000,5000,10000 NAMESPACES=1 ONLY=podfit|upstream)
+	@tests/bench/run recommender
+
+bench-webhook: ## The webhook beside upstream's (SIZES=10,1000,10000 ONLY=podfit|upstream)
+	@tests/bench/run webhook
 
 # --- Clusters for experiments
 cluster-up: ## A local cluster (NAME=dev PARTS=kwok,metrics-server,node,prometheus,keda,upstream-vpa)

@@ -92,6 +92,21 @@ impl Cluster {
         .await
     }
 
+    /// Ends one of the cluster's own programs, which `up` would start again.
+    pub async fn stop(&self, part: &str) -> Result<()> {
+        let file = self.state.join("pids").join(part);
+        let text = fs::read_to_string(&file).with_context(|| format!("no {}", file.display()))?;
+        let id = text.split(' ').next().unwrap_or_default();
+        run(Command::new("sh").args(["-c", &format!("kill {id}")]), "")
+            .await
+            .map(drop)
+    }
+
+    /// The folder with the cluster's certificates and keys.
+    pub fn pki(&self) -> PathBuf {
+        self.state.join("pki")
+    }
+
     /// The admin's kubeconfig.
     pub fn kubeconfig(&self) -> PathBuf {
         self.state.join("admin.kubeconfig")

@@ -16,6 +16,7 @@
 //! scenario fails, its namespace is kept, and its objects, events and podfit's logs are shown.
 
 pub mod amounts;
+pub mod bench;
 pub mod chart;
 pub mod cluster;
 pub mod manifests;

@@ -98,7 +98,7 @@ impl Process {
 
     /// Sends a signal: `STOP`, `CONT`, `TERM`, `KILL`.
     pub async fn signal(&self, signal: &str) -> Result<()> {
-        let id = self.child.id().context("it has ended")?;
+        let id = self.id()?;
         run(
             Command::new("sh").args(["-c", &format!("kill -{signal} {id}")]),
             "",
@@ -127,9 +127,14 @@ impl Process {
         Ok(())
     }
 
+    /// Its process id.
+    pub fn id(&self) -> Result<u32> {
+        self.child.id().context("it has ended")
+    }
+
     /// Its resident memory in MiB.
     pub fn resident_mib(&self) -> Result<f64> {
-        resident_mib(self.child.id().context("it has ended")?)
+        resident_mib(self.id()?)
     }
 }
 

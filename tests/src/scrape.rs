@@ -1,5 +1,7 @@
 //! Plain and TLS requests that do not go through the API server.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result};
 use http::Request;
 use kube::client::Body;
@@ -11,6 +13,11 @@ use crate::wait::{secs, until};
 pub struct Metrics(String);
 
 impl Metrics {
+    /// Of a text that was read already.
+    pub fn parse(text: String) -> Self {
+        Self(text)
+    }
+
     /// Asks the admin server at `address` (`IP:PORT`).
     pub async fn of(address: &str) -> Result<Self> {
         Ok(Self(get(address, "/metrics").await?))
@@ -31,6 +38,18 @@ impl Metrics {
             })
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
             .sum()
+    }
+
+    /// The values that a label has in the series of that name.
+    pub fn values(&self, name: &str, label: &str) -> BTreeSet<String> {
+        let lines = self
+            .0
+            .lines()
+            .filter_map(|line| line.strip_prefix(name)?.strip_prefix('{'));
+        lines
+            .filter_map(|labels| labels.split_once(&format!("{label}=\"")))
+            .filter_map(|(_, rest)| Some(rest.split_once('"')?.0.to_owned()))
+            .collect()
     }
 }
 

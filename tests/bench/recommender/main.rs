@@ -1,0 +1,222 @@
+//! `make bench-recommender`: podfit's recommender beside upstream's on clusters of several sizes.
+//!
+//! Environment: `SIZES=1000,5000,10000` (VPAs; with 2, 2 and 5 pods each), `NAMESPACES=1` (over which they are spread),
+//! `ONLY=podfit` or `ONLY=upstream`. Upstream runs up to 5,000 VPAs: beyond, its loops take longer than anyone waits.
+
+mod candidate;
+mod metrics_api;
+mod requests;
+mod slopes;
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use podfit_tests::bench::fixture::{Fixture, Purpose, Size};
+use podfit_tests::bench::report::{machine, number, save, table};
+use podfit_tests::cluster::{Cluster, repository};
+use serde_json::json;
+
+use crate::candidate::{Candidate, Figures, Track};
+use crate::metrics_api::MetricsApi;
+
+/// The cluster's name.
+const NAME: &str = "bench-recommender";
+
+/// Upstream is measured up to so many VPAs.
+const UPSTREAM_UP_TO: usize = 5000;
+
+/// What is to be run.
+struct Plan {
+    sizes: Vec<Size>,
+    namespaces: usize,
+    candidates: Vec<Candidate>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench-recommender: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<()> {
+    let plan = Plan::from_environment()?;
+    let programs = std::env::var("PODFIT_PROGRAMS")
+        .context("PODFIT_PROGRAMS is not set: start this by `make bench-recommender`")?;
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+    let cluster = Arc::new(Cluster::up(NAME, &[]).await?);
+    // They would see to objects that nobody sees to here, and take CPU from what is measured.
+    for part in ["kube-controller-manager", "kube-scheduler"] {
+        cluster.stop(part).await?;
+    }
+    let crds = repository().join("charts/podfit/crds");
+    cluster
+        .kubectl(
+            &["apply", "--server-side", "-f", &crds.display().to_string()],
+            "",
+        )
+        .await?;
+    let usage = MetricsApi::start(&cluster, plan.namespaces).await?;
+    let mut fixture = Fixture::new(&cluster, plan.namespaces, Purpose::Recommend).await?;
+    let track = Track {
+        cluster,
+        usage,
+        programs: programs.into(),
+    };
+    let mut all = Vec::new();
+    for size in &plan.sizes {
+        println!("{} VPAs, {} pods", size.vpas, size.pods);
+        fixture.grow(*size).await?;
+        track.usage.set(*size);
+        for candidate in &plan.candidates {
+            if *candidate == Candidate::Upstream && size.vpas > UPSTREAM_UP_TO {
+                continue;
+            }
+            let figures = track.run(*candidate, *size).await?;
+            println!("  {figures:?}");
+            all.push(figures);
+        }
+    }
+    report(&plan, &all)
+}
+
+impl Plan {
+    fn from_environment() -> Result<Self> {
+        let get = |name: &str, default: &str| {
+            std::env::var(name)
+                .ok()
+                .filter(|v| !v.is_empty())
+                .unwrap_or_else(|| default.into())
+        };
+        let mut sizes = Vec::new();
+        for text in get("SIZES", "1000,5000,10000").split(',') {
+            let vpas: usize = text
+                .trim()
+                .parse()
+                .with_context(|| format!("SIZES: `{text}` is not a number of VPAs"))?;
+            let pods = vpas * if vpas < 10_000 { 2 } else { 5 };
+            sizes.push(Size { vpas, pods });
+        }
+        ensure!(
+            sizes.is_sorted_by(|a, b| a.vpas < b.vpas),
+            "SIZES must grow: one cluster grows from size to size"
+        );
+        let candidates = match get("ONLY", "both").as_str() {
+            "podfit" => vec![Candidate::Podfit],
+            "upstream" => vec![Candidate::Upstream],
+            _ => vec![Candidate::Podfit, Candidate::Upstream],
+        };
+        let namespaces = get("NAMESPACES", "1")
+            .parse()
+            .context("NAMESPACES is not a number")?;
+        ensure!(namespaces > 0, "NAMESPACES must be 1 or more");
+        Ok(Self {
+            sizes,
+            namespaces,
+            candidates,
+        })
+    }
+}
+
+fn report(plan: &Plan, all: &[Figures]) -> Result<()> {
+    println!("\n{}; {} namespace(s)\n", machine(), plan.namespaces);
+    let head = [
+        "recommender",
+        "VPAs",
+        "pods",
+        "CPU s/loop",
+        "loop s",
+        "peak MiB",
+        "requests/loop",
+        "statuses/loop",
+        "histories/loop",
+        "start s",
+    ];
+    let row = |f: &Figures| {
+        let mut row = vec![
+            format!("{:?}", f.candidate).to_lowercase(),
+            f.vpas.to_string(),
+            f.pods.to_string(),
+        ];
+        row.extend(
+            [
+                f.cpu,
+                f.wall,
+                f.peak,
+                f.requests,
+                f.statuses,
+                f.histories,
+                f.start,
+            ]
+            .map(number),
+        );
+        row
+    };
+    println!("{}", table(&head, &all.iter().map(row).collect::<Vec<_>>()));
+    println!("Seconds of a loop by step:\n\n{}", steps(all));
+    for pair in ratios(all) {
+        println!("{pair}");
+    }
+    let podfit: Vec<_> = all
+        .iter()
+        .filter(|f| f.candidate == Candidate::Podfit)
+        .collect();
+    let slopes = slopes::of(&podfit);
+    if let Some(slopes) = &slopes {
+        println!("podfit's CPU per loop: {slopes}");
+    }
+    save(
+        "recommender",
+        &json!({"namespaces": plan.namespaces, "runs": all, "slopes": slopes}),
+    )
+}
+
+fn steps(all: &[Figures]) -> String {
+    let names: BTreeSet<_> = all.iter().flat_map(|f| f.steps.keys()).collect();
+    let titles: Vec<_> = all
+        .iter()
+        .map(|f| format!("{:?} {}", f.candidate, f.vpas).to_lowercase())
+        .collect();
+    let head: Vec<_> = ["step"]
+        .into_iter()
+        .chain(titles.iter().map(String::as_str))
+        .collect();
+    let row = |name: &&String| {
+        let cells = all.iter().map(|f| {
+            f.steps
+                .get(*name)
+                .map_or_else(|| "-".into(), |s| number(*s))
+        });
+        [(*name).clone()].into_iter().chain(cells).collect()
+    };
+    table(&head, &names.iter().map(row).collect::<Vec<_>>())
+}
+
+fn ratios(all: &[Figures]) -> Vec<String> {
+    let of = |candidate, vpas| {
+        all.iter()
+            .find(|f| f.candidate == candidate && f.vpas == vpas)
+    };
+    let pairs = all.iter().filter(|f| f.candidate == Candidate::Upstream);
+    let pairs =
+        pairs.filter_map(|upstream| Some((of(Candidate::Podfit, upstream.vpas)?, upstream)));
+    pairs
+        .map(|(podfit, upstream)| {
+            format!(
+                "{} VPAs: upstream takes {} times podfit's CPU, {} times its memory, {} times its requests",
+                podfit.vpas,
+                number(upstream.cpu / podfit.cpu),
+                number(upstream.peak / podfit.peak),
+                number(upstream.requests / podfit.requests),
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,92 @@
+//! A webhook under test: how it is started.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Result;
+use hyper::body::Bytes;
+use podfit_tests::cluster::{Cluster, log_folder, program};
+use podfit_tests::process::{Process, Program};
+use podfit_tests::wait::{secs, until};
+use serde::Serialize;
+
+use crate::load::Target;
+
+/// Which webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Candidate {
+    /// Ours.
+    Podfit,
+    /// Upstream's admission-controller, 1.8.1.
+    Upstream,
+}
+
+/// A webhook that answers.
+pub struct Running {
+    /// The process.
+    pub process: Process,
+    /// Where it takes reviews.
+    pub target: Target,
+    /// The same as a URL.
+    pub url: String,
+}
+
+impl Candidate {
+    /// Starts it, and waits until it answers `review` with a patch.
+    pub async fn start(
+        self,
+        cluster: &Arc<Cluster>,
+        programs: &Path,
+        review: &Bytes,
+    ) -> Result<Running> {
+        let (name, address) = match self {
+            Self::Podfit => ("podfit-webhook", cluster.address(12)),
+            Self::Upstream => ("vpa-admission-controller", cluster.address(13)),
+        };
+        let pki = cluster.pki();
+        let file = |name: &str| pki.join(name).display().to_string();
+        let mut arguments = vec![
+            format!("--kubeconfig={}", cluster.kubeconfig().display()),
+            format!("--address={address}:8944"),
+            "--port=8000".into(),
+            format!("--client-ca-file={}", file("ca.crt")),
+            format!("--tls-cert-file={}", file("serving.crt")),
+            format!("--tls-private-key={}", file("serving.key")),
+            "--register-webhook=false".into(),
+        ];
+        let executable = match self {
+            Self::Podfit => {
+                arguments.push(format!("--bind-address={address}"));
+                programs.join(name)
+            }
+            Self::Upstream => program(name),
+        };
+        let process = Program {
+            name: name.into(),
+            executable,
+            arguments,
+            // LISTEN_HOST: see tests/local-cluster/build.
+            environment: vec![
+                ("NAMESPACE".into(), "kube-system".into()),
+                ("LISTEN_HOST".into(), address.clone()),
+            ],
+            log: log_folder(cluster)?.join(format!("{name}.log")),
+            address: format!("{address}:8944"),
+        };
+        let mut process = process.start()?;
+        let socket: SocketAddr = format!("{address}:8000").parse()?;
+        let target = Target::new(socket, &std::fs::read(pki.join("ca.crt"))?)?;
+        until(&format!("{name} answers"), secs(60), async || {
+            process.ensure_alive()?;
+            target.ask(review).await
+        })
+        .await?;
+        Ok(Running {
+            process,
+            target,
+            url: format!("https://{address}:8000/"),
+        })
+    }
+}

@@ -1,0 +1,224 @@
+//! `make bench-webhook`: podfit's webhook beside upstream's admission-controller.
+//!
+//! The same AdmissionReviews over TLS on loopback, from one, 16 and 64 connections that are kept, in clusters of several
+//! sizes; and pods created through the real API server. Client and server share the machine's cores: latencies hold
+//! for such a machine under full load, CPU per request for any.
+//!
+//! Environment: `SIZES=10,1000,10000` (VPAs), `ONLY=podfit` or `ONLY=upstream`.
+
+mod candidate;
+mod load;
+mod reviews;
+mod through_api;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use podfit_tests::bench::fixture::{Fixture, Purpose, Size};
+use podfit_tests::bench::process::{cpu_seconds, peak_mib};
+use podfit_tests::bench::report::{machine, number, save, table};
+use podfit_tests::cluster::{Cluster, repository};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::candidate::{Candidate, Running};
+use crate::through_api::{Creation, creation};
+
+/// The cluster's name.
+const NAME: &str = "bench-webhook";
+
+/// Connections at once.
+const CONNECTIONS: [usize; 3] = [1, 16, 64];
+
+/// What one webhook did with so many VPAs and connections.
+#[derive(Clone, Debug, Serialize)]
+struct Figures {
+    candidate: Candidate,
+    vpas: usize,
+    connections: usize,
+    /// Requests a second.
+    rate: f64,
+    /// Requests per CPU second of the server.
+    per_cpu_second: f64,
+    /// Milliseconds.
+    p50: f64,
+    /// Milliseconds.
+    p99: f64,
+    /// Milliseconds.
+    p999: f64,
+    /// The server's peak memory so far, in MiB.
+    peak: f64,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench-webhook: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<()> {
+    let programs = std::env::var("PODFIT_PROGRAMS")
+        .context("PODFIT_PROGRAMS is not set: start this by `make bench-webhook`")?;
+    let programs = Path::new(&programs);
+    let (sizes, candidates) = plan()?;
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+    let cluster = Arc::new(Cluster::up(NAME, &[]).await?);
+    for part in ["kube-controller-manager", "kube-scheduler"] {
+        cluster.stop(part).await?;
+    }
+    let crds = repository().join("charts/podfit/crds");
+    cluster
+        .kubectl(
+            &["apply", "--server-side", "-f", &crds.display().to_string()],
+            "",
+        )
+        .await?;
+    let mut fixture = Fixture::new(&cluster, 1, Purpose::Apply).await?;
+    let (mut loads, mut creations) = (Vec::new(), Vec::new());
+    for vpas in sizes.iter().copied() {
+        println!("{vpas} VPAs");
+        fixture.grow(Size { vpas, pods: 0 }).await?;
+        let reviews = Arc::new(reviews::reviews(vpas));
+        let last = Some(&vpas) == sizes.last();
+        if last {
+            creations.push(("none", creation(&cluster, "none", None, vpas).await?));
+        }
+        for candidate in &candidates {
+            let running = candidate.start(&cluster, programs, &reviews[0]).await?;
+            for connections in CONNECTIONS {
+                let figures = measure(&running, (*candidate, vpas), connections, &reviews).await?;
+                println!("  {figures:?}");
+                loads.push(figures);
+            }
+            if last {
+                let who = if *candidate == Candidate::Podfit {
+                    "podfit"
+                } else {
+                    "upstream"
+                };
+                creations.push((
+                    who,
+                    creation(&cluster, who, Some(&running.url), vpas).await?,
+                ));
+            }
+            running.process.kill().await?;
+        }
+    }
+    report(&loads, &creations)
+}
+
+fn plan() -> Result<(Vec<usize>, Vec<Candidate>)> {
+    let get = |name: &str, default: &str| {
+        std::env::var(name)
+            .ok()
+            .filter(|v| !v.is_empty())
+            .unwrap_or_else(|| default.into())
+    };
+    let sizes = get("SIZES", "10,1000,10000");
+    let sizes: Vec<usize> = sizes
+        .split(',')
+        .map(|text| {
+            text.trim()
+                .parse()
+                .with_context(|| format!("SIZES: `{text}` is not a number of VPAs"))
+        })
+        .collect::<Result<_>>()?;
+    ensure!(
+        sizes.is_sorted_by(|a, b| a < b) && sizes[0] > 0,
+        "SIZES must grow: one cluster grows from size to size"
+    );
+    let candidates = match get("ONLY", "both").as_str() {
+        "podfit" => vec![Candidate::Podfit],
+        "upstream" => vec![Candidate::Upstream],
+        _ => vec![Candidate::Podfit, Candidate::Upstream],
+    };
+    Ok((sizes, candidates))
+}
+
+async fn measure(
+    running: &Running,
+    (candidate, vpas): (Candidate, usize),
+    connections: usize,
+    reviews: &Arc<Vec<hyper::body::Bytes>>,
+) -> Result<Figures> {
+    let id = running.process.id()?;
+    let (load, before, after) = running
+        .target
+        .load(connections, reviews, || cpu_seconds(id))
+        .await?;
+    Ok(Figures {
+        candidate,
+        vpas,
+        connections,
+        rate: load.rate,
+        per_cpu_second: load.answers as f64 / (after - before),
+        p50: load.percentile(0.5),
+        p99: load.percentile(0.99),
+        p999: load.percentile(0.999),
+        peak: peak_mib(id)?,
+    })
+}
+
+fn report(loads: &[Figures], creations: &[(&str, Creation)]) -> Result<()> {
+    println!("\n{}\n", machine());
+    let head = [
+        "webhook",
+        "VPAs",
+        "connections",
+        "requests/s",
+        "requests/CPU s",
+        "p50 ms",
+        "p99 ms",
+        "p99.9 ms",
+        "peak MiB",
+    ];
+    let row = |f: &Figures| {
+        let mut row = vec![
+            format!("{:?}", f.candidate).to_lowercase(),
+            f.vpas.to_string(),
+            f.connections.to_string(),
+        ];
+        row.extend([f.rate, f.per_cpu_second, f.p50, f.p99, f.p999, f.peak].map(number));
+        row
+    };
+    println!(
+        "{}",
+        table(&head, &loads.iter().map(row).collect::<Vec<_>>())
+    );
+    let head = ["webhook", "pods/s", "webhook ms", "webhook p99 ms"];
+    let row = |(who, c): &(&str, Creation)| {
+        let mut row = vec![(*who).to_owned()];
+        row.extend([c.rate, c.mean, c.p99].map(number));
+        row
+    };
+    println!(
+        "500 pods by 8 clients through the API server:\n\n{}",
+        table(&head, &creations.iter().map(row).collect::<Vec<_>>())
+    );
+    for upstream in loads.iter().filter(|f| f.candidate == Candidate::Upstream) {
+        let same = |f: &&Figures| {
+            f.candidate == Candidate::Podfit
+                && (f.vpas, f.connections) == (upstream.vpas, upstream.connections)
+        };
+        if let Some(podfit) = loads.iter().find(same) {
+            println!(
+                "{} VPAs, {} connections: podfit answers {} times as many requests per CPU second; upstream's p99 is {} times podfit's, its memory {} times",
+                podfit.vpas,
+                podfit.connections,
+                number(podfit.per_cpu_second / upstream.per_cpu_second),
+                number(upstream.p99 / podfit.p99),
+                number(upstream.peak / podfit.peak),
+            );
+        }
+    }
+    save("webhook", &json!({"loads": loads, "creations": creations}))
+}

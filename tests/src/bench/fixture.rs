@@ -1,0 +1,343 @@
+//! A large cluster's objects: per workload a Deployment, its ReplicaSet, running pods, a VPA and eight days of history.
+//!
+//! Nothing plays nodes or controllers: the objects are stored as they would stand there, so that in a benchmark the
+//! program under test is the only one that asks for anything.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use jiff::{SignedDuration, Timestamp};
+use podfit_core::histogram::Buckets;
+use serde_json::{Value, json};
+
+use super::bulk::{Entry, Etcd};
+use super::usage;
+use crate::cluster::Cluster;
+
+/// The hash in the name of every ReplicaSet.
+const HASH: &str = "6d4f9b7c58";
+
+/// When everything was created and started.
+const CREATED: &str = "2026-11-01T08:00:00Z";
+
+/// How many workloads, each with a VPA, and pods.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Workloads, and VPAs.
+    pub vpas: usize,
+    /// Pods of all workloads together; a multiple of `vpas`.
+    pub pods: usize,
+}
+
+impl Size {
+    /// Pods of one workload.
+    pub fn replicas(self) -> usize {
+        self.pods / self.vpas.max(1)
+    }
+}
+
+/// What the VPAs are there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be recommended for: with a stored history, without a recommendation.
+    Recommend,
+    /// To be applied to new pods: with a recommendation.
+    Apply,
+}
+
+/// What stands in the cluster.
+pub struct Fixture {
+    etcd: Etcd,
+    namespaces: usize,
+    purpose: Purpose,
+    size: Size,
+}
+
+impl Fixture {
+    /// Nothing but the namespaces, over which workloads are spread evenly.
+    pub async fn new(cluster: &Cluster, namespaces: usize, purpose: Purpose) -> Result<Self> {
+        let etcd = Etcd::new(&format!("{}:2379", cluster.address(2)))?;
+        let spaces = (0..namespaces).flat_map(|n| {
+            let name = namespace(n, namespaces);
+            let space =
+                json!({"apiVersion": "v1", "kind": "Namespace", "status": {"phase": "Active"}});
+            // No controller makes it, and no pod is let in without it.
+            let account = json!({"apiVersion": "v1", "kind": "ServiceAccount"});
+            [
+                (format!("namespaces/{name}"), known(space, "", &name)),
+                (
+                    format!("serviceaccounts/{name}/default"),
+                    known(account, &name, "default"),
+                ),
+            ]
+        });
+        etcd.put(
+            "namespaces and their service accounts",
+            2 * namespaces,
+            spaces,
+        )
+        .await?;
+        Ok(Self {
+            etcd,
+            namespaces,
+            purpose,
+            size: Size::default(),
+        })
+    }
+
+    /// Adds what is missing up to `size`. It never shrinks.
+    pub async fn grow(&mut self, size: Size) -> Result<()> {
+        let (this, old, now) = (&*self, self.size, Timestamp::now());
+        let new = old.vpas..size.vpas;
+        let workloads = new.clone().flat_map(|n| self.workload(n));
+        self.etcd
+            .put("Deployments and ReplicaSets", 2 * new.len(), workloads)
+            .await?;
+        let missing = |n: usize| if n < old.vpas { old.replicas() } else { 0 }..size.replicas();
+        let pods = (0..size.vpas).flat_map(|n| missing(n).map(move |pod| this.pod(n, pod)));
+        let count = size.pods - old.pods;
+        self.etcd.put("pods", count, pods).await?;
+        let vpas = new.clone().flat_map(|n| self.vpa(n, size.replicas(), now));
+        self.etcd
+            .put("VPAs and stored histories", new.len(), vpas)
+            .await?;
+        self.size = size;
+        Ok(())
+    }
+
+    fn workload(&self, n: usize) -> [Entry; 2] {
+        let (namespace, name) = (namespace(n, self.namespaces), name(n));
+        let template = json!({"metadata": {"labels": labels(n)}, "spec": pod_spec(n)});
+        let stored = |kind: &str, plural: &str, name: &str, owners: Value| {
+            let object = json!({
+                "apiVersion": "apps/v1", "kind": kind,
+                "metadata": {"labels": labels(n), "ownerReferences": owners},
+                "spec": {"replicas": 1, "selector": {"matchLabels": labels(n)}, "template": template},
+            });
+            (
+                format!("{plural}/{namespace}/{name}"),
+                known(object, &namespace, name),
+            )
+        };
+        let owner = json!([owner("Deployment", &name)]);
+        [
+            stored("Deployment", "deployments", &name, json!([])),
+            stored(
+                "ReplicaSet",
+                "replicasets",
+                &format!("{name}-{HASH}"),
+                owner,
+            ),
+        ]
+    }
+
+    fn pod(&self, n: usize, pod: usize) -> Entry {
+        let (namespace, name) = (namespace(n, self.namespaces), pod_name(n, pod));
+        let mut object = self::pod(n, &name);
+        object["spec"]["nodeName"] = format!("node-{}", (n + pod) % 500).into();
+        object["status"] = running();
+        (
+            format!("pods/{namespace}/{name}"),
+            known(object, &namespace, &name),
+        )
+    }
+
+    fn vpa(&self, n: usize, replicas: usize, now: Timestamp) -> Vec<Entry> {
+        let (namespace, name) = (namespace(n, self.namespaces), name(n));
+        let stored = |kind: &str, name: &str, mut object: Value| {
+            object["apiVersion"] = "autoscaling.k8s.io/v1".into();
+            object["kind"] = kind.into();
+            let key = format!(
+                "autoscaling.k8s.io/{}s/{namespace}/{name}",
+                kind.to_lowercase()
+            );
+            (key, known(object, &namespace, name))
+        };
+        let mode = match self.purpose {
+            Purpose::Recommend => "Off",
+            Purpose::Apply => "Initial",
+        };
+        let mut vpa = json!({"spec": {
+            "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+            "updatePolicy": {"updateMode": mode},
+        }});
+        if self.purpose == Purpose::Apply {
+            vpa["status"] = recommended(n);
+            return vec![stored("VerticalPodAutoscaler", &name, vpa)];
+        }
+        let checkpoint = json!({
+            "spec": {"vpaObjectName": name, "containerName": "app"},
+            "status": history(n, replicas, now),
+        });
+        vec![
+            stored("VerticalPodAutoscaler", &name, vpa),
+            stored(
+                "VerticalPodAutoscalerCheckpoint",
+                &format!("{name}-app"),
+                checkpoint,
+            ),
+        ]
+    }
+}
+
+/// An object with what the API server gives it.
+fn known(mut object: Value, namespace: &str, name: &str) -> Value {
+    let kind = object["kind"].as_str().unwrap_or_default().to_lowercase();
+    let meta = &mut object["metadata"];
+    meta["name"] = name.into();
+    if !namespace.is_empty() {
+        meta["namespace"] = namespace.into();
+    }
+    meta["uid"] = uid(&kind, name).into();
+    meta["creationTimestamp"] = CREATED.into();
+    meta["generation"] = 1.into();
+    object
+}
+
+/// A unique id that a name always has.
+fn uid(kind: &str, name: &str) -> String {
+    let hash = |seed: u64| {
+        name.bytes().chain(kind.bytes()).fold(seed, |h, b| {
+            (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
+        })
+    };
+    let (a, b) = (hash(0xcbf2_9ce4_8422_2325), hash(0x9e37_79b9_7f4a_7c15));
+    format!(
+        "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
+        a >> 32,
+        a >> 16 & 0xffff,
+        a & 0xfff,
+        b >> 52,
+        b & 0xffff_ffff_ffff
+    )
+}
+
+/// The namespace of a workload.
+pub fn namespace(workload: usize, namespaces: usize) -> String {
+    format!("bench-{}", workload % namespaces)
+}
+
+/// The name of a workload and of its VPA.
+pub fn name(workload: usize) -> String {
+    format!("w-{workload:05}")
+}
+
+/// The name of a workload's pod.
+pub fn pod_name(workload: usize, pod: usize) -> String {
+    format!("w-{workload:05}-{HASH}-{pod:05}")
+}
+
+/// The labels of a workload's pods.
+pub fn labels(workload: usize) -> Value {
+    json!({"app": name(workload), "pod-template-hash": HASH})
+}
+
+fn owner(kind: &str, name: &str) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": kind, "name": name, "uid": uid(&kind.to_lowercase(), name),
+        "controller": true, "blockOwnerDeletion": true,
+    })
+}
+
+/// A new pod of a workload.
+pub fn pod(workload: usize, name: &str) -> Value {
+    let replica_set = format!("{}-{HASH}", self::name(workload));
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "spec": pod_spec(workload),
+        "metadata": {
+            "name": name, "labels": labels(workload),
+            "ownerReferences": [owner("ReplicaSet", &replica_set)],
+        },
+    })
+}
+
+/// A pod as charts make them: with a probe, a port, some environment.
+fn pod_spec(workload: usize) -> Value {
+    let base = usage::base(workload);
+    let cpu = format!("{}m", (base.cpu * 2000.0).ceil());
+    let memory = format!("{}Mi", (base.memory * 2.0 / f64::from(1 << 20)).ceil());
+    json!({
+        "serviceAccountName": "default", "restartPolicy": "Always", "terminationGracePeriodSeconds": 30,
+        "dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler", "securityContext": {},
+        "containers": [{
+            "name": "app",
+            "image": format!("registry.example.org/team/{}:1.4.2", name(workload)),
+            "args": ["--listen=:8080", "--log-level=info"],
+            "env": [{"name": "REGION", "value": "eu-central-1"}, {"name": "POOL_SIZE", "value": "32"}],
+            "ports": [{"name": "http", "containerPort": 8080}],
+            "readinessProbe": {"httpGet": {"path": "/ready", "port": "http"}, "periodSeconds": 10},
+            "resources": {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory}},
+        }],
+    })
+}
+
+fn running() -> Value {
+    let since = CREATED;
+    let conditions = ["PodScheduled", "Initialized", "ContainersReady", "Ready"]
+        .map(|kind| json!({"type": kind, "status": "True", "lastTransitionTime": since}));
+    json!({
+        "phase": "Running", "startTime": since, "podIP": "10.1.2.3", "podIPs": [{"ip": "10.1.2.3"}], "hostIP": "10.0.0.4",
+        "conditions": conditions,
+        "containerStatuses": [{
+            "name": "app", "ready": true, "started": true, "restartCount": 0,
+            "image": "registry.example.org/team/app:1.4.2", "imageID": "registry.example.org/team/app@sha256:0",
+            "containerID": format!("containerd://{HASH}"), "state": {"running": {"startedAt": since}},
+        }],
+    })
+}
+
+/// A status with a recommendation: what the container uses, and a margin.
+fn recommended(workload: usize) -> Value {
+    let base = usage::base(workload);
+    let amounts = |factor: f64| {
+        json!({
+            "cpu": format!("{:.0}m", base.cpu * 1150.0 * factor),
+            "memory": format!("{:.0}", base.memory * 1.15 * factor),
+        })
+    };
+    json!({
+        "conditions": [{"type": "RecommendationProvided", "status": "True", "lastTransitionTime": CREATED}],
+        "recommendation": {"containerRecommendations": [{
+            "containerName": "app", "target": amounts(1.0), "uncappedTarget": amounts(1.0),
+            "lowerBound": amounts(0.8), "upperBound": amounts(1.5),
+        }]},
+    })
+}
+
+/// Eight days of history: usage over an hour, as often as it was seen.
+fn history(workload: usize, replicas: usize, now: Timestamp) -> Value {
+    let seen: Vec<_> = (0..240)
+        .map(|n| usage::at(workload, n % replicas.max(1), n as u64 * 15))
+        .collect();
+    let ago = |hours: i64| {
+        (now - SignedDuration::from_hours(hours))
+            .strftime("%Y-%m-%dT%H:%M:%SZ")
+            .to_string()
+    };
+    let replicas = replicas as f64;
+    json!({
+        "version": "v3", "lastUpdateTime": ago(0), "firstSampleStart": ago(8 * 24), "lastSampleStart": ago(0),
+        "totalSamplesCount": (8.0 * 24.0 * 60.0 * replicas) as i64,
+        // A sample a minute that halves in a day weighs 0.1, a peak a day weighs 1: the sums of these series.
+        "cpuHistogram": histogram(Buckets::cpu(), seen.iter().map(|u| u.cpu), 207.0 * replicas, &ago(24)),
+        "memoryHistogram": histogram(Buckets::memory(), seen.iter().map(|u| u.memory), 2.0 * replicas, &ago(24)),
+    })
+}
+
+fn histogram(
+    buckets: &Buckets,
+    seen: impl Iterator<Item = f64>,
+    total: f64,
+    reference: &str,
+) -> Value {
+    let mut counts = BTreeMap::<usize, u32>::new();
+    for value in seen {
+        *counts.entry(buckets.find(value)).or_default() += 1;
+    }
+    let most = counts.values().copied().max().unwrap_or(1);
+    let weights: serde_json::Map<_, _> = counts
+        .into_iter()
+        .map(|(bucket, count)| (bucket.to_string(), (count * 10_000 / most).into()))
+        .collect();
+    json!({"referenceTimestamp": reference, "bucketWeights": weights, "totalWeight": total})
+}
