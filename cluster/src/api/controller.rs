@@ -11,6 +11,7 @@ use serde::Deserialize;
 /// Any workload controller, cut down to what is read of it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ControllerObject {
+    #[serde(deserialize_with = "super::metadata::slim")]
     metadata: ObjectMeta,
     #[serde(default)]
     spec: Spec,

@@ -37,6 +37,7 @@ macro_rules! namespaced_resource {
 pub mod checkpoint;
 pub mod controller;
 pub mod limit_range;
+pub mod metadata;
 pub mod metrics;
 pub mod object;
 pub mod pod;

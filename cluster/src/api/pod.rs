@@ -12,6 +12,7 @@ use podfit_core::time::Timestamp;
 use serde::Deserialize;
 
 use super::controller::controlling_owner;
+use super::metadata;
 use super::object::Object;
 use super::quantity::{QuantityMap, resource_list};
 use super::time;
@@ -20,7 +21,7 @@ use super::time;
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct PodObject {
     /// Its metadata.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "metadata::slim")]
     pub metadata: ObjectMeta,
     #[serde(default)]
     spec: Object<Spec>,

@@ -12,6 +12,7 @@ use podfit_core::vpa::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::metadata;
 use super::quantity::{amount, to_json};
 use super::time;
 
@@ -19,7 +20,7 @@ use super::time;
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct VpaObject {
     /// Its metadata.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "metadata::slim")]
     pub metadata: ObjectMeta,
     #[serde(default)]
     spec: Value,
