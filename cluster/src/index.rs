@@ -7,15 +7,21 @@ use kube::Client;
 use kube::api::{Api, ApiResource, PartialObjectMeta};
 use kube::core::{DynamicResourceScope, NamespaceResourceScope};
 use kube::{Resource, ResourceExt};
-use podfit_core::ownership::{Controller, ControllerKey, Owners, Vpas, WELL_KNOWN_KINDS};
-use podfit_core::pod::Pod;
+use podfit_core::ownership::{
+    Controller, ControllerKey, ForeignKind, GroupKind, Owners, Vpas, WELL_KNOWN_KINDS,
+    is_well_known,
+};
+use podfit_core::pod::{OwnerRef, Pod};
 use podfit_core::policy::LimitRangeItem;
 use podfit_core::vpa::Vpa;
+use tokio::sync::mpsc;
 
 use crate::api::controller::{ControllerObject, api_resource, controlling_owner};
 use crate::api::limit_range::LimitRangeObject;
 use crate::api::pod::PodObject;
 use crate::api::vpa::VpaObject;
+use crate::calls::Calls;
+use crate::foreign_kinds::Lookup;
 use crate::options::ClusterOptions;
 use crate::watch::{self, Change, Synced, Watch};
 
@@ -30,12 +36,43 @@ pub struct Index {
     pub pods: HashMap<(String, String), Arc<Pod>>,
     /// The items of all LimitRanges, by namespace and name of the object.
     limit_ranges: HashMap<String, HashMap<String, Vec<LimitRangeItem>>>,
+    /// Where kinds go that are not known yet, to be looked up.
+    unknown_kinds: Option<mpsc::Sender<GroupKind>>,
 }
 
 impl Index {
     /// The VPA that controls a pod, among those for which `eligible` holds.
     pub fn controlling_vpa(&self, pod: &Pod, eligible: impl Fn(&Vpa) -> bool) -> Option<&Arc<Vpa>> {
-        self.vpas.controlling(&self.owners.chain(pod), eligible)
+        self.ask_for_kind(pod.owner.as_ref());
+        let mut chain = self.owners.chain(pod);
+        chain.retain(|key| self.owners.is_topmost(key));
+        self.vpas.controlling(&chain, eligible)
+    }
+
+    /// Has the kind of `owner` looked up if nothing is known of it; true when it was asked for. The answer comes later.
+    fn ask_for_kind(&self, owner: Option<&OwnerRef>) -> bool {
+        let (Some(owner), Some(unknown)) = (owner, &self.unknown_kinds) else {
+            return false;
+        };
+        if owner.is_node() {
+            return false;
+        }
+        let kind = GroupKind::of(owner);
+        let name = kind.qualified();
+        if is_well_known(&name) || self.owners.kind(&name).is_some() {
+            return false;
+        }
+        unknown.try_send(kind).is_ok()
+    }
+
+    /// The same, once for each kind.
+    fn want_kind(&mut self, owner: Option<&OwnerRef>) {
+        if self.ask_for_kind(owner)
+            && let Some(owner) = owner
+        {
+            let name = GroupKind::of(owner).qualified();
+            self.owners.set_kind(&name, ForeignKind::Pending);
+        }
     }
 
     /// The items of all LimitRanges of a namespace.
@@ -69,6 +106,7 @@ impl Index {
                 if !vpa.problems.is_empty() && known != vpa.problems {
                     tracing::warn!(vpa = vpa.key(), problems = ?vpa.problems, "parts of this VPA cannot be understood");
                 }
+                self.want_kind(vpa.target.as_ref());
                 self.vpas.apply(vpa);
             }
             Change::Delete(object) => {
@@ -89,7 +127,8 @@ impl Index {
         }
     }
 
-    fn controller<K: Resource>(
+    /// Takes in a change of a controller of `kind`.
+    pub(crate) fn controller<K: Resource>(
         &mut self,
         kind: &str,
         change: Change<K>,
@@ -98,7 +137,11 @@ impl Index {
         let key =
             |o: &K| ControllerKey::new(&o.namespace().unwrap_or_default(), kind, &o.name_any());
         match change {
-            Change::Apply(object) => self.owners.apply(key(&object), read(&object)),
+            Change::Apply(object) => {
+                let controller = read(&object);
+                self.want_kind(controller.owner.as_ref());
+                self.owners.apply(key(&object), controller);
+            }
             Change::Delete(object) => self.owners.delete(&key(&object)),
             Change::Listed(there) => {
                 self.owners.retain(kind, |k| {
@@ -116,6 +159,7 @@ impl Index {
                 self.pods.remove(&key(&pod));
             }
             Change::Apply(pod) => {
+                self.want_kind(pod.owner.as_ref());
                 self.pods.insert(key(&pod), Arc::new(pod));
             }
             Change::Delete(pod) => {
@@ -174,7 +218,7 @@ impl SharedIndex {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Index> {
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Index> {
         self.0
             .write()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -190,12 +234,19 @@ pub struct Watches {
 }
 
 impl Watches {
-    /// None is started yet.
+    /// None is started yet, except for what looks up the kinds of controllers that objects will name.
     pub fn new(client: Client, options: &ClusterOptions) -> Self {
+        let (unknown_kinds, asked) = mpsc::channel(1000);
+        let index = SharedIndex::from(Index {
+            unknown_kinds: Some(unknown_kinds),
+            ..Index::default()
+        });
+        let calls = Calls::new(client.clone(), options);
+        tokio::spawn(Lookup::new(calls, options, index.clone()).run(asked));
         Self {
             client,
             options: options.clone(),
-            index: SharedIndex::default(),
+            index,
             synced: Synced::default(),
         }
     }
@@ -288,7 +339,7 @@ impl Watches {
 
     fn watch(&self, what: &'static str, when_absent: &'static str) -> Watch {
         Watch {
-            what,
+            what: what.into(),
             when_absent,
             synced: self.synced.clone(),
         }
@@ -310,15 +361,23 @@ impl Watches {
         K: Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>,
     {
         let resource = api_resource(api_version, kind);
-        if self.options.vpa_object_namespace.is_empty() {
-            Api::all_with(self.client.clone(), &resource)
-        } else {
-            Api::namespaced_with(
-                self.client.clone(),
-                &self.options.vpa_object_namespace,
-                &resource,
-            )
-        }
+        controllers(
+            self.client.clone(),
+            &self.options.vpa_object_namespace,
+            &resource,
+        )
+    }
+}
+
+/// The controllers of a kind, in one namespace or (when that is empty) in all.
+pub(crate) fn controllers<K>(client: Client, namespace: &str, resource: &ApiResource) -> Api<K>
+where
+    K: Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>,
+{
+    if namespace.is_empty() {
+        Api::all_with(client, resource)
+    } else {
+        Api::namespaced_with(client, namespace, resource)
     }
 }
 

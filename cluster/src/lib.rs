@@ -10,6 +10,7 @@ pub mod checkpoints;
 pub mod events;
 pub mod external_metrics;
 pub mod flag_values;
+mod foreign_kinds;
 pub mod index;
 pub mod lease;
 pub mod metrics;

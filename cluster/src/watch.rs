@@ -1,5 +1,6 @@
 //! Watches that never give up: an absent API is waited for, a dropped connection resumed, and each trouble told once.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -74,7 +75,7 @@ impl Synced {
 #[derive(Clone, Debug)]
 pub struct Watch {
     /// The kind in plural, for log lines: `pods`.
-    pub what: &'static str,
+    pub what: Cow<'static, str>,
     /// What an operator can do when the API server does not know the kind.
     pub when_absent: &'static str,
     /// Counts this watch until it has listed.
@@ -86,7 +87,19 @@ pub fn objects<K>(api: Api<K>, watch: Watch, on_change: impl FnMut(Change<K>) + 
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    let config = watcher::Config::default();
+    start(watcher(api, watcher::Config::default()), watch, on_change);
+}
+
+/// The same for the objects whose fields are as `selector` wants them: `reason=Evicted`.
+pub fn selected<K>(
+    api: Api<K>,
+    selector: &str,
+    watch: Watch,
+    on_change: impl FnMut(Change<K>) + Send + 'static,
+) where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let config = watcher::Config::default().fields(selector);
     start(watcher(api, config), watch, on_change);
 }
 
@@ -108,7 +121,7 @@ fn start<K: Resource + Send + 'static>(
             match event {
                 Ok(event) => {
                     if !trouble.is_empty() {
-                        tracing::info!(what = watch.what, "watch works again");
+                        tracing::info!(what = %watch.what, "watch works again");
                         trouble.clear();
                     }
                     match event {
@@ -157,13 +170,13 @@ fn tell(watch: &Watch, error: &watcher::Error, last: &mut String) {
     }
     if absent {
         tracing::warn!(
-            what = watch.what,
+            what = %watch.what,
             todo = watch.when_absent,
             "the API server does not know this kind; waiting for it"
         );
     } else {
         tracing::warn!(
-            what = watch.what,
+            what = %watch.what,
             error = text,
             "watch interrupted; trying again"
         );

@@ -1,8 +1,7 @@
 //! The recommender's conditions of a VPA: which hold, merged with what others wrote.
 
-use podfit_core::ownership::{ControllerKey, Owners, is_well_known};
 use podfit_core::time::Timestamp;
-use podfit_core::vpa::{Condition, Vpa};
+use podfit_core::vpa::Condition;
 
 /// The types this component owns; all others are left as they are.
 const OWNED: [&str; 5] = [
@@ -103,34 +102,8 @@ fn condition(kind: &str, status: &str, (reason, message): (&str, &str)) -> Condi
     }
 }
 
-/// Why the target of a VPA cannot be sized, in upstream's words; `None` when it can.
-pub fn unsupported(vpa: &Vpa, owners: &Owners) -> Option<String> {
-    let Some(target) = &vpa.target else {
-        return Some("Cannot read targetRef. Reason: targetRef not defined".into());
-    };
-    let key = ControllerKey::of(&vpa.namespace, target);
-    if is_well_known(&key.kind) && owners.get(&key).is_none() {
-        return Some(format!(
-            "Cannot read targetRef. Reason: {key} does not exist"
-        ));
-    }
-    let name = format!("{}.{}/{}", target.api_version, target.kind, target.name);
-    match owners.topmost(&key) {
-        Ok(top) if top == key => None,
-        Ok(_) => Some(format!(
-            "The target {name} has a parent controller but it should point to a topmost well-known or scalable controller"
-        )),
-        Err(cycle) => Some(format!(
-            "Error checking if target {name} is a topmost well-known or scalable controller: {cycle}"
-        )),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use podfit_core::ownership::Controller;
-    use podfit_core::pod::OwnerRef;
-
     use super::*;
 
     const EARLIER: Timestamp = Timestamp::from_unix_seconds(100);
@@ -277,55 +250,5 @@ mod tests {
         for (old, new, expected) in cases {
             assert_eq!(differ(old, &new), expected, "{new:?}");
         }
-    }
-
-    #[test]
-    fn targets_that_cannot_be_sized_are_told_in_upstreams_words() {
-        let owner = |kind: &str, name: &str| OwnerRef {
-            api_version: "apps/v1".into(),
-            kind: kind.into(),
-            name: name.into(),
-        };
-        let mut owners = Owners::default();
-        let mut add = |kind: &str, name: &str, parent: Option<OwnerRef>| {
-            owners.apply(
-                ControllerKey::new("ns", kind, name),
-                Controller {
-                    owner: parent,
-                    replicas: None,
-                },
-            );
-        };
-        add("Deployment", "web", None);
-        add("ReplicaSet", "web-1", Some(owner("Deployment", "web")));
-        add("Deployment", "loop", Some(owner("Deployment", "loop")));
-        let why = |target: Option<OwnerRef>| {
-            unsupported(
-                &Vpa {
-                    namespace: "ns".into(),
-                    target,
-                    ..Vpa::default()
-                },
-                &owners,
-            )
-            .unwrap_or_default()
-        };
-        assert_eq!(why(Some(owner("Deployment", "web"))), "");
-        assert_eq!(why(Some(owner("Sandbox", "custom"))), "");
-        assert_eq!(
-            why(None),
-            "Cannot read targetRef. Reason: targetRef not defined"
-        );
-        assert_eq!(
-            why(Some(owner("Deployment", "gone"))),
-            "Cannot read targetRef. Reason: Deployment ns/gone does not exist"
-        );
-        assert!(
-            why(Some(owner("ReplicaSet", "web-1")))
-                .starts_with("The target apps/v1.ReplicaSet/web-1 has a parent")
-        );
-        assert!(
-            why(Some(owner("Deployment", "loop"))).ends_with("cycle detected in ownership chain")
-        );
     }
 }

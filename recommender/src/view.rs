@@ -4,12 +4,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use podfit_cluster::index::Index;
-use podfit_core::ownership::ControllerKey;
+use podfit_core::ownership::{ControllerKey, unsupported};
 use podfit_core::pod::Pod;
 use podfit_core::policy::for_container;
 use podfit_core::vpa::{ContainerPolicy, HistoryPolicy, UpdateMode, Vpa};
-
-use crate::conditions::unsupported;
 
 /// The VPAs and pods of one loop.
 #[derive(Debug, Default)]
