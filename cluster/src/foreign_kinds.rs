@@ -1,7 +1,7 @@
 //! Kinds of controllers that not every cluster has, such as Argo's Rollout: looked up when an object names one, and then
 //! watched by their metadata. So owner chains through them are resolved from memory, like all others.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use kube::api::{ApiResource, ListParams, PartialObjectMeta};
@@ -35,6 +35,7 @@ pub(crate) struct Lookup {
     only_scalable: bool,
     /// Kinds that could not be watched yet, by their qualified names.
     unresolved: HashMap<String, GroupKind>,
+    watched: HashSet<String>,
 }
 
 /// A kind that the API server has.
@@ -49,6 +50,7 @@ impl Lookup {
             namespace: options.vpa_object_namespace.clone(),
             only_scalable: options.profile == Profile::Upstream,
             unresolved: HashMap::new(),
+            watched: HashSet::new(),
         }
     }
 
@@ -71,11 +73,17 @@ impl Lookup {
 
     async fn look_up(&mut self, kind: GroupKind) {
         let name = kind.qualified();
-        self.unresolved.remove(&name);
+        if self.watched.contains(&name) {
+            return;
+        }
         let state = match self.find(&kind).await {
-            Ok(Some(served)) => match self.usable(&kind, &served).await {
-                Ok(()) => return self.watch(name, served),
-                Err(why) => ForeignKind::Unreadable { why },
+            Ok(Some(served)) => match self.unusable(&kind, &served).await {
+                None => {
+                    self.unresolved.remove(&name);
+                    self.watched.insert(name.clone());
+                    return self.watch(name, served);
+                }
+                Some(why) => ForeignKind::Unreadable { why },
             },
             Ok(None) => ForeignKind::Absent,
             Err(error) => {
@@ -83,7 +91,6 @@ impl Lookup {
                 ForeignKind::Pending
             }
         };
-        self.tell(&name, &state);
         self.index.write().owners.set_kind(&name, state);
         self.unresolved.insert(name, kind);
         self.forget_absent();
@@ -104,23 +111,24 @@ impl Lookup {
         }
     }
 
-    /// Why the objects of a kind are not watched, if so.
-    async fn usable(&self, kind: &GroupKind, (resource, can): &Served) -> Result<(), String> {
+    /// Why the objects of a kind are not to be watched, if so.
+    async fn unusable(&self, kind: &GroupKind, (resource, can): &Served) -> Option<String> {
         let watchable = can.supports_operation(verbs::LIST) && can.supports_operation(verbs::WATCH);
         let scales = is_scalable(can) || !self.only_scalable;
         if is_own_group(&kind.group) || can.scope == Scope::Cluster || !watchable || !scales {
-            return Err(NOT_FOUND.into());
+            return Some(NOT_FOUND.into());
         }
         let client = self.calls.client().clone();
         let objects = controllers::<ControllerObject>(client, &self.namespace, resource);
         let one = ListParams::default().limit(1);
         let request = objects.list_metadata(&one);
-        match self.calls.run("list controllers", request).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(error
-                .server_message()
-                .map_or_else(|| error.to_string(), String::from)),
-        }
+        let error = self.calls.run("list controllers", request).await.err()?;
+        let why = match error.server_message() {
+            Some(words) => words.to_owned(),
+            None => error.to_string(),
+        };
+        self.tell(&kind.qualified(), &why);
+        Some(why)
     }
 
     fn watch(&self, name: String, (resource, can): Served) {
@@ -155,20 +163,19 @@ impl Lookup {
         });
     }
 
-    /// Says what cannot be watched, when that is news.
-    fn tell(&self, name: &str, state: &ForeignKind) {
+    /// Says why a kind cannot be read, when that is news.
+    fn tell(&self, name: &str, why: &str) {
         let index = self.index.read();
-        let ForeignKind::Unreadable { why } = state else {
+        let known = index.owners.kind(name);
+        if matches!(known, Some(ForeignKind::Unreadable { why: before }) if before == why) {
             return;
-        };
-        if index.owners.kind(name) != Some(state) {
-            tracing::warn!(
-                kind = name,
-                error = why,
-                todo = "if VPAs are to size what it owns, list its API group and resource in rbac.scalableKinds of the chart's values",
-                "controllers of this kind are not read"
-            );
         }
+        tracing::warn!(
+            kind = name,
+            error = why,
+            todo = "if VPAs are to size what it owns, list its API group and resource in rbac.scalableKinds of the chart's values",
+            "controllers of this kind cannot be read"
+        );
     }
 
     fn forget_absent(&mut self) {

@@ -9,7 +9,6 @@ use kube::core::{DynamicResourceScope, NamespaceResourceScope};
 use kube::{Resource, ResourceExt};
 use podfit_core::ownership::{
     Controller, ControllerKey, ForeignKind, GroupKind, Owners, Vpas, WELL_KNOWN_KINDS,
-    is_well_known,
 };
 use podfit_core::pod::{OwnerRef, Pod};
 use podfit_core::policy::LimitRangeItem;
@@ -17,6 +16,7 @@ use podfit_core::vpa::Vpa;
 use tokio::sync::mpsc;
 
 use crate::api::controller::{ControllerObject, api_resource, controlling_owner};
+use crate::api::event::{EVICTIONS, EventObject};
 use crate::api::limit_range::LimitRangeObject;
 use crate::api::pod::PodObject;
 use crate::api::vpa::VpaObject;
@@ -54,15 +54,11 @@ impl Index {
         let (Some(owner), Some(unknown)) = (owner, &self.unknown_kinds) else {
             return false;
         };
-        if owner.is_node() {
+        if owner.is_well_known() || owner.is_node() {
             return false;
         }
         let kind = GroupKind::of(owner);
-        let name = kind.qualified();
-        if is_well_known(&name) || self.owners.kind(&name).is_some() {
-            return false;
-        }
-        unknown.try_send(kind).is_ok()
+        self.owners.kind(&kind.qualified()).is_none() && unknown.try_send(kind).is_ok()
     }
 
     /// The same, once for each kind.
@@ -305,8 +301,8 @@ impl Watches {
         self
     }
 
-    /// Pods; `first` sees every change before the index does.
-    pub fn pods(&self, mut first: impl FnMut(&Change<Pod>) + Send + 'static) -> &Self {
+    /// Pods; `first` sees every change, and the index as it was before.
+    pub fn pods(&self, mut first: impl FnMut(&Change<Pod>, &Index) + Send + 'static) -> &Self {
         let (index, profile) = (self.index.clone(), self.options.profile.into());
         watch::objects(
             self.api::<PodObject>(),
@@ -317,10 +313,27 @@ impl Watches {
                     Change::Delete(object) => Change::Delete(Pod::from(&object).seen_by(profile)),
                     Change::Listed(there) => Change::Listed(there),
                 };
-                first(&change);
-                index.write().pod(change);
+                let mut index = index.write();
+                first(&change, &index);
+                index.pod(change);
             },
         );
+        self
+    }
+
+    /// Events of evictions; `tell` gets each, also those that are there already, and some twice. Nobody waits for the first
+    /// list: without the right to read events all else works.
+    pub fn evictions(&self, mut tell: impl FnMut(&EventObject) + Send + 'static) -> &Self {
+        let watch = Watch {
+            synced: Synced::default(),
+            ..self.watch("events", NOT_IN_CLUSTER)
+        };
+        let api = self.api::<EventObject>();
+        watch::selected(api, EVICTIONS, watch, move |change| {
+            if let Change::Apply(event) = change {
+                tell(&event);
+            }
+        });
         self
     }
 

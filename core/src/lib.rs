@@ -28,6 +28,7 @@ pub mod profile;
 pub mod quality;
 pub mod quantity;
 pub mod reason;
+pub mod recent;
 pub mod recommendation;
 pub mod time;
 pub mod vpa;

@@ -7,12 +7,13 @@ mod vpas;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 pub use self::kinds::{ForeignKind, GroupKind, WELL_KNOWN_KINDS, is_own_group, is_well_known};
 pub use self::target::{NoTop, unsupported};
 pub use self::vpas::Vpas;
 use crate::pod::{OwnerRef, Pod};
+use crate::recent::Recent;
 
 /// A controller's identity. The API version is left out, so that a target written against an old version still matches.
 /// The group stays in the kind where it is not Kubernetes' own (`Job.batch.volcano.sh`): other groups have Jobs, too.
@@ -65,28 +66,8 @@ pub struct Controller {
 pub struct Owners {
     controllers: HashMap<ControllerKey, Controller>,
     kinds: HashMap<String, ForeignKind>,
-    deleted: Deleted,
-}
-
-/// The controllers that went last: a Job, say, whose pods the watch tells gone only after it.
-#[derive(Clone, Debug, Default)]
-struct Deleted {
-    controllers: HashMap<ControllerKey, Controller>,
-    oldest_first: VecDeque<ControllerKey>,
-}
-
-impl Deleted {
-    const MOST: usize = 1000;
-
-    fn add(&mut self, key: ControllerKey, controller: Controller) {
-        if self.oldest_first.len() == Self::MOST
-            && let Some(oldest) = self.oldest_first.pop_front()
-        {
-            self.controllers.remove(&oldest);
-        }
-        self.oldest_first.push_back(key.clone());
-        self.controllers.insert(key, controller);
-    }
+    /// Who owned the controllers that went last: a Job, say, whose pods are told gone only after it.
+    deleted: Recent<ControllerKey, Controller, 1000>,
 }
 
 impl Owners {
@@ -98,7 +79,7 @@ impl Owners {
     /// Forgets a controller, though not at once who owned it.
     pub fn delete(&mut self, key: &ControllerKey) {
         if let Some((key, controller)) = self.controllers.remove_entry(key) {
-            self.deleted.add(key, controller);
+            self.deleted.insert(key, controller);
         }
     }
 
@@ -108,7 +89,7 @@ impl Owners {
             .controllers
             .extract_if(|key, _| key.kind == kind && !keep(key));
         for (key, controller) in gone {
-            self.deleted.add(key, controller);
+            self.deleted.insert(key, controller);
         }
     }
 
@@ -155,7 +136,7 @@ impl Owners {
                 break;
             }
             let known = self.controllers.get(&key);
-            next = match known.or_else(|| self.deleted.controllers.get(&key)) {
+            next = match known.or_else(|| self.deleted.get(&key)) {
                 Some(controller) => controller.owner.clone(),
                 None => deployment_by_name(&owner, pod.template_hash.as_deref()),
             };

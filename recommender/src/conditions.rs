@@ -1,7 +1,7 @@
 //! The recommender's conditions of a VPA: which hold, merged with what others wrote.
 
 use podfit_core::time::Timestamp;
-use podfit_core::vpa::Condition;
+use podfit_core::vpa::{Condition, Vpa};
 
 /// The types this component owns; all others are left as they are.
 const OWNED: [&str; 5] = [

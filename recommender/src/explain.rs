@@ -11,14 +11,13 @@ use podfit_core::estimator::EstimatorConfig;
 use podfit_core::explanation::{
     ContainerExplanation, Derivation, OomFloorExplanation, ResourceExplanation,
 };
-use podfit_core::ownership::ControllerKey;
+use podfit_core::ownership::{ControllerKey, unsupported};
 use podfit_core::quantity::{Resource, ResourceList};
 use podfit_core::recommendation::recommend;
 use podfit_core::time::Timestamp;
 use podfit_core::vpa::Vpa;
 use serde_json::{Map, Value, json};
 
-use crate::conditions::unsupported;
 use crate::model::Model;
 use crate::view::serves;
 

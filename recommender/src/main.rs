@@ -18,22 +18,19 @@ mod summary;
 mod view;
 
 use std::process::ExitCode;
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
 use podfit_cluster::admin::explain::Asker;
 use podfit_cluster::admin::{self, Health};
+use podfit_cluster::api::time::now;
 use podfit_cluster::calls::{Calls, connect};
 use podfit_cluster::index::Watches;
 use podfit_cluster::options::{Profile, arguments};
-use podfit_cluster::watch::Change;
 use podfit_cluster::{lease, process};
-use podfit_core::pod::Pod;
 
 use crate::options::Options;
-use crate::run::LastStates;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -63,11 +60,14 @@ async fn start() -> anyhow::Result<()> {
     let client = connect(&options.cluster, &registry).await?;
     let calls = Calls::new(client.clone(), &options.cluster);
     let watches = Watches::new(client, &options.cluster);
-    let last_states = LastStates::default();
+    let sightings = oom::Sightings::default();
+    let (of_pods, of_events) = (sightings.clone(), sightings.clone());
+    let profile = options.cluster.profile;
     watches
         .vpas()
         .owners()
-        .pods(keep_last_states(Arc::clone(&last_states)));
+        .pods(move |change, index| of_pods.pods(change, index))
+        .evictions(move |event| of_events.event(event, profile, now()));
     let synced = watches.synced();
     let mut store = store::Store::new(&options);
     let start = async {
@@ -93,7 +93,7 @@ async fn start() -> anyhow::Result<()> {
     let recommender = run::Recommender {
         name: options.recommender_name.clone(),
         index: watches.index(),
-        last_states,
+        sightings,
         observer: oom::Observer::default(),
         calls,
         leadership,
@@ -122,18 +122,4 @@ async fn start() -> anyhow::Result<()> {
     recommender.run(period, shutdown).await;
     end_election.send_replace(true);
     election.await.context("leader election ended badly")
-}
-
-/// Keeps the last states of pods that end or go: the loop sees all others itself.
-fn keep_last_states(kept: LastStates) -> impl FnMut(&Change<Pod>) + Send {
-    move |change| {
-        let pod = match change {
-            Change::Apply(pod) if pod.is_finished() => pod,
-            Change::Delete(pod) => pod,
-            _ => return,
-        };
-        kept.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(pod.clone());
-    }
 }

@@ -1,4 +1,8 @@
-//! Out-of-memory kills, seen in pods' container statuses.
+//! Out-of-memory kills, seen in pods' container statuses, and evictions for memory, told by events.
+
+mod sightings;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 
@@ -6,7 +10,9 @@ use podfit_core::pod::{Container, Pod, Termination};
 use podfit_core::quantity::Bytes;
 use podfit_core::time::Timestamp;
 
-/// One out-of-memory kill.
+pub use self::sightings::Sightings;
+
+/// One out-of-memory kill, or the eviction of one container's pod for memory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Oom {
     /// The pod.
@@ -15,7 +21,7 @@ pub struct Oom {
     pub container: String,
     /// When it was killed.
     pub at: Timestamp,
-    /// What it was allowed: its limit, else its request. Zero when it had neither.
+    /// What it was allowed: its limit, else its request. Zero when it had neither. Of an eviction: what it used.
     pub memory: Bytes,
 }
 
@@ -91,138 +97,4 @@ fn allowed_memory(container: &Container) -> Bytes {
         .memory
         .or(allowed.requests.memory)
         .unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use podfit_core::pod::{ContainerStatus, EffectiveResources};
-    use podfit_core::quantity::ResourceList;
-
-    use super::*;
-
-    fn memory(bytes: i64) -> ResourceList {
-        ResourceList {
-            cpu: None,
-            memory: Some(Bytes(bytes)),
-        }
-    }
-
-    fn ended(reason: &str, second: i64) -> Termination {
-        Termination {
-            reason: reason.into(),
-            started: None,
-            finished: Some(Timestamp::from_unix_seconds(second)),
-        }
-    }
-
-    fn pod(status: ContainerStatus) -> Pod {
-        let container = Container {
-            name: "app".into(),
-            requests: memory(1024),
-            status: Some(status),
-            ..Container::default()
-        };
-        Pod {
-            uid: "u".into(),
-            containers: vec![container],
-            ..Pod::default()
-        }
-    }
-
-    #[test]
-    fn each_kill_is_told_once_with_what_the_container_was_allowed() {
-        let mut observer = Observer::default();
-        let mut told = |status| {
-            observer
-                .look(&pod(status), false)
-                .into_iter()
-                .map(|o| (o.at.unix_seconds(), o.memory.0))
-                .collect::<Vec<_>>()
-        };
-        let running = || ContainerStatus {
-            running: true,
-            ..ContainerStatus::default()
-        };
-        assert_eq!(told(running()), []);
-        assert_eq!(
-            told(ContainerStatus {
-                terminated: Some(ended("Error", 1)),
-                ..ContainerStatus::default()
-            }),
-            []
-        );
-        assert_eq!(
-            told(ContainerStatus {
-                terminated: Some(ended("OOMKilled", 5)),
-                ..ContainerStatus::default()
-            }),
-            [(5, 1024)]
-        );
-        assert_eq!(
-            told(ContainerStatus {
-                last_terminated: Some(ended("OOMKilled", 5)),
-                ..running()
-            }),
-            []
-        );
-        let grown = EffectiveResources {
-            requests: memory(1024),
-            limits: memory(4096),
-        };
-        let again = ContainerStatus {
-            last_terminated: Some(ended("OOMKilled", 9)),
-            resources: Some(grown),
-            ..running()
-        };
-        assert_eq!(told(again), [(9, 4096)]);
-    }
-
-    #[test]
-    fn a_forgotten_pod_starts_afresh() {
-        let mut observer = Observer::default();
-        let killed = pod(ContainerStatus {
-            terminated: Some(ended("OOMKilled", 5)),
-            ..ContainerStatus::default()
-        });
-        assert_eq!(
-            (
-                observer.look(&killed, true).len(),
-                observer.look(&killed, true).len()
-            ),
-            (1, 0)
-        );
-        observer.retain(|_| false);
-        assert_eq!(observer.look(&killed, true).len(), 1);
-    }
-
-    #[test]
-    fn a_limit_raised_in_place_is_no_evidence_until_the_pod_is_made_anew() {
-        let with_limit = |limit: i64, killed_at: Option<i64>| {
-            pod(ContainerStatus {
-                running: true,
-                resources: Some(EffectiveResources {
-                    requests: ResourceList::default(),
-                    limits: memory(limit),
-                }),
-                last_terminated: killed_at.map(|second| ended("OOMKilled", second)),
-                ..ContainerStatus::default()
-            })
-        };
-        for (replaceable, expected) in [(true, [300, 300]), (false, [300, 488])] {
-            let mut observer = Observer::default();
-            let mut evidence =
-                |pod: Pod| observer.look(&pod, replaceable).first().map(|o| o.memory.0);
-            assert_eq!(evidence(with_limit(300, None)), None);
-            let seen = [
-                evidence(with_limit(300, Some(1))),
-                evidence(with_limit(488, Some(2))),
-            ];
-            assert_eq!(seen, expected.map(Some), "{replaceable}");
-            let anew = Pod {
-                uid: "new".into(),
-                ..with_limit(488, Some(3))
-            };
-            assert_eq!(evidence(anew), Some(488));
-        }
-    }
 }

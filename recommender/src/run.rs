@@ -1,7 +1,6 @@
 //! The recommender's loop: look, measure, recommend, write, store.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -14,7 +13,6 @@ use podfit_cluster::metrics::StepTimer;
 use podfit_cluster::process::{Shutdown, stopped};
 use podfit_cluster::usage;
 use podfit_core::estimator::EstimatorConfig;
-use podfit_core::pod::Pod;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::backfill::Backfills;
@@ -23,7 +21,7 @@ use crate::external::External;
 use crate::judge::Judge;
 use crate::metrics::Metrics;
 use crate::model::Model;
-use crate::oom::Observer;
+use crate::oom::{Observer, Sightings};
 use crate::publish::WriteThreshold;
 use crate::store::Store;
 use crate::view::View;
@@ -34,8 +32,8 @@ pub struct Recommender {
     pub name: String,
     /// The watched objects.
     pub index: SharedIndex,
-    /// The last states of pods that ended or went since the last loop.
-    pub last_states: LastStates,
+    /// What was seen of out-of-memory kills since the last loop.
+    pub sightings: Sightings,
     /// Finds out-of-memory kills.
     pub observer: Observer,
     /// For requests.
@@ -72,9 +70,6 @@ pub struct Recommender {
     /// It was not the leader in its last loop.
     pub stood_by: bool,
 }
-
-/// Last states of pods, from the watch to the loop.
-pub type LastStates = Arc<Mutex<Vec<Pod>>>;
 
 impl Recommender {
     /// Runs a loop per `period` until shutdown, then stores what is not stored yet.
@@ -186,33 +181,16 @@ impl Recommender {
         view
     }
 
-    /// Adds the out-of-memory kills of pods under a target: those that live, and those that ended since the last loop.
-    /// A pod is looked at in every loop, so that a kill from before its VPA was made counts as well.
+    /// Adds the out-of-memory kills of pods under a target: of those that live, and of those that ended since the last loop.
     fn record_ooms(&mut self, view: &View) {
-        let ended = std::mem::take(
-            &mut *self
-                .last_states
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
-        let index = self.index.read();
-        let ended = ended
-            .iter()
-            .filter_map(|pod| Some((pod, view.target_of(pod, &index)?)));
-        let live = view
-            .pods
-            .values()
-            .map(|(pod, target)| (pod.as_ref(), target.clone()));
+        let kills = self.sightings.kills(view, &mut self.observer);
         let mut judge = Judge::new(view, &self.metrics.quality);
-        for (pod, target) in live.chain(ended) {
-            let replaceable = view.is_replaceable(pod, &target);
-            for oom in self.observer.look(pod, replaceable) {
-                if let Some(container) = oom.pod.container(&oom.container) {
-                    self.metrics.count_resources_of(container);
-                }
-                if self.model.record_oom(view, &target, &oom, now()) {
-                    judge.kill(&target, &oom);
-                }
+        for (target, oom) in kills {
+            if let Some(container) = oom.pod.container(&oom.container) {
+                self.metrics.count_resources_of(container);
+            }
+            if self.model.record_oom(view, &target, &oom, now()) {
+                judge.kill(&target, &oom);
             }
         }
         let uids: HashSet<_> = view

@@ -75,7 +75,7 @@ impl View {
     /// Adds the pods under the targets.
     pub fn add_pods(&mut self, index: &Index) {
         for pod in index.pods.values() {
-            if let Some(target) = self.target_of(pod, index) {
+            if let Some(target) = self.target_in(&index.owners.chain(pod)).cloned() {
                 self.by_target
                     .entry(target.clone())
                     .or_default()
@@ -108,14 +108,9 @@ impl View {
         for_container(&self.keeping.get(target)?.container_policies, container)
     }
 
-    /// The target that a pod belongs to: the highest of its controllers that a served VPA sizes.
-    pub fn target_of(&self, pod: &Pod, index: &Index) -> Option<ControllerKey> {
-        index
-            .owners
-            .chain(pod)
-            .into_iter()
-            .rev()
-            .find(|key| self.targets.contains(key))
+    /// The target of the pods under `chain`: the highest of those controllers that a served VPA sizes.
+    pub fn target_in<'a>(&self, chain: &'a [ControllerKey]) -> Option<&'a ControllerKey> {
+        chain.iter().rev().find(|key| self.targets.contains(*key))
     }
 
     /// The VPAs whose target can be sized.

@@ -15,12 +15,19 @@ use crate::amounts::Amounts;
 use crate::cluster::Cluster;
 use crate::manifests::APP;
 use crate::pod::Pod;
+use crate::podfit::FOREIGN_GROUP;
 
 /// Kinds whose group is not the core one.
-const GROUPS: [(&str, &str); 7] = [
+const GROUPS: [(&str, &str); 13] = [
     ("Deployment", "apps"),
     ("ReplicaSet", "apps"),
+    ("StatefulSet", "apps"),
+    ("DaemonSet", "apps"),
     ("Job", "batch"),
+    ("CronJob", "batch"),
+    ("Fleet", FOREIGN_GROUP),
+    ("Armada", FOREIGN_GROUP),
+    ("Crew", FOREIGN_GROUP),
     ("PodDisruptionBudget", "policy"),
     ("Lease", "coordination.k8s.io"),
     ("VerticalPodAutoscaler", "autoscaling.k8s.io"),

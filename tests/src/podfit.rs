@@ -19,6 +19,9 @@ use crate::process::{Process, Program};
 /// How often the recommender of the tests looks, in seconds.
 pub const RECOMMENDER_INTERVAL: u64 = 5;
 
+/// The API group of kinds that a scenario defines. podfit may read two of them.
+pub const FOREIGN_GROUP: &str = "podfit.test";
+
 /// The last number of the address on which the programs listen; free for this in `tests/local-cluster`'s plan.
 const ADDRESS: u8 = 12;
 
@@ -202,6 +205,7 @@ fn values(cluster: &Cluster) -> Value {
     let address = cluster.address(ADDRESS);
     let at = |port: u16| format!("{address}:{port}");
     json!({
+        "rbac": {"scalableKinds": [{"apiGroup": FOREIGN_GROUP, "resources": ["fleets", "armadas"]}]},
         "recommender": {
             "replicas": 1,
             "metricsAddress": at(8942),

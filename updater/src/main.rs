@@ -46,7 +46,7 @@ async fn start() -> anyhow::Result<()> {
         .vpas()
         .owners_and_replicas()
         .limit_ranges()
-        .pods(|_| {});
+        .pods(|_, _| {});
     let synced = watches.synced();
     tokio::select! {
         () = synced.complete() => {}

@@ -22,6 +22,10 @@ What each component may do, by the role it stands in:
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]
+# Evictions of pods whose node ran short of memory.
+- apiGroups: [""]
+  resources: [events]
+  verbs: [list, watch]
 # What the containers use.
 - apiGroups: [metrics.k8s.io]
   resources: [pods]
@@ -120,7 +124,7 @@ What each component may do, by the role it stands in:
   verbs: [get, patch]
 {{- end }}
 
-{{/* The built-in controllers. A VPA may target others, too: owner references name them, so they are never read. */}}
+{{/* The built-in controllers, and those of rbac.scalableKinds. */}}
 {{- define "podfit.rules.owners" -}}
 # Which controller a pod belongs to, and how many replicas that wants.
 - apiGroups: [apps]
@@ -132,6 +136,11 @@ What each component may do, by the role it stands in:
 - apiGroups: [""]
   resources: [replicationcontrollers]
   verbs: [list, watch]
+{{- range .Values.rbac.scalableKinds }}
+- apiGroups: [{{ .apiGroup | quote }}]
+  resources: [{{ range $i, $r := .resources }}{{ if $i }}, {{ end }}{{ $r | quote }}{{ end }}]
+  verbs: [list, watch]
+{{- end }}
 {{- end }}
 
 {{/* Takes the leaderElection values. */}}

@@ -90,3 +90,35 @@ impl ControllerObject {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_last_controller_of_several_counts_and_odd_references_do_no_harm() {
+        let owner = |kind: &str, controller: Option<bool>| json!({"apiVersion": "apps/v1", "kind": kind, "name": "x", "controller": controller});
+        let cases = [
+            (json!([]), None),
+            (json!([owner("A", None), owner("B", Some(false))]), None),
+            (json!([owner("A", Some(true)), owner("B", None)]), Some("A")),
+            (
+                json!([owner("A", Some(true)), owner("B", Some(true))]),
+                Some("B"),
+            ),
+            (json!([{"controller": true}]), Some("")),
+        ];
+        for (references, kind) in cases {
+            let meta: ObjectMeta =
+                serde_json::from_value(json!({"ownerReferences": references})).unwrap();
+            let owner = controlling_owner(&meta);
+            assert_eq!(
+                owner.as_ref().map(|o| o.kind.as_str()),
+                kind,
+                "{references}"
+            );
+        }
+    }
+}

@@ -36,6 +36,7 @@ macro_rules! namespaced_resource {
 
 pub mod checkpoint;
 pub mod controller;
+pub mod event;
 pub mod limit_range;
 pub mod metadata;
 pub mod metrics;

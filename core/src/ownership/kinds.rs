@@ -21,7 +21,7 @@ pub fn is_well_known(kind: &str) -> bool {
     WELL_KNOWN_KINDS.iter().any(|(_, k)| *k == kind)
 }
 
-/// True for the groups of Kubernetes' own workload controllers. Their other kinds (Pods, Nodes, ConfigMaps, …) are none.
+/// True for the groups of Kubernetes' own workload controllers. Their other kinds (`Pod`, `Node`, `ConfigMap`, …) are none.
 pub fn is_own_group(group: &str) -> bool {
     OWN_GROUPS.contains(&group)
 }
@@ -81,6 +81,11 @@ impl OwnerRef {
         self.api_version
             .split_once('/')
             .map_or("", |(group, _)| group)
+    }
+
+    /// True when podfit always watches objects of its kind.
+    pub fn is_well_known(&self) -> bool {
+        is_own_group(self.group()) && is_well_known(&self.kind)
     }
 
     /// True for the node that runs a static pod: no controller.

@@ -3,9 +3,11 @@
 mod budget;
 mod faults;
 mod history;
+mod kills;
 mod lifecycle;
 mod malformed;
 mod modes;
+mod owners;
 mod prometheus;
 mod recommender;
 mod webhook;
@@ -53,6 +55,10 @@ async fn run() -> Result<ExitCode> {
         )
         .together("seen-by-operators", recommender::seen_by_operators)
         .together("prometheus-history", prometheus::history)
+        .together("owners-well-known", owners::well_known)
+        .together("owners-foreign", owners::foreign_kinds)
+        .together("evicted-for-memory", kills::eviction)
+        .together("killed-and-gone", kills::gone_at_once)
         .together("malformed-objects", malformed::objects)
         .together("malformed-requests", malformed::requests)
         .together(
