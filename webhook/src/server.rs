@@ -43,7 +43,8 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// places than a flood of them fills.
 const HANDSHAKES: usize = 4096;
 
-/// Connections at once in one worker; more wait unanswered. An API server opens a few dozen.
+/// Connections at once, of all workers together; more wait unanswered. An idle one holds 26 KiB, so these fit into half of
+/// the chart's memory limit. An API server opens a few dozen.
 const CONNECTIONS: usize = 8192;
 
 /// Requests take microseconds: more threads than this only fight for cores.
@@ -83,7 +84,7 @@ pub fn serve(
     acceptor.set_handshake_timeout(HANDSHAKE_TIMEOUT);
     let server = builder
         .workers(workers)
-        .max_concurrent_connections(CONNECTIONS)
+        .max_concurrent_connections(CONNECTIONS / workers)
         .shutdown_timeout(STOP_SECONDS)
         .disable_signals()
         .listen("webhook", listener, move || {
