@@ -1,14 +1,18 @@
 //! What a pod that is about to be created is given: (pod, VPA, `LimitRanges`) -> changes and annotations.
 //!
-//! JSON, patches and the text form of quantities belong to the webhook.
+//! JSON, patches and the text form of quantities belong to the webhook. An API server may ask about one pod several times,
+//! when other webhooks change it in between: a pod that has what it is to have is not changed again.
+
+mod boost;
 
 use crate::pod::Pod;
-use crate::policy::{LimitRangeItem, cap_for_pod, changes};
+use crate::policy::{LimitRangeItem, Rules, cap_for_pod, changes};
 use crate::profile::Profile;
 use crate::quantity::Millicores;
 use crate::vpa::{UpdateMode, Vpa};
 
 pub use crate::policy::ContainerChange;
+pub use boost::Boost;
 
 /// The annotation that says what was changed in which container, and why.
 pub const UPDATES_ANNOTATION: &str = "vpaUpdates";
@@ -34,40 +38,150 @@ pub struct Settings {
 /// The changes to one new pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Admission {
-    /// In the order of the pod's spec. A container that gets nothing is not listed.
+    /// In the order of the pod's containers. A container that gets nothing is not listed.
     pub containers: Vec<ContainerChange>,
+    /// The containers among them that start with more CPU than they are to keep.
+    pub boosts: Vec<Boost>,
     /// Annotations to set, in this order.
     pub annotations: Vec<(String, String)>,
+    /// Why the pod is left alone, where that is not plain from its VPA.
+    pub left_alone: Option<LeftAlone>,
 }
 
-/// What `vpa`, which controls `pod`, changes in it at creation. Nothing at all in mode Off.
+/// Why a new pod under a VPA is not sized.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LeftAlone {
+    /// Containers share what the pod has, and the sum says nothing of each.
+    #[error("the pod as a whole has resources (spec.resources), which are not sized")]
+    PodLevelResources,
+}
+
+/// True when `vpa` has something to do with new pods: not in mode Off, unless it boosts their start.
+pub fn sizes_new_pods(vpa: &Vpa, settings: &Settings) -> bool {
+    let boosts = || {
+        let policies = vpa.container_policies.iter();
+        let mut all = policies.map(|p| p.startup_boost).chain([vpa.startup_boost]);
+        settings.startup_boost && all.any(|boost| boost.is_some())
+    };
+    vpa.update_mode != UpdateMode::Off || boosts()
+}
+
+/// What `vpa`, which controls `pod`, changes in it at creation. In mode Off only startup boosts.
 ///
 /// A pod under a VPA without a recommendation still gets the observed containers written down.
-pub fn admit(pod: &Pod, vpa: &Vpa, limit_ranges: &[LimitRangeItem]) -> Admission {
-    if vpa.update_mode == UpdateMode::Off {
+pub fn admit(
+    pod: &Pod,
+    vpa: &Vpa,
+    limit_ranges: &[LimitRangeItem],
+    settings: &Settings,
+) -> Admission {
+    if !sizes_new_pods(vpa, settings) {
         return Admission::default();
     }
-    let policies = &vpa.container_policies;
-    let recommended = vpa.recommendation.as_deref().unwrap_or_default();
-    let fitted = cap_for_pod(pod, recommended, policies, limit_ranges);
-    let containers = changes(pod, &fitted, policies, limit_ranges);
+    if pod.has_pod_resources && settings.profile.is_safe() {
+        return Admission {
+            left_alone: Some(LeftAlone::PodLevelResources),
+            ..Admission::default()
+        };
+    }
+    let boosts = settings.startup_boost && pod.containers.iter().any(|c| c.before_boost.is_some());
+    let written = if boosts {
+        &boost::without_boosts(pod)
+    } else {
+        pod
+    };
+    let mut containers = settled(written, vpa, limit_ranges, settings.profile);
+    let mut boosts = Vec::new();
+    if settings.startup_boost {
+        let rules = Rules::new(written, vpa, limit_ranges, settings.profile);
+        boosts = boost::boost(written, vpa, &rules, settings, &mut containers);
+    }
+    for change in &mut containers {
+        let limits = pod.containers[change.index].limits;
+        change.removed_limits.retain(|r| limits.get(*r).is_some());
+    }
+    annotated(pod, vpa, containers, boosts)
+}
+
+/// The changes by recommendation, such that making them again changes nothing. Limits are rounded, so their proportions
+/// change by a trace when they are set; where a LimitRange binds, a second look would then allow a trace more.
+fn settled(
+    pod: &Pod,
+    vpa: &Vpa,
+    limit_ranges: &[LimitRangeItem],
+    profile: Profile,
+) -> Vec<ContainerChange> {
+    /// Traces get smaller from look to look.
+    const MOST_LOOKS: usize = 8;
+    if vpa.update_mode == UpdateMode::Off {
+        return Vec::new();
+    }
+    let look = |pod: &Pod| {
+        let rules = Rules::new(pod, vpa, limit_ranges, profile);
+        let recommended = vpa.recommendation.as_deref().unwrap_or_default();
+        changes(pod, &cap_for_pod(pod, recommended, &rules), &rules)
+    };
+    let mut settled = look(pod);
+    // Without LimitRanges nothing binds by a proportion.
+    if limit_ranges.is_empty() {
+        return settled;
+    }
+    let mut sized = pod.clone();
+    for _ in 0..MOST_LOOKS {
+        for change in &settled {
+            change.apply(&mut sized.containers[change.index]);
+        }
+        let again = look(&sized);
+        let mut same = true;
+        for (first, again) in settled.iter_mut().zip(again) {
+            same &= (first.requests, first.limits) == (again.requests, again.limits);
+            (first.requests, first.limits) = (again.requests, again.limits);
+        }
+        if same {
+            break;
+        }
+    }
+    settled
+}
+
+/// The whole admission, or nothing when the pod is as it should be and says so.
+fn annotated(
+    pod: &Pod,
+    vpa: &Vpa,
+    containers: Vec<ContainerChange>,
+    boosts: Vec<Boost>,
+) -> Admission {
+    let prefix = format!("Pod resources updated by {}: ", vpa.name);
+    let names: Vec<_> = pod.containers.iter().map(|c| c.name.as_str()).collect();
+    let observed = names.join(", ");
+    let says_so = || {
+        let text = pod.annotation(UPDATES_ANNOTATION);
+        text.is_some_and(|text| text.starts_with(&prefix))
+    };
+    let done = (containers.is_empty() || says_so())
+        && pod.annotation(OBSERVED_CONTAINERS_ANNOTATION) == Some(&observed)
+        && containers
+            .iter()
+            .all(|change| !change.alters_spec(&pod.containers[change.index]));
+    if done {
+        return Admission::default();
+    }
     let mut annotations = Vec::new();
     if !containers.is_empty() {
-        annotations.push((
-            UPDATES_ANNOTATION.to_owned(),
-            updates_text(&vpa.name, &containers),
-        ));
+        let text = format!("{prefix}{}", updates_text(&containers));
+        annotations.push((UPDATES_ANNOTATION.to_owned(), text));
     }
-    let names: Vec<_> = pod.containers.iter().map(|c| c.name.as_str()).collect();
-    annotations.push((OBSERVED_CONTAINERS_ANNOTATION.to_owned(), names.join(", ")));
+    annotations.push((OBSERVED_CONTAINERS_ANNOTATION.to_owned(), observed));
     Admission {
         containers,
+        boosts,
         annotations,
+        left_alone: None,
     }
 }
 
-/// Upstream's text: `Pod resources updated by <vpa>: container 0: <note>, <note>; container 1: <note>`.
-fn updates_text(vpa: &str, containers: &[ContainerChange]) -> String {
+/// Upstream's text: `container 0: <note>, <note>; container 1: <note>`.
+fn updates_text(containers: &[ContainerChange]) -> String {
     let per_container: Vec<_> = containers
         .iter()
         .map(|change| {
@@ -79,10 +193,7 @@ fn updates_text(vpa: &str, containers: &[ContainerChange]) -> String {
             format!("{place}: {}", notes.join(", "))
         })
         .collect();
-    format!(
-        "Pod resources updated by {vpa}: {}",
-        per_container.join("; ")
-    )
+    per_container.join("; ")
 }
 
 /// The containers that the pod had at admission, from its annotation. `None` when it has none, or one that podfit did

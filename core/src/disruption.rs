@@ -9,6 +9,7 @@
 //! is asked to evict.
 
 mod act;
+mod capped;
 mod consider;
 mod group;
 mod memory;
@@ -20,6 +21,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use capped::{CappedByLimit, capped_by_limit};
 pub use memory::Memory;
 pub use reason::UpdateReason;
 
@@ -60,6 +62,8 @@ pub struct Config {
     pub in_place_skip_disruption_budget: bool,
     /// True when update mode `InPlace` is acted on (feature gate `InPlace`).
     pub in_place_mode: bool,
+    /// True when pods with a startup boost are left alone (feature gate `CPUStartupBoost`).
+    pub startup_boost: bool,
 }
 
 impl Config {
@@ -76,6 +80,7 @@ impl Config {
             in_progress_timeout: Duration::from_hours(1),
             in_place_skip_disruption_budget: profile == Profile::Safe,
             in_place_mode: profile == Profile::Safe,
+            startup_boost: false,
         }
     }
 

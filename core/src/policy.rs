@@ -4,16 +4,20 @@
 //! published recommendation to one pod, whose limits and namespace are known.
 
 pub mod change;
-pub mod limit;
+pub(crate) mod limit;
 pub mod limit_range;
+pub mod limits;
 pub mod note;
 pub mod pod;
+mod pod_range;
+pub mod rules;
 
 pub use change::{ContainerChange, changes};
-pub use limit::proportional_limit;
-pub use limit_range::{LimitRangeItem, LimitRangeScope};
+pub use limit_range::{LimitRangeItem, LimitRangeScope, Ratios};
+pub use limits::{LIMITS_ANNOTATION, LimitPolicies, LimitPolicy};
 pub use note::Note;
 pub use pod::{PodRecommendation, cap_for_pod};
+pub use rules::Rules;
 
 use crate::explanation::Cause;
 use crate::quantity::{Resource, ResourceList};
@@ -80,7 +84,7 @@ pub fn controls(policy: Option<&ContainerPolicy>, resource: Resource) -> bool {
 }
 
 /// An amount that can bind: present and above zero.
-fn boundary(list: ResourceList, resource: Resource) -> Option<i64> {
+pub(crate) fn boundary(list: ResourceList, resource: Resource) -> Option<i64> {
     list.get(resource).filter(|amount| *amount > 0)
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::pod::OwnerRef;
-use crate::quantity::{Bytes, ResourceList};
+use crate::policy::LimitPolicies;
+use crate::quantity::{Bytes, Millicores, ResourceList};
 use crate::time::Timestamp;
 
 /// Annotations that change how a recommendation is rounded begin with this.
@@ -40,6 +41,10 @@ pub struct Vpa {
     pub eviction_requirements: Vec<EvictionRequirement>,
     /// Per-container rules, in the order of the spec.
     pub container_policies: Vec<ContainerPolicy>,
+    /// What becomes of limits: the annotation `podfit.dev/limits`.
+    pub limits: LimitPolicies,
+    /// How much more CPU its containers get while they start.
+    pub startup_boost: Option<StartupBoost>,
     /// Which recommenders size it; empty means `default`.
     pub recommenders: Vec<String>,
     /// The published recommendation; `None` before the first.
@@ -87,6 +92,11 @@ impl UpdateMode {
             .map(|(mode, _)| *mode)
     }
 
+    /// True for the modes that resize pods in place where they can.
+    pub fn is_in_place(self) -> bool {
+        matches!(self, Self::InPlace | Self::InPlaceOrRecreate)
+    }
+
     /// Its name in the API.
     pub fn name(self) -> &'static str {
         Self::NAMES
@@ -129,6 +139,8 @@ pub struct ContainerPolicy {
     pub controlled_resources: Option<Vec<crate::quantity::Resource>>,
     /// True for `controlledValues: RequestsOnly`: limits are left alone.
     pub requests_only: bool,
+    /// Instead of the VPA's own, as a whole.
+    pub startup_boost: Option<StartupBoost>,
     /// How the container's history is kept; holds with feature gate `PerVPAConfig`.
     pub history: HistoryPolicy,
 }
@@ -144,6 +156,31 @@ pub struct HistoryPolicy {
     pub memory_interval: Option<Duration>,
     /// `memoryAggregationIntervalCount`, not zero.
     pub memory_interval_count: Option<u32>,
+}
+
+/// A `startupBoost`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StartupBoost {
+    /// For CPU; `None` boosts nothing.
+    pub cpu: Option<CpuBoost>,
+}
+
+/// More CPU from the start of a pod until some time after it is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CpuBoost {
+    /// How much more.
+    pub by: BoostBy,
+    /// How long the pod must have been ready.
+    pub lasts: Duration,
+}
+
+/// How much more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BoostBy {
+    /// So many times as much; at least 1.
+    Factor(i32),
+    /// So much on top.
+    Quantity(Millicores),
 }
 
 /// What is recommended for one container.

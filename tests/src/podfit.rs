@@ -218,11 +218,13 @@ fn values(cluster: &Cluster) -> Value {
                 "--updater-interval=2s",
                 "--in-recommendation-bounds-eviction-lifetime-threshold=15s",
                 "--admission-controller-status-lease-timeout=10s",
+                "--feature-gates=CPUStartupBoost=true",
             ],
         },
         "webhook": {
             "replicas": 1,
             "metricsAddress": at(8944),
+            "extraArgs": ["--feature-gates=CPUStartupBoost=true"],
             "bindAddress": address,
             "port": 443,
             "service": {"clusterIP": address, "port": 443},

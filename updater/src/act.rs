@@ -291,15 +291,13 @@ mod tests {
     #[test]
     fn sidecars_are_resized_among_the_init_containers() {
         let change = |name: &str, sidecar| ContainerChange {
-            index: 0,
             sidecar,
             name: name.into(),
             requests: ResourceList {
                 cpu: Some(Millicores(250)),
                 memory: None,
             },
-            limits: ResourceList::default(),
-            notes: Vec::new(),
+            ..ContainerChange::default()
         };
         let part = |name: &str| json!([{"name": name, "resources": {"requests": {"cpu": "250m"}, "limits": {}}}]);
         let (app, proxy) = (change("app", None), change("proxy", Some(0)));

@@ -1,10 +1,12 @@
-//! The updater's condition of a VPA: `UpdateBlocked`, while pods wait for a change that cannot be made.
+//! The updater's conditions of a VPA: `UpdateBlocked`, while pods wait for a change that cannot be made, and
+//! `CappedByLimit`, while they need more than a limit lets them have.
 
-use podfit_core::disruption::UpdateReason;
+use podfit_core::disruption::{CappedByLimit, UpdateReason};
 use podfit_core::time::Timestamp;
-use podfit_core::vpa::Condition;
+use podfit_core::vpa::{Condition, Vpa};
 
 const BLOCKED: &str = "UpdateBlocked";
+const CAPPED: &str = "CappedByLimit";
 
 /// Why pods of a VPA wait: the first of them, and how many.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,57 +50,102 @@ pub fn lasts(reason: &UpdateReason) -> bool {
             | UpdateReason::ResizeStuck { .. }
             | UpdateReason::ResizeRefused
             | UpdateReason::ReplacementNotSized { .. }
+            | UpdateReason::PodLevelResources
             | UpdateReason::NoController
             | UpdateReason::ModeNotEnabled { .. }
     )
 }
 
+/// What the updater has to say of a VPA.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// Pods that wait.
+    pub blocked: Option<Blocked>,
+    /// Limits that cut off what is recommended.
+    pub capped: Vec<CappedByLimit>,
+}
+
+/// True when the VPA carries a condition of ours.
+pub fn has_ours(vpa: &Vpa) -> bool {
+    vpa.conditions.iter().any(|c| is_ours(&c.kind))
+}
+
+fn is_ours(kind: &str) -> bool {
+    [BLOCKED, CAPPED].contains(&kind)
+}
+
 /// The VPA's conditions with ours brought up to date; `None` when nothing is to be written.
 ///
-/// The message names pods and counts that change all the time: it is written anew only when the reason changes.
-pub fn merge(
-    present: &[Condition],
-    blocked: Option<&Blocked>,
-    now: Timestamp,
-) -> Option<Vec<Condition>> {
-    let ours = present.iter().find(|c| c.kind == BLOCKED);
-    match (ours, blocked) {
-        (None, None) => return None,
-        (Some(condition), Some(blocked))
-            if condition.status == "True" && condition.reason == blocked.code =>
-        {
-            return None;
-        }
-        _ => {}
-    }
-    let mut merged: Vec<_> = present
-        .iter()
-        .filter(|c| c.kind != BLOCKED)
-        .cloned()
+/// The message of `UpdateBlocked` names pods and counts that change all the time: it is written anew only when the reason
+/// changes.
+pub fn merge(present: &[Condition], found: &Findings, now: Timestamp) -> Option<Vec<Condition>> {
+    let of_kind = |kind: &str| {
+        present
+            .iter()
+            .find(|c| c.kind == kind && c.status == "True")
+    };
+    let steady = |known: &Condition, new: &Condition| {
+        known.reason == new.reason && (new.kind == BLOCKED || known.message == new.message)
+    };
+    let ours: Vec<_> = [found.blocked.as_ref().map(blocked), capped(&found.capped)]
+        .into_iter()
+        .flatten()
+        .map(|new| match of_kind(&new.kind) {
+            Some(known) if steady(known, &new) => known.clone(),
+            known => Condition {
+                last_transition: known.and_then(|c| c.last_transition).or(Some(now)),
+                ..new
+            },
+        })
         .collect();
-    if let Some(blocked) = blocked {
-        let others = match blocked.pods {
-            1 => String::new(),
-            pods => format!(" ({} more pods wait)", pods - 1),
-        };
-        merged.push(Condition {
-            kind: BLOCKED.into(),
-            status: "True".into(),
-            reason: blocked.code.clone(),
-            message: format!("Pod {}: {}{others}", blocked.pod, blocked.message),
-            last_transition: ours
-                .filter(|c| c.status == "True")
-                .and_then(|c| c.last_transition)
-                .or(Some(now)),
-            observed_generation: None,
-        });
+    let told = present.iter().filter(|c| is_ours(&c.kind)).count();
+    if ours.len() == told && ours.iter().all(|c| present.contains(c)) {
+        return None;
     }
+    let others = present.iter().filter(|c| !is_ours(&c.kind)).cloned();
+    let mut merged: Vec<_> = others.chain(ours).collect();
     merged.sort_by(|a, b| a.kind.cmp(&b.kind));
     Some(merged)
 }
 
+fn blocked(blocked: &Blocked) -> Condition {
+    let others = match blocked.pods {
+        1 => String::new(),
+        pods => format!(" ({} more pods wait)", pods - 1),
+    };
+    condition(
+        BLOCKED,
+        &blocked.code,
+        format!("Pod {}: {}{others}", blocked.pod, blocked.message),
+    )
+}
+
+fn capped(capped: &[CappedByLimit]) -> Option<Condition> {
+    let all: Vec<_> = capped.iter().map(ToString::to_string).collect();
+    (!all.is_empty()).then(|| {
+        let what = all.join("; ");
+        let message = format!(
+            "{what}. Raise the limit, or let podfit set it: controlledValues RequestsAndLimits, or the annotation \
+             podfit.dev/limits"
+        );
+        condition(CAPPED, "LimitStays", message)
+    })
+}
+
+fn condition(kind: &str, reason: &str, message: String) -> Condition {
+    Condition {
+        kind: kind.into(),
+        status: "True".into(),
+        reason: reason.into(),
+        message,
+        ..Condition::default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use podfit_core::quantity::Resource;
+
     use super::*;
 
     fn blocked(code: &str) -> Blocked {
@@ -118,9 +165,13 @@ mod tests {
             ..Condition::default()
         };
         let present = vec![provided.clone()];
-        assert_eq!(merge(&present, None, now), None);
+        let found = |code: &str| Findings {
+            blocked: Some(blocked(code)),
+            ..Findings::default()
+        };
+        assert_eq!(merge(&present, &Findings::default(), now), None);
 
-        let first = merge(&present, Some(&blocked("PodDisruptionBudget")), now).unwrap();
+        let first = merge(&present, &found("PodDisruptionBudget"), now).unwrap();
         assert_eq!(
             first.iter().map(|c| c.kind.as_str()).collect::<Vec<_>>(),
             ["RecommendationProvided", BLOCKED]
@@ -128,15 +179,43 @@ mod tests {
         assert_eq!(first[1].message, "Pod web-1: why (2 more pods wait)");
 
         let later = Timestamp::from_unix_seconds(200);
-        assert_eq!(
-            merge(&first, Some(&blocked("PodDisruptionBudget")), later),
-            None
-        );
-        let changed = merge(&first, Some(&blocked("TooFewReplicas")), later).unwrap();
+        assert_eq!(merge(&first, &found("PodDisruptionBudget"), later), None);
+        let changed = merge(&first, &found("TooFewReplicas"), later).unwrap();
         assert_eq!(
             (changed[1].reason.as_str(), changed[1].last_transition),
             ("TooFewReplicas", Some(now))
         );
-        assert_eq!(merge(&changed, None, later), Some(vec![provided]));
+        assert_eq!(
+            merge(&changed, &Findings::default(), later),
+            Some(vec![provided])
+        );
+    }
+
+    #[test]
+    fn a_limit_in_the_way_is_told_until_it_is_not() {
+        let now = Timestamp::from_unix_seconds(100);
+        let capped = |limit| Findings {
+            blocked: Some(blocked("TooFewReplicas")),
+            capped: vec![CappedByLimit {
+                container: "app".into(),
+                resource: Resource::Memory,
+                limit,
+                is_default: false,
+            }],
+        };
+        let first = merge(&[], &capped(512 << 20), now).unwrap();
+        assert_eq!(
+            (first[0].kind.as_str(), first[0].reason.as_str()),
+            (CAPPED, "LimitStays")
+        );
+        assert!(first[0].message.starts_with(
+            "container app needs more memory than its limit of 512Mi which stays. Raise the limit"
+        ));
+        let later = Timestamp::from_unix_seconds(200);
+        assert_eq!(merge(&first, &capped(512 << 20), later), None);
+        let raised = merge(&first, &capped(1 << 30), later).unwrap();
+        assert_eq!(raised[0].last_transition, Some(now));
+        assert!(raised[0].message.contains("1Gi"));
+        assert_eq!(merge(&raised, &Findings::default(), later), Some(vec![]));
     }
 }

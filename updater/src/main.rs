@@ -102,6 +102,7 @@ fn config(cluster: &ClusterOptions, options: &DisruptionOptions) -> disruption::
             .in_place_skip_disruption_budget
             .unwrap_or(defaults.in_place_skip_disruption_budget),
         in_place_mode: cluster.gates().in_place,
+        startup_boost: cluster.gates().cpu_startup_boost,
         ..defaults
     }
 }

@@ -1,6 +1,7 @@
 //! The updater's loop: look, plan, act, remember.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use podfit_cluster::admin::Health;
 use podfit_cluster::calls::Calls;
@@ -9,12 +10,12 @@ use podfit_cluster::lease::{Leadership, StatusLease};
 use podfit_cluster::metrics::{StepTimer, size_label};
 use podfit_cluster::process::{Shutdown, stopped};
 use podfit_cluster::{api::time::now, writes};
-use podfit_core::disruption::{Action, Config, Decision, Memory, Snapshot, plan};
+use podfit_core::disruption::{Action, Config, Decision, Memory, Snapshot, capped_by_limit, plan};
 use podfit_core::time::Timestamp;
 use tokio::time::{Duration, MissedTickBehavior, interval};
 
 use crate::act::{Actor, Outcome};
-use crate::conditions::{Blocked, lasts, merge};
+use crate::conditions::{Blocked, Findings, has_ours, lasts, merge};
 use crate::metrics::Metrics;
 use crate::snapshot::{live_pods, snapshot};
 
@@ -175,7 +176,7 @@ impl Updater {
         }
     }
 
-    /// Writes `UpdateBlocked` where it changed.
+    /// Writes our conditions where they changed, also of VPAs that have no pods to update any more.
     async fn write_conditions(
         &self,
         snapshot: &Snapshot,
@@ -183,11 +184,33 @@ impl Updater {
         outcomes: &[(&Decision, Outcome)],
         now: Timestamp,
     ) {
-        let blocked = blocked(decisions, outcomes);
+        let mut blocked = blocked(decisions, outcomes);
+        let mut found: Vec<_> = Vec::with_capacity(snapshot.workloads.len());
         for workload in &snapshot.workloads {
             let vpa = &workload.vpa;
-            let why = blocked.get(&(vpa.namespace.as_str(), vpa.name.as_str()));
-            let Some(conditions) = merge(&vpa.conditions, why, now) else {
+            let limit_ranges = snapshot.limit_ranges.get(&vpa.namespace);
+            let limit_ranges = limit_ranges.map_or(&[][..], Vec::as_slice);
+            let findings = Findings {
+                blocked: blocked.remove(&(vpa.namespace.as_str(), vpa.name.as_str())),
+                capped: capped_by_limit(workload, limit_ranges, self.config.profile),
+            };
+            found.push((Arc::clone(vpa), findings));
+        }
+        let served: HashSet<_> = found.iter().map(|(vpa, _)| vpa.key()).collect();
+        let others = self
+            .index
+            .read()
+            .vpas
+            .iter()
+            .filter(|vpa| has_ours(vpa))
+            .cloned()
+            .collect::<Vec<_>>();
+        let others = others
+            .into_iter()
+            .filter(|vpa| !served.contains(&vpa.key()));
+        found.extend(others.map(|vpa| (vpa, Findings::default())));
+        for (vpa, findings) in &found {
+            let Some(conditions) = merge(&vpa.conditions, findings, now) else {
                 continue;
             };
             match writes::vpa_status(&self.calls, vpa, None, &conditions).await {

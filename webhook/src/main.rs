@@ -68,6 +68,8 @@ async fn start() -> anyhow::Result<()> {
 
     let mut webhook = Webhook::new(watches.index(), metrics, options.cluster.gates());
     webhook.settings.profile = options.cluster.profile.into();
+    let most = options.pods.max_allowed_cpu_boost;
+    webhook.settings.max_allowed_cpu_boost = most.filter(|cpu| cpu.0 > 0);
     let webhook = web::Data::new(webhook);
     let listener = server::listen(options.server.bind_address, options.server.port)?;
     let listening = listener.local_addr()?;

@@ -13,6 +13,7 @@ use podfit_cluster::admin::parse_address;
 use podfit_cluster::options::{
     ClusterOptions, GoDuration, LogOptions, Profile, namespace_or_own, own_namespace,
 };
+use podfit_core::quantity::Millicores;
 
 use crate::certificates::files::CertificateFiles;
 use crate::registration::{Endpoint, Registration, namespace_selector};
@@ -37,6 +38,9 @@ pub struct Options {
     /// The sign of life.
     #[command(flatten)]
     pub lease: LeaseOptions,
+    /// New pods.
+    #[command(flatten)]
+    pub pods: PodOptions,
     /// Logs.
     #[command(flatten)]
     pub logs: LogOptions,
@@ -100,6 +104,23 @@ pub struct CertificateOptions {
     /// Accepted for upstream's manifests: certificate files are always read again when they change.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = true, action = clap::ArgAction::Set, hide = true)]
     pub reload_cert: bool,
+}
+
+/// New pods.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Pods")]
+pub struct PodOptions {
+    /// The most CPU that a startup boost leads to, as a quantity. Not given, or 0: any.
+    #[arg(long, value_parser = parse_cpu, value_name = "QUANTITY")]
+    pub max_allowed_cpu_boost: Option<Millicores>,
+}
+
+fn parse_cpu(text: &str) -> Result<Millicores, String> {
+    match Millicores::parse(text) {
+        Ok(cpu) if cpu.0 >= 0 => Ok(cpu),
+        Ok(_) => Err("must not be negative; write a number of cores such as 2 or 500m".into()),
+        Err(why) => Err(why.to_string()),
+    }
 }
 
 /// Registration with the API server.

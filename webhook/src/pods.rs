@@ -2,8 +2,9 @@
 
 use json_patch::Patch;
 use podfit_cluster::api::pod::PodObject;
+use podfit_core::admission::sizes_new_pods;
 use podfit_core::pod::Pod;
-use podfit_core::vpa::{UpdateMode, Vpa};
+use podfit_core::vpa::Vpa;
 
 use crate::admission::Webhook;
 use crate::metrics::Outcome;
@@ -63,16 +64,19 @@ fn sized(webhook: &Webhook, request: &Request<'_>) -> Result<Response, Unsized> 
 pub fn size(webhook: &Webhook, pod: &Pod) -> Patch {
     let (vpa, limit_ranges) = {
         let index = webhook.index.read();
-        let Some(vpa) = index.controlling_vpa(pod, sizes_new_pods) else {
+        let eligible = |vpa: &Vpa| sizes_new_pods(vpa, &webhook.settings);
+        let Some(vpa) = index.controlling_vpa(pod, eligible) else {
             return Patch::default();
         };
         (vpa.clone(), index.limit_ranges(&pod.namespace))
     };
-    let admission = podfit_core::admission::admit(pod, &vpa, &limit_ranges);
+    let admission = podfit_core::admission::admit(pod, &vpa, &limit_ranges, &webhook.settings);
+    if let Some(why) = admission.left_alone {
+        tracing::info!(namespace = pod.namespace, pod = pod.name, vpa = vpa.name, %why, "left a pod as it is");
+    }
     tracing::debug!(namespace = pod.namespace, pod = pod.name, vpa = vpa.name, changes = ?admission, "sized a pod");
     patch::render(pod, &admission)
 }
 
-fn sizes_new_pods(vpa: &Vpa) -> bool {
-    vpa.update_mode != UpdateMode::Off
-}
+#[cfg(test)]
+mod tests;

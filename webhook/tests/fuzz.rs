@@ -14,7 +14,7 @@ use actix_web::http::StatusCode;
 use actix_web::rt::Runtime;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::{App, Error};
-use common::reviews::{patch, pod, review, vpa, webhook};
+use common::reviews::{patch, pod, pod_in_full, review, webhook_in_full};
 use podfit_webhook::routes::routes;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -140,7 +140,13 @@ fn seeds() -> Vec<Value> {
         }})
     };
     let real = serde_json::from_str(include_str!("../testdata/pod-review.json")).unwrap();
-    vec![review(&pod()), real, vpa("CREATE"), vpa("UPDATE")]
+    vec![
+        review(&pod()),
+        review(&pod_in_full()),
+        real,
+        vpa("CREATE"),
+        vpa("UPDATE"),
+    ]
 }
 
 /// Answers one body.
@@ -194,7 +200,7 @@ fn no_review_however_broken_is_answered_wrongly() {
         ..ProptestConfig::default()
     });
     let runtime = Runtime::new().unwrap();
-    let webhook = webhook(vec![vpa("Recreate")]);
+    let webhook = webhook_in_full();
     let app = App::new().app_data(webhook.clone()).configure(routes);
     let app = runtime.block_on(init_service(app));
     let seeds = seeds();
@@ -216,9 +222,7 @@ fn no_review_however_broken_is_answered_wrongly() {
 /// Found by the test above: `1` made `1e999`, in a field that nobody reads.
 #[actix_web::test]
 async fn a_number_beyond_all_bounds_in_an_unread_field_is_no_matter() {
-    let app = App::new()
-        .app_data(webhook(vec![vpa("Recreate")]))
-        .configure(routes);
+    let app = App::new().app_data(webhook_in_full()).configure(routes);
     let app = init_service(app).await;
     let mut review = review(&pod());
     review["request"]["object"]["spec"]["priority"] = 12_345.into();

@@ -8,7 +8,9 @@ mod common;
 use actix_web::http::StatusCode;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::{App, web};
-use common::reviews::{patch, pod, review, vpa, webhook, webhook_value};
+use common::reviews::{
+    patch, pod, pod_in_full, review, vpa, webhook, webhook_in_full, webhook_value,
+};
 use podfit_core::profile::Profile;
 use podfit_webhook::admission::Webhook;
 use podfit_webhook::metrics::{Kind, Outcome};
@@ -160,6 +162,39 @@ async fn a_native_sidecar_is_sized() {
     assert_eq!(
         sized["metadata"]["annotations"]["vpaObservedContainers"],
         "app, other, stranger"
+    );
+}
+
+/// API servers ask again when another webhook changed the pod: the sized pod is left as it is, and what was injected is
+/// sized, too.
+#[actix_web::test]
+async fn a_pod_is_sized_once() {
+    let webhook = webhook_in_full();
+    let once = sized(&webhook, pod_in_full()).await;
+    assert_eq!(
+        once["spec"]["containers"][0]["resources"],
+        json!({"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "1088Mi"}})
+    );
+    assert_eq!(
+        once["metadata"]["annotations"]["vpaCpuStartupBoost/app"],
+        r#"{"requests":{"cpu":"100m"},"limits":{"cpu":"200m"}}"#
+    );
+    assert_eq!(
+        verdict(&webhook, &review(&once)).await,
+        json!({"uid": "u-1", "allowed": true})
+    );
+    let mut injected = once.clone();
+    injected["spec"]["initContainers"] = json!([{"name": "meshed"}]);
+    let containers = injected["spec"]["containers"].as_array_mut().unwrap();
+    containers.insert(0, json!({"name": "side"}));
+    let twice = sized(&webhook, injected).await;
+    assert_eq!(
+        twice["spec"]["containers"][0]["resources"]["requests"]["memory"],
+        "64Mi"
+    );
+    assert_eq!(
+        twice["spec"]["containers"][1],
+        once["spec"]["containers"][0]
     );
 }
 

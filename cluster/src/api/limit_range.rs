@@ -1,10 +1,12 @@
 //! LimitRanges of a namespace.
 
 use kube::api::ObjectMeta;
-use podfit_core::policy::{LimitRangeItem, LimitRangeScope};
+use podfit_core::policy::{LimitRangeItem, LimitRangeScope, Ratios};
+use podfit_core::quantity::Resource;
 use serde::Deserialize;
 
-use super::quantity::{QuantityMap, resource_list};
+use super::quantity::{QuantityMap, amount, resource_list};
+use serde_json::Value;
 
 /// A `LimitRange`, cut down to what is read of it.
 #[derive(Clone, Debug, Deserialize)]
@@ -27,6 +29,13 @@ struct Item {
     min: QuantityMap,
     max: QuantityMap,
     default: QuantityMap,
+    #[serde(rename = "maxLimitRequestRatio")]
+    max_ratio: QuantityMap,
+}
+
+/// In thousandths, whatever it is a ratio of.
+fn ratio(value: Option<&Value>) -> Option<i64> {
+    amount(Resource::Cpu, value?).ok()
 }
 
 namespaced_resource!(LimitRangeObject, "", "v1", "LimitRange", "limitranges");
@@ -39,6 +48,10 @@ impl LimitRangeObject {
             min: resource_list(&i.min),
             max: resource_list(&i.max),
             default: resource_list(&i.default),
+            max_ratio: Ratios {
+                cpu: ratio(i.max_ratio.get("cpu")),
+                memory: ratio(i.max_ratio.get("memory")),
+            },
         };
         self.spec
             .limits

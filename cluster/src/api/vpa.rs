@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use kube::api::ObjectMeta;
 use podfit_core::pod::OwnerRef;
-use podfit_core::quantity::{Bytes, Resource, ResourceList};
+use podfit_core::policy::{LIMITS_ANNOTATION, LimitPolicies};
+use podfit_core::quantity::{Bytes, Millicores, Resource, ResourceList};
 use podfit_core::vpa::{
-    ChangeRequirement, Condition, ContainerPolicy, ContainerRecommendation, EvictionRequirement,
-    HistoryPolicy, UpdateMode, Vpa,
+    BoostBy, ChangeRequirement, Condition, ContainerPolicy, ContainerRecommendation, CpuBoost,
+    EvictionRequirement, HistoryPolicy, StartupBoost, UpdateMode, Vpa,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -71,6 +72,8 @@ impl From<&VpaObject> for Vpa {
             eviction_requirements: read
                 .eviction_requirements(&spec["updatePolicy"]["evictionRequirements"]),
             container_policies: read.container_policies(&spec["resourcePolicy"]),
+            limits: read.limits(meta),
+            startup_boost: read.startup_boost("spec.startupBoost", &spec["startupBoost"]),
             recommenders: items(&spec["recommenders"])
                 .filter_map(|r| text(&r["name"]))
                 .collect(),
@@ -190,6 +193,8 @@ impl Reader {
                     }),
                     requests_only: policy["controlledValues"] == "RequestsOnly",
                     history: self.history(&path, policy),
+                    startup_boost: self
+                        .startup_boost(&format!("{path}.startupBoost"), &policy["startupBoost"]),
                 }
             })
             .collect()
@@ -242,6 +247,38 @@ impl Reader {
         number.map(|n| u32::try_from(n).unwrap_or(u32::MAX))
     }
 
+    fn limits(&mut self, meta: &ObjectMeta) -> LimitPolicies {
+        let text = meta
+            .annotations
+            .as_ref()
+            .and_then(|a| a.get(LIMITS_ANNOTATION));
+        let read = text.map(|text| LimitPolicies::parse(text)).transpose();
+        let read = read.unwrap_or_else(|why| {
+            self.problem(
+                &format!("metadata.annotations[{LIMITS_ANNOTATION}]"),
+                format!("{why}; left out"),
+            );
+            None
+        });
+        read.unwrap_or_default()
+    }
+
+    /// A boost that cannot be understood boosts nothing; a recommendation holds all the same.
+    fn startup_boost(&mut self, path: &str, boost: &Value) -> Option<StartupBoost> {
+        boost.as_object()?;
+        let cpu = &boost["cpu"];
+        let by = cpu.as_object().map(|_| boost_by(cpu));
+        let by = by.transpose().unwrap_or_else(|why| {
+            self.problem(&format!("{path}.cpu"), format!("{why}; left out"));
+            None
+        });
+        let seconds = cpu["durationSeconds"].as_u64().unwrap_or(0);
+        let lasts = Duration::from_secs(seconds);
+        Some(StartupBoost {
+            cpu: by.map(|by| CpuBoost { by, lasts }),
+        })
+    }
+
     fn list(&mut self, path: &str, quantities: &Value) -> ResourceList {
         let mut list = ResourceList::default();
         for resource in Resource::ALL {
@@ -284,6 +321,21 @@ impl Reader {
                 })
                 .collect(),
         )
+    }
+}
+
+fn boost_by(cpu: &Value) -> Result<BoostBy, String> {
+    match cpu["type"].as_str().unwrap_or_default() {
+        "" | "Factor" => match cpu["factor"].as_i64().map(i32::try_from) {
+            Some(Ok(factor)) if factor >= 1 => Ok(BoostBy::Factor(factor)),
+            _ => Err("boost factor must be >= 1".into()),
+        },
+        "Quantity" => match amount(Resource::Cpu, &cpu["quantity"]) {
+            Ok(more) if more >= 0 => Ok(BoostBy::Quantity(Millicores(more))),
+            Ok(_) => Err("quantity is negative".into()),
+            Err(why) => Err(format!("quantity: {why}")),
+        },
+        other => Err(format!("unsupported startup boost type: {other}")),
     }
 }
 

@@ -1,11 +1,17 @@
+//! Upstream's tables (vectors 12), which hold in both profiles; what podfit does better; and laws.
+
+mod boost;
+mod laws;
+mod safe;
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::pod::{Container, ContainerStatus, EffectiveResources};
-use crate::policy::{LimitRangeScope, Note};
-use crate::quantity::{Bytes, Millicores, Resource, ResourceList};
+use crate::policy::{LimitRangeScope, Note, Ratios};
+use crate::quantity::{Bytes, Resource, ResourceList};
 use crate::vpa::{ContainerPolicy, ContainerRecommendation};
 
 const MI: i64 = 1 << 20;
@@ -65,6 +71,37 @@ fn allowed(min: Amounts, max: Amounts) -> ContainerPolicy {
         max_allowed: list(max),
         ..free()
     }
+}
+
+/// In both profiles.
+fn admit(pod: &Pod, vpa: &Vpa, ranges: &[LimitRangeItem]) -> Admission {
+    let [safe, upstream] = [Profile::Safe, Profile::Upstream].map(|profile| {
+        let settings = Settings {
+            profile,
+            ..Settings::default()
+        };
+        super::admit(pod, vpa, ranges, &settings)
+    });
+    assert_eq!(safe, upstream);
+    safe
+}
+
+/// The pod with an admission's changes and annotations.
+fn admitted(pod: &Pod, admission: &Admission) -> Pod {
+    let mut pod = pod.clone();
+    for change in &admission.containers {
+        change.apply(&mut pod.containers[change.index]);
+    }
+    for boost in &admission.boosts {
+        let boosted = pod
+            .containers
+            .iter_mut()
+            .find(|c| c.name == boost.container);
+        boosted.unwrap().before_boost = Some(boost.before);
+    }
+    let annotations = pod.annotations.get_or_insert_default();
+    annotations.extend(admission.annotations.iter().cloned());
+    pod
 }
 
 /// The texts that are not about what was set.
@@ -161,6 +198,7 @@ impl Row {
             min: list(NOTHING),
             max: list(NOTHING),
             default: list(self.default_limit),
+            max_ratio: Ratios::default(),
         };
         let got = admit(&pod, &vpa, &[range]);
         let (requests, limits, notes) = got
@@ -418,115 +456,5 @@ fn observed_containers_are_remembered() {
             ..Pod::default()
         };
         assert_eq!(observed_containers(&pod).as_deref(), want, "{text:?}");
-    }
-}
-
-/// Any amounts, with "not set", zero, negative and the greatest among them.
-fn amount() -> impl Strategy<Value = Option<i64>> {
-    proptest::option::of(prop_oneof![
-        0..5_i64,
-        1..1_i64 << 40,
-        any::<i64>(),
-        Just(i64::MAX),
-        Just(i64::MIN)
-    ])
-}
-
-fn amounts() -> impl Strategy<Value = ResourceList> {
-    (amount(), amount()).prop_map(|(cpu, memory)| ResourceList {
-        cpu: cpu.map(Millicores),
-        memory: memory.map(Bytes),
-    })
-}
-
-/// A limit that is at least its request, where both are there.
-fn sound(requests: ResourceList, limits: ResourceList) -> bool {
-    Resource::ALL
-        .iter()
-        .all(|r| match (requests.get(*r), limits.get(*r)) {
-            (Some(request), Some(limit)) => 0 < request && request <= limit,
-            _ => true,
-        })
-}
-
-fn policies() -> impl Strategy<Value = ContainerPolicy> {
-    (amounts(), amounts(), any::<bool>(), any::<bool>()).prop_map(
-        |(min_allowed, max_allowed, requests_only, off)| ContainerPolicy {
-            container_name: "*".into(),
-            min_allowed,
-            max_allowed,
-            requests_only,
-            off,
-            ..free()
-        },
-    )
-}
-
-fn ranges() -> impl Strategy<Value = Vec<LimitRangeItem>> {
-    let scope = prop_oneof![Just(LimitRangeScope::Pod), Just(LimitRangeScope::Container)];
-    let item = (scope, amounts(), amounts(), amounts()).prop_map(|(scope, min, max, default)| {
-        LimitRangeItem {
-            scope,
-            min,
-            max,
-            default,
-        }
-    });
-    proptest::collection::vec(item, 0..4)
-}
-
-fn arbitrary_container() -> impl Strategy<Value = (Container, ContainerRecommendation)> {
-    (amounts(), amounts(), amounts(), amounts(), amounts()).prop_map(
-        |(requests, limits, target, lower_bound, upper_bound)| {
-            let container = Container {
-                requests,
-                limits,
-                ..Container::default()
-            };
-            (
-                container,
-                ContainerRecommendation {
-                    target,
-                    lower_bound,
-                    upper_bound,
-                    ..ContainerRecommendation::default()
-                },
-            )
-        },
-    )
-}
-
-proptest! {
-    /// Whatever a pod, its policies and its LimitRanges hold: no panic, and a request that had a limit above it keeps one.
-    #[test]
-    fn a_request_stays_below_its_limit(
-        containers in proptest::collection::vec(arbitrary_container(), 0..4),
-        policy in policies(),
-        ranges in ranges(),
-    ) {
-        let (mut specs, mut recommended): (Vec<_>, Vec<_>) = containers.into_iter().unzip();
-        for (i, (container, recommendation)) in specs.iter_mut().zip(&mut recommended).enumerate() {
-            container.name = format!("c{i}");
-            recommendation.container_name.clone_from(&container.name);
-        }
-        let vpa = Vpa { recommendation: Some(recommended), container_policies: vec![policy.clone()], ..Vpa::default() };
-        let pod = pod(specs);
-        for change in admit(&pod, &vpa, &ranges).containers {
-            let own = &pod.containers[change.index];
-            for resource in Resource::ALL {
-                let one = |list: ResourceList| {
-                    let mut one = ResourceList::default();
-                    one.set(resource, list.get(resource));
-                    one
-                };
-                let Some(request) = change.requests.get(resource) else { continue };
-                let both = own.requests.get(resource).is_some() && own.limits.get(resource).is_some();
-                if both && sound(one(own.requests), one(own.limits)) && request > 0 {
-                    let limit = change.limits.get(resource).or(own.limits.get(resource));
-                    prop_assert!(limit >= Some(request), "{own:?} {change:?}");
-                }
-                prop_assert!(!(policy.requests_only && change.limits.get(resource).is_some()));
-            }
-        }
     }
 }

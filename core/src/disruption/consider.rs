@@ -4,7 +4,7 @@ use super::group::is_live;
 use super::priority::{Assessment, Priority, assess};
 use super::{CRASH_LOOP, IN_PLACE_ANNOTATION, Setting, UpdateReason, requirements};
 use crate::pod::{Container, Pod};
-use crate::policy::{ContainerChange, cap_for_pod, changes};
+use crate::policy::{ContainerChange, Rules, cap_for_pod, changes};
 use crate::vpa::UpdateMode;
 
 /// A pod whose change is due.
@@ -22,13 +22,18 @@ pub(super) fn consider<'a>(
     setting: &Setting<'_>,
 ) -> Result<Candidate<'a>, UpdateReason> {
     is_updatable(pod, setting)?;
-    let policies = &setting.vpa.container_policies;
+    let profile = setting.config.profile;
+    let rules = Rules::new(pod, setting.vpa, setting.limit_ranges, profile);
     let published = setting.vpa.recommendation.as_deref().unwrap_or_default();
-    let recommended = cap_for_pod(pod, published, policies, setting.limit_ranges);
+    let recommended = cap_for_pod(pod, published, &rules);
     if recommended.is_empty() {
         return Err(UpdateReason::NoRecommendation);
     }
-    let changes = changes(pod, &recommended, policies, setting.limit_ranges);
+    let mut changes = changes(pod, &recommended, &rules);
+    if setting.vpa.update_mode.is_in_place() {
+        let in_place = |c: ContainerChange| pod.containers.get(c.index).map(|own| c.in_place(own));
+        changes = changes.into_iter().filter_map(in_place).collect();
+    }
     let assessment = assess(pod, &recommended, setting);
     let priority = assessment.priority;
     let due = match is_changed(pod, &changes) {
@@ -61,6 +66,12 @@ fn is_updatable(pod: &Pod, setting: &Setting<'_>) -> Result<(), UpdateReason> {
     }
     if !is_live(pod) {
         return Err(UpdateReason::NotLive);
+    }
+    if pod.has_pod_resources && setting.config.is_safe() {
+        return Err(UpdateReason::PodLevelResources);
+    }
+    if setting.config.startup_boost && pod.containers.iter().any(|c| c.before_boost.is_some()) {
+        return Err(UpdateReason::StartupBoost);
     }
     pod.owner
         .as_ref()

@@ -105,6 +105,10 @@ pub enum UpdateReason {
         /// Its mode.
         mode: UpdateMode,
     },
+    /// No: the pod as a whole has resources, which are not sized.
+    PodLevelResources,
+    /// Not now: the pod has more CPU while it starts.
+    StartupBoost,
     /// No: nobody would replace the pod.
     NoController,
     /// No: nothing is recommended for the pod's containers.
@@ -175,6 +179,8 @@ impl UpdateReason {
             Self::NotStarted => "NotStarted",
             Self::ModeLeavesPodsAlone { .. } => "ModeLeavesPodsAlone",
             Self::ModeNotEnabled { .. } => "ModeNotEnabled",
+            Self::PodLevelResources => "PodLevelResources",
+            Self::StartupBoost => "StartupBoost",
             Self::NoController => "NoController",
             Self::NoRecommendation => "NoRecommendation",
             Self::UpToDate => "UpToDate",
@@ -302,6 +308,10 @@ impl fmt::Display for UpdateReason {
                     mode.name()
                 )
             }
+            Self::PodLevelResources => f.write_str(
+                "the pod as a whole has resources (spec.resources), which are not sized",
+            ),
+            Self::StartupBoost => f.write_str("it has its startup boost"),
             Self::NoController => f.write_str("no controller would replace it"),
             Self::NoRecommendation => f.write_str("nothing is recommended for its containers"),
             Self::UpToDate => f.write_str("it is as recommended"),

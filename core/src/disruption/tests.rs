@@ -3,6 +3,7 @@
 mod budget;
 mod in_place;
 mod laws;
+mod limits;
 mod priority;
 mod requirements;
 mod safe;

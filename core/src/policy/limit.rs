@@ -1,41 +1,110 @@
-//! Limits that keep their proportion to the request.
+//! The limit that goes with a request.
 
+use super::limits::LimitPolicy;
 use super::note::Note;
 use crate::pod::EffectiveResources;
 use crate::quantity::{Resource, ResourceList};
 
-/// The limits that go with `recommended` requests in a container that has `original` ones.
-///
-/// `default_limit` is the namespace's `LimitRange` default, which stands in for an absent limit. When neither resource
-/// gets a limit there is nothing to remark either, as upstream.
-pub fn proportional_limit(
-    original: EffectiveResources,
-    recommended: ResourceList,
-    default_limit: ResourceList,
-) -> (ResourceList, Vec<Note>) {
-    let mut limits = ResourceList::default();
-    let mut notes = Vec::new();
-    for resource in Resource::ALL {
+/// What a container has of one resource, in base units; what is zero counts as absent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Own {
+    pub resource: Resource,
+    pub request: Option<i64>,
+    pub limit: Option<i64>,
+    /// The namespace's `LimitRange` default, which stands in for an absent limit.
+    pub default_limit: Option<i64>,
+}
+
+/// What becomes of a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NewLimit {
+    Stays,
+    Removed,
+    Is(i64),
+}
+
+impl Own {
+    pub fn new(own: EffectiveResources, default_limit: ResourceList, resource: Resource) -> Self {
         let present = |list: ResourceList| list.get(resource).filter(|amount| *amount != 0);
-        let Some(limit) = present(original.limits).or_else(|| present(default_limit)) else {
-            notes.push(Note::NoOriginalLimit(resource));
-            continue;
-        };
-        let Some(request) = present(recommended) else {
-            notes.push(Note::NoRecommendedRequest(resource));
-            continue;
-        };
-        let scaled = match present(original.requests) {
-            Some(of) if of != limit => scale(limit, request, of),
-            _ => Ok(request),
-        };
-        notes.extend(scaled.err().map(|_| Note::LimitOverflow(resource)));
-        limits.set(resource, Some(scaled.unwrap_or(i64::MAX)));
+        Self {
+            resource,
+            request: present(own.requests),
+            limit: present(own.limits),
+            default_limit: present(default_limit),
+        }
     }
-    if limits.is_empty() {
-        notes.clear();
+
+    /// The limit beside a new `request`, and what there is to say about it.
+    pub fn limit_beside(
+        self,
+        request: Option<i64>,
+        policy: LimitPolicy,
+    ) -> (NewLimit, Option<Note>) {
+        let resource = self.resource;
+        if policy == LimitPolicy::Ratio {
+            return match self.proportional(request) {
+                Ok((limit, note)) => (NewLimit::Is(limit), note),
+                Err(note) => (NewLimit::Stays, Some(note)),
+            };
+        }
+        let Some(request) = request.filter(|amount| *amount != 0) else {
+            return (NewLimit::Stays, None);
+        };
+        match policy {
+            LimitPolicy::Ratio | LimitPolicy::Keep => (NewLimit::Stays, None),
+            LimitPolicy::None => (NewLimit::Removed, Some(Note::NoLimit(resource))),
+            LimitPolicy::Equal => (
+                NewLimit::Is(request),
+                Some(Note::LimitEqual(resource, request)),
+            ),
+            LimitPolicy::Headroom(headroom) => {
+                let limit = request.saturating_add(headroom);
+                (
+                    NewLimit::Is(limit),
+                    Some(Note::LimitHeadroom(resource, limit)),
+                )
+            }
+        }
     }
-    (limits, notes)
+
+    /// The limit that keeps its proportion to the request; an error when there is nothing to keep it to.
+    fn proportional(self, request: Option<i64>) -> Result<(i64, Option<Note>), Note> {
+        let resource = self.resource;
+        let limit = self
+            .limit
+            .or(self.default_limit)
+            .ok_or(Note::NoOriginalLimit(resource))?;
+        let request = request
+            .filter(|amount| *amount != 0)
+            .ok_or(Note::NoRecommendedRequest(resource))?;
+        Ok(match self.request {
+            Some(of) if of != limit => match scale(limit, request, of) {
+                Ok(scaled) => (scaled, None),
+                Err(_) => (i64::MAX, Some(Note::LimitOverflow(resource))),
+            },
+            _ => (request, None),
+        })
+    }
+
+    /// The greatest request whose limit is no more than `most`, and so the least whose limit is no less. `None` when the
+    /// limit does not follow the request.
+    pub fn request_at(self, most: i64, policy: LimitPolicy) -> Option<i64> {
+        match policy {
+            LimitPolicy::Keep | LimitPolicy::None => None,
+            LimitPolicy::Equal => Some(most),
+            // Where there is no room for the headroom, the request may be all of it.
+            LimitPolicy::Headroom(room) => {
+                Some(Some(most - room).filter(|r| *r > 0).unwrap_or(most))
+            }
+            LimitPolicy::Ratio => {
+                let limit = self.limit.or(self.default_limit).filter(|l| *l > 0)?;
+                match self.request.filter(|r| *r > 0) {
+                    None => Some(most),
+                    Some(request) => Some(scale(most, request, limit).unwrap_or(i64::MAX)),
+                }
+            }
+        }
+    }
 }
 
 /// `amount · numerator / denominator`, rounded down, exact; an error when it does not fit. Zero denominators leave
@@ -55,112 +124,4 @@ pub(super) fn scale(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const G: i64 = 1_000_000_000;
-
-    /// Vectors 10.5, in base units (millicores or bytes): resource, limit, request, recommended, default; result, note.
-    #[test]
-    fn limits_keep_their_proportion() {
-        use Resource::{Cpu, Memory};
-        let mut rows = vec![
-            (Cpu, 2000, 1500, 1000, 0, Some(1333), false),
-            (Memory, 200, 150, 100, 0, Some(133), false),
-            (
-                Cpu,
-                10 * G * 1000,
-                1,
-                10 * G * 1000,
-                0,
-                Some(i64::MAX),
-                true,
-            ),
-            // Upstream's row has a request of one thousandth of a byte, which the API rounds up to a byte.
-            (Memory, 10 * G, 1, 10 * G, 0, Some(i64::MAX), true),
-            // Not upstream's: the largest amounts there are.
-            (Memory, i64::MAX, 1, i64::MAX, 0, Some(i64::MAX), true),
-            (
-                Memory,
-                i64::MAX,
-                i64::MAX - 1,
-                i64::MAX - 1,
-                0,
-                Some(i64::MAX),
-                false,
-            ),
-        ];
-        for resource in Resource::ALL {
-            rows.extend([
-                (resource, 2, 1, 10, 0, Some(20), false),
-                (resource, 0, 1, 10, 2, Some(20), false),
-                (resource, 2, 0, 10, 0, Some(10), false),
-                (resource, 1, 1, 10, 0, Some(10), false),
-            ]);
-        }
-        for (resource, limit, request, recommended, default, want, overflow) in rows {
-            let list = |amount: i64| {
-                let mut list = ResourceList::default();
-                list.set(resource, (amount != 0).then_some(amount));
-                list
-            };
-            let original = EffectiveResources {
-                requests: list(request),
-                limits: list(limit),
-            };
-            let (limits, notes) = proportional_limit(original, list(recommended), list(default));
-            assert_eq!(
-                limits.get(resource),
-                want,
-                "{limit} {request} {recommended} {default}"
-            );
-            assert_eq!(
-                notes.contains(&Note::LimitOverflow(resource)),
-                overflow,
-                "{limit} {request} {recommended}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_missing_limit_or_recommendation_is_remarked_only_beside_a_limit() {
-        let both = |cpu: i64, memory: i64| {
-            let mut list = ResourceList::default();
-            list.set(Resource::Cpu, (cpu != 0).then_some(cpu));
-            list.set(Resource::Memory, (memory != 0).then_some(memory));
-            list
-        };
-        let original = |cpu, memory| EffectiveResources {
-            requests: both(1, 1),
-            limits: both(cpu, memory),
-        };
-        let rows = [
-            (
-                original(0, 2),
-                both(10, 10),
-                both(0, 20),
-                vec![Note::NoOriginalLimit(Resource::Cpu)],
-            ),
-            (
-                original(2, 2),
-                both(10, 0),
-                both(20, 0),
-                vec![Note::NoRecommendedRequest(Resource::Memory)],
-            ),
-            (original(0, 0), both(10, 10), both(0, 0), vec![]),
-            (original(2, 2), both(0, 0), both(0, 0), vec![]),
-        ];
-        for (original, recommended, limits, notes) in rows {
-            assert_eq!(
-                proportional_limit(original, recommended, ResourceList::default()),
-                (limits, notes)
-            );
-        }
-    }
-
-    #[test]
-    fn scaling_by_nothing_changes_nothing() {
-        assert_eq!(scale(1, 20, 0), Ok(1));
-        assert!(scale(i64::MAX, i64::MAX, 1).is_err());
-    }
-}
+mod tests;

@@ -22,14 +22,47 @@ pub struct LimitRangeItem {
     pub max: ResourceList,
     /// The limit of a container that sets none.
     pub default: ResourceList,
+    /// How many times its request a limit may be, in thousandths: `maxLimitRequestRatio`.
+    pub max_ratio: Ratios,
+}
+
+/// A ratio per resource, in thousandths; absent means "any".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ratios {
+    /// For CPU.
+    pub cpu: Option<i64>,
+    /// For memory.
+    pub memory: Option<i64>,
+}
+
+impl Ratios {
+    /// The ratio of one resource.
+    pub fn get(self, resource: Resource) -> Option<i64> {
+        match resource {
+            Resource::Cpu => self.cpu,
+            Resource::Memory => self.memory,
+        }
+    }
+
+    fn least(self, other: Self) -> Self {
+        let least = |a: Option<i64>, b: Option<i64>| a.into_iter().chain(b).min();
+        Self {
+            cpu: least(self.cpu, other.cpu),
+            memory: least(self.memory, other.memory),
+        }
+    }
 }
 
 impl LimitRangeItem {
-    /// All items of one scope as one: per resource the highest minimum and the lowest maximum, and the last default.
+    /// All items of one scope as one: per resource the highest minimum, the lowest maximum and ratio, and the last default.
     /// `None` when no item says anything.
     pub fn merge(items: &[Self], scope: LimitRangeScope) -> Option<Self> {
         let says_something = |i: &&Self| {
-            i.scope == scope && !(i.min.is_empty() && i.max.is_empty() && i.default.is_empty())
+            i.scope == scope
+                && !(i.min.is_empty()
+                    && i.max.is_empty()
+                    && i.default.is_empty()
+                    && i.max_ratio == Ratios::default())
         };
         items
             .iter()
@@ -48,6 +81,7 @@ impl LimitRangeItem {
             } else {
                 later.default
             },
+            max_ratio: self.max_ratio.least(later.max_ratio),
         }
     }
 }
@@ -90,6 +124,7 @@ mod tests {
             min,
             max,
             default,
+            max_ratio: Ratios::default(),
         }
     }
 

@@ -17,12 +17,29 @@ pub enum Note {
     CappedToLimitRangeMax(Resource),
     /// Lowered to the limit, which `controlledValues: RequestsOnly` leaves alone.
     CappedToContainerLimit(Resource),
+    /// Raised so that the limit is no more times the request than the namespace's `LimitRange` lets it be, or the limit
+    /// lowered to that.
+    CappedToLimitRangeRatio(Resource),
+    /// Scaled with the pod's other containers, so that their sum fits the namespace's `LimitRange` for pods.
+    CappedToPodLimitRange(Resource),
+    /// The request stays at the limit that stays: the pod is of the class Guaranteed.
+    StaysGuaranteed(Resource),
+    /// Rounded to whole cores, as the pod is of the class Guaranteed and had them.
+    WholeCores,
     /// The container has no limit, so it gets none.
     NoOriginalLimit(Resource),
     /// Nothing is recommended, so the limit cannot follow.
     NoRecommendedRequest(Resource),
     /// The proportional limit does not fit a 64-bit number and became the largest one.
     LimitOverflow(Resource),
+    /// The container gets no limit, as the VPA's annotation asks.
+    NoLimit(Resource),
+    /// The VPA's annotation asks for no limit, and a `LimitRange` for one.
+    LimitAskedFor(Resource),
+    /// The limit was set to the request, as the VPA's annotation asks; in base units.
+    LimitEqual(Resource, i64),
+    /// The limit was set above the request, as the VPA's annotation asks; in base units.
+    LimitHeadroom(Resource, i64),
     /// The request was set.
     RequestSet(Resource),
     /// The limit was set.
@@ -32,6 +49,20 @@ pub enum Note {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (resource, rest) = match self {
+            Self::WholeCores => return f.write_str("cpu rounded to whole cores"),
+            Self::NoLimit(r) => return write!(f, "no {} limit", r.name()),
+            Self::LimitEqual(r, amount) => {
+                return write!(f, "{} limit {}, as requested", r.name(), r.show(*amount));
+            }
+            Self::LimitHeadroom(r, amount) => {
+                return write!(f, "{} limit {}, with headroom", r.name(), r.show(*amount));
+            }
+            Self::CappedToLimitRangeRatio(r) => {
+                (r, " capped to fit MaxLimitRequestRatio in LimitRange")
+            }
+            Self::CappedToPodLimitRange(r) => (r, " scaled to fit pod LimitRange"),
+            Self::StaysGuaranteed(r) => (r, " request stays at the limit: the pod is Guaranteed"),
+            Self::LimitAskedFor(r) => (r, " limit stays: a LimitRange asks for one"),
             Self::CappedToMinAllowed(r) => (r, " capped to minAllowed"),
             Self::CappedToMaxAllowed(r) => (r, " capped to maxAllowed"),
             Self::CappedToLimitRangeMin(r) => (r, " capped to fit Min in container LimitRange"),

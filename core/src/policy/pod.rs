@@ -1,9 +1,9 @@
 //! Fits a published recommendation to one pod: its limits, its policies, its namespace's `LimitRanges`.
 
-use super::limit::{proportional_limit, scale};
-use super::limit_range::{LimitRangeItem, LimitRangeScope};
+use super::limit::{Own, scale};
 use super::note::Note;
-use super::{boundary, bounds_mut, controls, for_container};
+use super::pod_range::fit_sums;
+use super::{LimitPolicy, Rules, boundary, bounds_mut, controls, for_container};
 use crate::pod::{Container, Pod};
 use crate::quantity::{Resource, ResourceList};
 use crate::vpa::{ContainerPolicy, ContainerRecommendation};
@@ -11,7 +11,7 @@ use crate::vpa::{ContainerPolicy, ContainerRecommendation};
 /// What one container of a pod should have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodRecommendation {
-    /// The container's position in the pod's spec.
+    /// The container's position among those of the pod.
     pub index: usize,
     /// The recommendation after all caps.
     pub recommendation: ContainerRecommendation,
@@ -21,42 +21,32 @@ pub struct PodRecommendation {
 
 /// The recommendations that apply to the containers of `pod`, in the order of its spec.
 ///
-/// First the sums over the pod are brought into the `LimitRanges` for pods, then each container into those for
-/// containers, then into the policy (which therefore wins), and with `controlledValues: RequestsOnly` below the limit it
-/// has. Recommendations for containers that the pod lacks, and for what policies take out of control, are dropped.
+/// Profile `safe`: each container is brought into its policy, then into what the API server lets it be: LimitRanges for
+/// containers, limits that stay, LimitRanges for the sums over the pod. Profile `upstream`: first the sums over the pod,
+/// then each container into LimitRanges and then into the policy, which therefore wins, and below a limit that stays.
+/// Recommendations for containers that the pod lacks, and for what policies take out of control, are dropped.
 pub fn cap_for_pod(
     pod: &Pod,
     recommendations: &[ContainerRecommendation],
-    policies: &[ContainerPolicy],
-    limit_ranges: &[LimitRangeItem],
+    rules: &Rules<'_>,
 ) -> Vec<PodRecommendation> {
     let mut fitted: Vec<_> = pod
         .containers
         .iter()
         .enumerate()
-        .filter_map(|(index, c)| controlled(index, c, recommendations, policies))
+        .filter_map(|(index, c)| controlled(index, c, recommendations, rules.containers))
         .collect();
-    let container_range = LimitRangeItem::merge(limit_ranges, LimitRangeScope::Container);
-    if let Some(range) = LimitRangeItem::merge(limit_ranges, LimitRangeScope::Pod) {
-        let default_limit = container_range.map(|r| r.default).unwrap_or_default();
-        fit_sums(
-            pod,
-            &mut fitted,
-            policies,
-            &LimitRangeItem {
-                default: default_limit,
-                ..range
-            },
-        );
+    if !rules.profile.is_safe() {
+        fit_sums(pod, &mut fitted, rules);
     }
     for one in &mut fitted {
-        let container = &pod.containers[one.index];
-        fit_container(
-            one,
-            container,
-            for_container(policies, &container.name),
-            container_range,
-        );
+        fit_container(one, &pod.containers[one.index], rules);
+    }
+    if rules.profile.is_safe() {
+        fit_sums(pod, &mut fitted, rules);
+        for one in &mut fitted {
+            finish(one, &pod.containers[one.index], rules);
+        }
     }
     fitted
 }
@@ -85,122 +75,6 @@ fn controlled(
     })
 }
 
-/// Scales each bound of all containers so that the pod's sums fit the `LimitRange` for pods.
-fn fit_sums(
-    pod: &Pod,
-    fitted: &mut [PodRecommendation],
-    policies: &[ContainerPolicy],
-    range: &LimitRangeItem,
-) {
-    for bound in 0..3 {
-        let sums = sums(pod, fitted, policies, range.default, bound);
-        for (resource, sum) in Resource::ALL.into_iter().zip(sums) {
-            let Some(factor) =
-                sum.factor(boundary(range.min, resource), boundary(range.max, resource))
-            else {
-                continue;
-            };
-            for one in &mut *fitted {
-                let list = &mut *bounds_mut(&mut one.recommendation)[bound];
-                if let Some(amount) = list.get(resource) {
-                    list.set(resource, Some(factor.apply(resource, amount)));
-                }
-            }
-        }
-    }
-}
-
-/// What the containers of a pod would request, and be limited to, of one resource together.
-#[derive(Clone, Copy, Default)]
-struct Sum {
-    requests: i128,
-    limits: i128,
-}
-
-/// The sums of CPU and of memory. A container without a recommendation counts with what it has.
-fn sums(
-    pod: &Pod,
-    fitted: &[PodRecommendation],
-    policies: &[ContainerPolicy],
-    default_limit: ResourceList,
-    bound: usize,
-) -> [Sum; 2] {
-    let mut sums = [Sum::default(); 2];
-    for (index, container) in pod.containers.iter().enumerate() {
-        let own = container.effective();
-        let mut requests = own.requests;
-        if let Some(one) = fitted.iter().find(|f| f.index == index) {
-            let r = &one.recommendation;
-            let recommended = [r.target, r.lower_bound, r.upper_bound][bound];
-            requests = ResourceList {
-                cpu: recommended.cpu.or(requests.cpu),
-                memory: recommended.memory.or(requests.memory),
-            };
-        }
-        let requests_only =
-            for_container(policies, &container.name).is_some_and(|p| p.requests_only);
-        let limits = if requests_only {
-            own.limits
-        } else {
-            proportional_limit(own, requests, default_limit).0
-        };
-        for (resource, sum) in Resource::ALL.into_iter().zip(&mut sums) {
-            sum.requests += i128::from(requests.get(resource).unwrap_or(0));
-            sum.limits += i128::from(limits.get(resource).unwrap_or(0));
-        }
-    }
-    sums
-}
-
-/// By how much every amount is multiplied, and whether a fraction of a millicore is rounded up.
-#[derive(Clone, Copy)]
-struct Factor {
-    numerator: i128,
-    denominator: i128,
-    round_up: bool,
-}
-
-impl Sum {
-    /// What brings the sums into the boundaries; `None` when nothing needs to, or can, be done: without limits there
-    /// is no proportion to keep.
-    fn factor(self, min: Option<i64>, max: Option<i64>) -> Option<Factor> {
-        let (min, max) = (min.map_or(0, i128::from), max.map_or(i128::MAX, i128::from));
-        if (min <= self.limits && min <= self.requests && max >= self.limits) || self.limits <= 0 {
-            return None;
-        }
-        if min > self.requests {
-            let raised = Factor {
-                numerator: min,
-                denominator: self.requests,
-                round_up: true,
-            };
-            return (self.requests > 0).then_some(raised);
-        }
-        let total = self.limits.max(min).min(max);
-        Some(Factor {
-            numerator: total,
-            denominator: self.limits,
-            round_up: false,
-        })
-    }
-}
-
-impl Factor {
-    /// Upstream rounds CPU as asked, and memory always down.
-    fn apply(self, resource: Resource, amount: i64) -> i64 {
-        let up = if self.round_up && resource == Resource::Cpu {
-            self.denominator - 1
-        } else {
-            0
-        };
-        // Amounts are 64-bit and factors at most sums of a few of them.
-        let product = i128::from(amount)
-            .saturating_mul(self.numerator)
-            .saturating_add(up);
-        i64::try_from(product.div_euclid(self.denominator)).unwrap_or(i64::MAX)
-    }
-}
-
 /// One boundary that a container's amount is brought to.
 #[derive(Clone, Copy)]
 enum Step {
@@ -208,23 +82,30 @@ enum Step {
     AtMost(i64, Note),
 }
 
-fn fit_container(
-    one: &mut PodRecommendation,
-    container: &Container,
-    policy: Option<&ContainerPolicy>,
-    range: Option<LimitRangeItem>,
-) {
+impl Step {
+    fn apply(self, amount: i64) -> (i64, Note) {
+        match self {
+            Self::AtLeast(min, note) => (amount.max(min), note),
+            Self::AtMost(max, note) => (amount.min(max), note),
+        }
+    }
+}
+
+fn fit_container(one: &mut PodRecommendation, container: &Container, rules: &Rules<'_>) {
     for resource in Resource::ALL {
-        let steps = steps(container, policy, range, resource);
+        let [range, kept] = imposed(container, rules, resource);
+        let allowed = allowed(container, rules, resource);
+        let steps = if rules.profile.is_safe() {
+            [allowed, range, kept].concat()
+        } else {
+            [range, allowed, kept].concat()
+        };
         for (bound, list) in bounds_mut(&mut one.recommendation).into_iter().enumerate() {
             let Some(mut amount) = list.get(resource) else {
                 continue;
             };
-            for step in steps.into_iter().flatten() {
-                let (capped, note) = match step {
-                    Step::AtLeast(min, note) => (amount.max(min), note),
-                    Step::AtMost(max, note) => (amount.min(max), note),
-                };
+            for step in &steps {
+                let (capped, note) = step.apply(amount);
                 // The target comes first, and only its notes are kept.
                 if bound == 0 && capped != amount {
                     one.notes.push(note);
@@ -236,41 +117,113 @@ fn fit_container(
     }
 }
 
-/// The boundaries of one resource of a container, in the order in which they apply: later ones win.
-fn steps(
-    container: &Container,
-    policy: Option<&ContainerPolicy>,
-    range: Option<LimitRangeItem>,
-    resource: Resource,
-) -> [Option<Step>; 5] {
-    let own = container.effective();
-    let requests_only = policy.is_some_and(|p| p.requests_only);
-    let range = |side: fn(&LimitRangeItem) -> ResourceList| {
-        range.and_then(|r| boundary(side(&r), resource))
+/// After the sums over the pod were fitted: still within what the API server lets one container be, and whole cores where
+/// the pod had them.
+fn finish(one: &mut PodRecommendation, container: &Container, rules: &Rules<'_>) {
+    for resource in Resource::ALL {
+        let steps = imposed(container, rules, resource).concat();
+        for list in bounds_mut(&mut one.recommendation) {
+            let amount = list.get(resource);
+            let bounded = amount.map(|amount| steps.iter().fold(amount, |a, step| step.apply(a).0));
+            list.set(resource, bounded);
+        }
+    }
+    let before = one.recommendation.target.cpu;
+    for list in bounds_mut(&mut one.recommendation) {
+        let whole = list
+            .get(Resource::Cpu)
+            .map(|cpu| whole_cores(container, rules, cpu));
+        list.set(Resource::Cpu, whole);
+    }
+    if one.recommendation.target.cpu != before {
+        one.notes.push(Note::WholeCores);
+    }
+}
+
+const CORE: i64 = 1000;
+
+/// CPU in whole cores for a container that may have them for its own: one of a Guaranteed pod that requests whole cores
+/// now (the kubelet's static CPU policy). Rounded up, or down where there is no room; as it is where less than a core fits.
+pub(crate) fn whole_cores(container: &Container, rules: &Rules<'_>, cpu: i64) -> i64 {
+    let now = container.requests.get(Resource::Cpu).unwrap_or(0);
+    if !rules.guaranteed || now <= 0 || now % CORE != 0 || cpu % CORE == 0 {
+        return cpu;
+    }
+    let most = [
+        allowed(container, rules, Resource::Cpu),
+        imposed(container, rules, Resource::Cpu).concat(),
+    ];
+    let most = most.concat().into_iter().filter_map(|step| match step {
+        Step::AtMost(most, _) => Some(most),
+        Step::AtLeast(..) => None,
+    });
+    let sums_are_bound = rules
+        .pod_range
+        .is_some_and(|range| boundary(range.max, Resource::Cpu).is_some());
+    let down = cpu - cpu.rem_euclid(CORE);
+    let up = down.saturating_add(CORE);
+    if !sums_are_bound && most.min().is_none_or(|most| up <= most) {
+        up
+    } else if down > 0 {
+        down
+    } else {
+        cpu
+    }
+}
+
+/// What the VPA's policy allows.
+fn allowed(container: &Container, rules: &Rules<'_>, resource: Resource) -> Vec<Step> {
+    let Some(policy) = for_container(rules.containers, &container.name) else {
+        return Vec::new();
     };
-    let limit = boundary(own.limits, resource).or_else(|| range(|r| r.default));
-    // The request at which a limit that keeps its proportion meets the boundary. A limit that stays does not bind the
-    // request; upstream scales here as well, and so pins a request under a LimitRange that its limit just fits.
-    let request_at = |limit_boundary: i64| match (
-        limit.filter(|_| !requests_only)?,
-        boundary(own.requests, resource),
-    ) {
-        (_, None) => Some(limit_boundary),
-        (limit, Some(request)) => Some(scale(limit_boundary, request, limit).unwrap_or(i64::MAX)),
+    let least = boundary(policy.min_allowed, resource)
+        .map(|a| Step::AtLeast(a, Note::CappedToMinAllowed(resource)));
+    let most = boundary(policy.max_allowed, resource)
+        .map(|a| Step::AtMost(a, Note::CappedToMaxAllowed(resource)));
+    least.into_iter().chain(most).collect()
+}
+
+/// What the API server would refuse to go beyond: first the LimitRanges for containers, then a limit that stays.
+fn imposed(container: &Container, rules: &Rules<'_>, resource: Resource) -> [Vec<Step>; 2] {
+    let policy = rules.limit_policy(&container.name, resource);
+    let own = Own::new(container.effective(), rules.default_limit(), resource);
+    let range = |side: fn(&super::LimitRangeItem) -> ResourceList| {
+        rules
+            .container_range
+            .and_then(|r| boundary(side(&r), resource))
     };
-    let least = range(|r| r.min).map(|min| request_at(min).map_or(min, |at| at.max(min)));
-    let most = range(|r| r.max).and_then(request_at);
-    let allowed = |side: fn(&ContainerPolicy) -> ResourceList| {
-        policy.and_then(|p| boundary(side(p), resource))
+    // A limit that stays does not bind the request here; upstream scales all the same, and so pins a request under a
+    // LimitRange that its limit just fits.
+    let least = range(|r| r.min)
+        .map(|min| own.request_at(min, policy).map_or(min, |at| at.max(min)))
+        .map(|a| Step::AtLeast(a, Note::CappedToLimitRangeMin(resource)));
+    // Headroom gives way to the minimum: the limit is cut later.
+    let floor = match policy {
+        LimitPolicy::Headroom(_) => range(|r| r.min).unwrap_or(0),
+        _ => 0,
     };
+    let most = range(|r| r.max)
+        .and_then(|max| own.request_at(max, policy))
+        .map(|at| at.max(floor))
+        .map(|a| Step::AtMost(a, Note::CappedToLimitRangeMax(resource)));
+    let kept = own.limit.filter(|l| *l > 0 && policy == LimitPolicy::Keep);
+    let ratio = kept.zip(rules.max_ratio(resource)).map(|(limit, ratio)| {
+        let least = scale(limit, 1000, ratio).unwrap_or(limit);
+        let exact = scale(least, ratio, 1000).is_ok_and(|back| back >= limit);
+        let least = if exact {
+            least
+        } else {
+            least.saturating_add(1)
+        };
+        Step::AtLeast(least, Note::CappedToLimitRangeRatio(resource))
+    });
+    let below = kept.map(|a| Step::AtMost(a, Note::CappedToContainerLimit(resource)));
+    let pinned = kept
+        .filter(|_| rules.guaranteed)
+        .map(|a| Step::AtLeast(a, Note::StaysGuaranteed(resource)));
     [
-        least.map(|a| Step::AtLeast(a, Note::CappedToLimitRangeMin(resource))),
-        most.map(|a| Step::AtMost(a, Note::CappedToLimitRangeMax(resource))),
-        allowed(|p| p.min_allowed).map(|a| Step::AtLeast(a, Note::CappedToMinAllowed(resource))),
-        allowed(|p| p.max_allowed).map(|a| Step::AtMost(a, Note::CappedToMaxAllowed(resource))),
-        boundary(own.limits, resource)
-            .filter(|_| requests_only)
-            .map(|a| Step::AtMost(a, Note::CappedToContainerLimit(resource))),
+        least.into_iter().chain(most).chain(ratio).collect(),
+        below.into_iter().chain(pinned).collect(),
     ]
 }
 

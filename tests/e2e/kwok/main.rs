@@ -8,6 +8,7 @@ mod lifecycle;
 mod malformed;
 mod modes;
 mod owners;
+mod pods;
 mod prometheus;
 mod recommender;
 mod webhook;
@@ -40,6 +41,11 @@ async fn run() -> Result<ExitCode> {
     let code = suite
         .together("off-touches-nothing", modes::off)
         .together("initial-sizes-new-pods-only", modes::initial)
+        .together("pods-in-full", pods::admitted)
+        .together("limit-asked-for", pods::limit_asked_for)
+        .together("sidecar-in-place", pods::sidecar_in_place)
+        .together("capped-by-limit", pods::capped_by_limit)
+        .together("pod-level-resources", pods::pod_level_resources)
         .together("budget-of-zero", budget::nothing_evicted)
         .together("recommender-restarted", history::restarted)
         .together("upstream-and-back", history::upstream_and_back)

@@ -7,6 +7,7 @@ mod rules;
 
 use json_patch::Patch;
 use podfit_core::feature_gates::FeatureGates;
+use podfit_core::policy::{LIMITS_ANNOTATION, LimitPolicies};
 use serde_json::{Value, json};
 
 use crate::metrics::Outcome;
@@ -44,10 +45,17 @@ pub fn admit(request: Request<'_>, gates: FeatureGates) -> (Outcome, Response) {
             Response::refuse(uid, Refusal::invalid(message)),
         )
     };
-    let (object, Findings { errors, warnings }) = match judged {
+    let (
+        object,
+        Findings {
+            errors,
+            mut warnings,
+        },
+    ) = match judged {
         Ok(judged) => judged,
         Err(unreadable) => return refuse(request.uid, &[FieldError::Internal(unreadable)]),
     };
+    warnings.extend(limits_warning(&object));
     if !errors.is_empty() {
         return refuse(request.uid, &errors);
     }
@@ -71,6 +79,13 @@ fn read(text: &str) -> Result<(Value, Draft), String> {
     // Through a value, because errors of text end in a line and a column that the author of the VPA never wrote.
     let draft = Draft::from_object(&object).map_err(|e| e.to_string())?;
     Ok((object, draft))
+}
+
+/// That our own annotation is not understood; it then counts as absent.
+fn limits_warning(object: &Value) -> Option<String> {
+    let text = object["metadata"]["annotations"][LIMITS_ANNOTATION].as_str()?;
+    let why = LimitPolicies::parse(text).err()?;
+    Some(format!("metadata.annotations[{LIMITS_ANNOTATION}]: {why}"))
 }
 
 /// An update policy for a VPA that has none.

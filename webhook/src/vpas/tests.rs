@@ -93,3 +93,21 @@ fn only_a_missing_update_policy_is_filled_in() {
         }
     }
 }
+
+#[test]
+fn an_annotation_on_limits_that_is_not_understood_is_told() {
+    for (text, warned) in [("cpu=none", false), ("cpu=double", true)] {
+        let object = json!({
+            "metadata": {"annotations": {"podfit.dev/limits": text}},
+            "spec": {"targetRef": {"kind": "Deployment", "name": "web"}}
+        });
+        let verdict = judge("CREATE", &object, None, FeatureGates::default());
+        assert_eq!(verdict["allowed"], true);
+        let warning = verdict["warnings"][0].as_str().unwrap_or_default();
+        assert_eq!(
+            warning.starts_with("metadata.annotations[podfit.dev/limits]: \"double\" is none of"),
+            warned,
+            "{verdict}"
+        );
+    }
+}

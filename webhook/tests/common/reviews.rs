@@ -1,11 +1,14 @@
 //! Reviews, the VPAs they are answered from, and patches.
 
+use std::time::Duration;
+
 use actix_web::web;
 use base64::Engine;
 use podfit_cluster::api::vpa::VpaObject;
 use podfit_cluster::index::Index;
 use podfit_core::feature_gates::FeatureGates;
-use podfit_core::vpa::Vpa;
+use podfit_core::policy::LimitPolicies;
+use podfit_core::vpa::{BoostBy, CpuBoost, StartupBoost, Vpa};
 use podfit_webhook::admission::Webhook;
 use podfit_webhook::metrics::Metrics;
 use serde_json::{Value, json};
@@ -50,6 +53,33 @@ pub fn pod() -> Value {
             {"name": "stranger"}
         ]}
     })
+}
+
+/// A VPA that boosts the start, takes CPU limits away and sets those of memory.
+fn vpa_in_full() -> Vpa {
+    let mut full = vpa("Recreate");
+    full.limits = LimitPolicies::parse("cpu=none,memory=headroom=64Mi").unwrap();
+    let cpu = Some(CpuBoost {
+        by: BoostBy::Factor(2),
+        lasts: Duration::ZERO,
+    });
+    full.startup_boost = Some(StartupBoost { cpu });
+    full
+}
+
+pub fn webhook_in_full() -> web::Data<Webhook> {
+    let mut webhook = webhook_value(vec![vpa_in_full()]);
+    webhook.settings.startup_boost = true;
+    web::Data::new(webhook)
+}
+
+/// With annotations of its own and a native sidecar.
+pub fn pod_in_full() -> Value {
+    let mut object = pod();
+    object["metadata"]["annotations"] = json!({"mine": "stays"});
+    object["spec"]["initContainers"] = json!([{"name": "side", "restartPolicy": "Always"}]);
+    object["spec"]["containers"][1]["name"] = "other".into();
+    object
 }
 
 pub fn review(object: &Value) -> Value {

@@ -1,4 +1,4 @@
-use podfit_core::quantity::Millicores;
+use podfit_core::policy::LimitPolicy;
 
 use super::*;
 
@@ -19,6 +19,7 @@ fn a_full_object_is_read() {
                 [{"resources": ["cpu", "memory"], "changeRequirement": "TargetHigherThanRequests"}]},
             "resourcePolicy": {"containerPolicies": [{"containerName": "*", "minAllowed": {"cpu": 1, "memory": "64Mi"},
                 "controlledResources": [], "controlledValues": "RequestsOnly"}]},
+            "startupBoost": {"cpu": {"type": "Quantity", "quantity": "500m", "durationSeconds": 10}},
             "recommenders": [{"name": "gpu"}]
         }),
         &json!({"recommendation": {"containerRecommendations": [{"containerName": "app", "target": {"cpu": "250m", "memory": "1Gi"}}]},
@@ -31,6 +32,11 @@ fn a_full_object_is_read() {
         (UpdateMode::InPlaceOrRecreate, Some(1))
     );
     assert_eq!(vpa.eviction_requirements[0].resources, Resource::ALL);
+    let boost = CpuBoost {
+        by: BoostBy::Quantity(Millicores(500)),
+        lasts: Duration::from_secs(10),
+    };
+    assert_eq!(vpa.startup_boost, Some(StartupBoost { cpu: Some(boost) }));
     let policy = &vpa.container_policies[0];
     assert_eq!(
         policy.min_allowed,
@@ -177,4 +183,53 @@ fn policies_of_histories_are_read() {
     let read: Vec<_> = vpa.container_policies.iter().map(|p| p.history).collect();
     assert_eq!(read, [expected, HistoryPolicy::default()]);
     assert_eq!(vpa.evict_after_oom, Some(Duration::from_mins(1)));
+}
+
+/// Vectors 12.2, what is refused: it boosts nothing, nor does it stand in the way.
+#[test]
+fn a_boost_that_is_not_understood_boosts_nothing() {
+    let cases = [
+        (json!({}), ""),
+        (json!({"cpu": null}), ""),
+        (
+            json!({"cpu": {"type": "Factor", "factor": 0}}),
+            "spec.startupBoost.cpu: boost factor must be >= 1",
+        ),
+        (
+            json!({"cpu": {"factor": null}}),
+            "spec.startupBoost.cpu: boost factor must be >= 1",
+        ),
+        (
+            json!({"cpu": {"type": "Quantity", "quantity": "-1"}}),
+            "spec.startupBoost.cpu: quantity is negative",
+        ),
+        (
+            json!({"cpu": {"type": "Invalid", "factor": 2}}),
+            "spec.startupBoost.cpu: unsupported startup boost type: Invalid",
+        ),
+    ];
+    for (boost, problem) in cases {
+        let vpa = vpa(&json!({ "startupBoost": boost }), &json!({}));
+        assert_eq!(vpa.startup_boost, Some(StartupBoost::default()), "{boost}");
+        let told = |p: &&String| p.starts_with("spec.startupBoost");
+        let told = vpa.problems.iter().find(told);
+        assert!(
+            told.map_or(problem.is_empty(), |p| p.starts_with(problem)),
+            "{boost}: {told:?}"
+        );
+    }
+}
+
+#[test]
+fn the_annotation_on_limits_is_read() {
+    let read = |text: &str| {
+        let object = json!({"metadata": {"annotations": {"podfit.dev/limits": text}}});
+        Vpa::from(&serde_json::from_value::<VpaObject>(object).unwrap())
+    };
+    let good = read("memory=headroom=64Mi");
+    assert_eq!(good.limits.memory, LimitPolicy::Headroom(64 << 20));
+    let bad = read("double");
+    assert_eq!(bad.limits, LimitPolicies::default());
+    let told = |p: &String| p.starts_with("metadata.annotations[podfit.dev/limits]: \"double\"");
+    assert!(bad.problems.iter().any(told), "{:?}", bad.problems);
 }

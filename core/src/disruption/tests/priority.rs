@@ -5,18 +5,19 @@ use std::cmp::Ordering;
 use super::super::priority::{Assessment, Priority, assess};
 use super::*;
 use crate::admission::OBSERVED_CONTAINERS_ANNOTATION;
-use crate::policy::cap_for_pod;
+use crate::policy::{Rules, cap_for_pod};
 use crate::vpa::ContainerPolicy;
 
 const M: i64 = 1_000_000;
 
 fn measure(pod: &Pod, recommended: &[ContainerRecommendation]) -> Assessment {
-    let fitted = cap_for_pod(pod, recommended, &[], &[]);
     let (vpa, config, memory) = (
         Vpa::default(),
         Config::new(Profile::Upstream),
         Memory::default(),
     );
+    let rules = Rules::new(pod, &vpa, &[], config.profile);
+    let fitted = cap_for_pod(pod, recommended, &rules);
     let setting = Setting {
         vpa: &vpa,
         limit_ranges: &[],
@@ -405,12 +406,10 @@ fn what_was_refused_is_tried_again_when_less_is_asked() {
 
 fn attempt(requests: &[(&str, Amounts)]) -> Vec<ContainerChange> {
     let change = |(index, (name, requests)): (usize, &(&str, Amounts))| ContainerChange {
-        sidecar: None,
         index,
         name: (*name).into(),
         requests: list(*requests),
-        limits: list(NOTHING),
-        notes: vec![],
+        ..ContainerChange::default()
     };
     requests.iter().enumerate().map(change).collect()
 }

@@ -2,7 +2,7 @@
 
 use super::super::requirements::are_met;
 use super::*;
-use crate::policy::cap_for_pod;
+use crate::policy::{Rules, cap_for_pod};
 use crate::quantity::Resource::{self, Cpu, Memory as Mem};
 use crate::vpa::ChangeRequirement::{
     self, TargetHigherThanRequests as Higher, TargetLowerThanRequests as Lower,
@@ -29,11 +29,10 @@ fn met(
         change: *change,
     };
     let requirements: Vec<_> = requirements.iter().map(requirement).collect();
-    are_met(
-        &pod,
-        &cap_for_pod(&pod, &published, &[], &[]),
-        &requirements,
-    )
+    let vpa = Vpa::default();
+    let rules = Rules::new(&pod, &vpa, &[], Profile::Upstream);
+    let fitted = cap_for_pod(&pod, &published, &rules);
+    are_met(&pod, &fitted, &requirements)
 }
 
 #[test]

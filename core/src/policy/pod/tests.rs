@@ -1,6 +1,9 @@
+use super::super::{LimitRangeItem, LimitRangeScope, Ratios};
 use super::*;
 use crate::pod::{ContainerStatus, EffectiveResources};
+use crate::profile::Profile;
 use crate::quantity::{Bytes, Millicores};
+use crate::vpa::Vpa;
 
 const G: i64 = 1_000_000_000;
 const NOTHING: (i64, i64) = (0, 0);
@@ -59,6 +62,21 @@ fn policy(min: (i64, i64), max: (i64, i64), requests_only: bool) -> ContainerPol
         requests_only,
         ..ContainerPolicy::default()
     }
+}
+
+/// In profile upstream, whose tables these are.
+fn cap(
+    pod: &Pod,
+    recommended: &[ContainerRecommendation],
+    policies: &[ContainerPolicy],
+    ranges: &[LimitRangeItem],
+) -> Vec<PodRecommendation> {
+    let vpa = Vpa {
+        container_policies: policies.to_vec(),
+        ..Vpa::default()
+    };
+    let rules = Rules::new(pod, &vpa, ranges, Profile::Upstream);
+    cap_for_pod(pod, recommended, &rules)
 }
 
 fn texts(notes: &[Note]) -> Vec<String> {
@@ -131,7 +149,7 @@ fn one_container_is_capped() {
             ..ContainerStatus::default()
         });
         let [target, lower, upper] = row.recommended;
-        let got = cap_for_pod(
+        let got = cap(
             &pod(vec![container]),
             &[recommendation("ctr", target, lower, upper)],
             row.policy.as_slice(),
@@ -163,13 +181,10 @@ fn what_has_no_place_in_the_pod_is_dropped() {
         controlled_resources: Some(vec![Resource::Memory]),
         ..off.clone()
     };
-    assert_eq!(cap_for_pod(&pod, &[other], &[], &[]), []);
-    assert_eq!(cap_for_pod(&pod, &[], &[], &[]), []);
-    assert_eq!(
-        cap_for_pod(&pod, std::slice::from_ref(&own), &[off], &[]),
-        []
-    );
-    let only_memory = cap_for_pod(&pod, std::slice::from_ref(&own), &[memory], &[]);
+    assert_eq!(cap(&pod, &[other], &[], &[]), []);
+    assert_eq!(cap(&pod, &[], &[], &[]), []);
+    assert_eq!(cap(&pod, std::slice::from_ref(&own), &[off], &[]), []);
+    let only_memory = cap(&pod, std::slice::from_ref(&own), &[memory], &[]);
     let r = &only_memory[0].recommendation;
     assert_eq!(
         [r.target, r.lower_bound, r.upper_bound].map(pair),
@@ -188,6 +203,7 @@ fn range(
         min: list(min),
         max: list(max),
         default: list(default),
+        max_ratio: Ratios::default(),
     }
 }
 
@@ -283,7 +299,7 @@ fn a_container_fits_its_limit_range() {
     ];
     for ((requests, limits), target, range, requests_only, min, want, notes) in rows {
         let pod = pod(vec![container("ctr", requests, limits)]);
-        let got = cap_for_pod(
+        let got = cap(
             &pod,
             &[recommendation("ctr", target, NOTHING, NOTHING)],
             &[policy(min, NOTHING, requests_only)],
@@ -384,7 +400,7 @@ fn the_pod_fits_its_limit_range() {
             .iter()
             .map(|(name, target)| recommendation(name, *target, *target, *target))
             .collect();
-        let got = cap_for_pod(
+        let got = cap(
             &pod,
             &recommended,
             &[],

@@ -1,0 +1,100 @@
+//! Which VPA sizes a pod (vectors 12.6), and requests that cannot be answered with a size (vectors 12.4).
+
+use podfit_cluster::api::vpa::VpaObject;
+use podfit_cluster::index::Index;
+use podfit_core::feature_gates::FeatureGates;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::metrics::Metrics;
+use crate::review::Review;
+
+fn webhook(vpas: Vec<Value>, gate: bool) -> Webhook {
+    let mut index = Index::default();
+    for vpa in vpas {
+        let object: VpaObject = serde_json::from_value(vpa).unwrap();
+        index.vpas.apply(Vpa::from(&object));
+    }
+    let gates = FeatureGates {
+        cpu_startup_boost: gate,
+        ..FeatureGates::default()
+    };
+    let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
+    Webhook::new(index.into(), metrics, gates)
+}
+
+/// `mode:target:boost`.
+fn vpa(name: &str, text: &str) -> Value {
+    let [mode, target, boost] = text.split(':').collect::<Vec<_>>()[..] else {
+        panic!("{text}")
+    };
+    let boosted = json!({"cpu": {"type": "Factor", "factor": 1}});
+    let mut spec = json!({});
+    if !mode.is_empty() {
+        spec["updatePolicy"] = json!({"updateMode": mode});
+    }
+    if !target.is_empty() {
+        let (kind, name) = target.split_once('/').unwrap_or(("StatefulSet", target));
+        spec["targetRef"] = json!({"apiVersion": "apps/v1", "kind": kind, "name": name});
+    }
+    match boost {
+        "vpa" => spec["startupBoost"] = boosted,
+        "container" => {
+            spec["resourcePolicy"] =
+                json!({"containerPolicies": [{"containerName": "*", "startupBoost": boosted}]});
+        }
+        _ => {}
+    }
+    json!({"metadata": {"namespace": "ns", "name": name}, "spec": spec})
+}
+
+#[test]
+fn the_pods_vpa_is_found() {
+    let table = include_str!("../../testdata/matching.csv");
+    let rows: Vec<_> = table.lines().filter(|l| !l.starts_with('#')).collect();
+    assert_eq!(rows.len(), 1 + 15);
+    for row in &rows[1..] {
+        let [case, owner, vpas, gate, wanted] = row.split(',').collect::<Vec<_>>()[..] else {
+            panic!("columns: {row}")
+        };
+        let vpas = vpas.split_whitespace().enumerate();
+        let vpas = vpas.map(|(i, text)| vpa(&i.to_string(), text)).collect();
+        let owners: Vec<_> = owner
+            .split_once('/')
+            .map(|(kind, name)| {
+                json!({"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": "1", "controller": true})
+            })
+            .into_iter()
+            .collect();
+        let object = json!({
+            "metadata": {"namespace": "ns", "labels": {"pod-template-hash": "5d4f"}, "ownerReferences": owners},
+            "spec": {"containers": [{"name": "a"}]}
+        });
+        let pod = Pod::from(&serde_json::from_value::<PodObject>(object).unwrap());
+        let webhook = webhook(vpas, gate == "on");
+        let index = webhook.index.read();
+        let eligible = |vpa: &Vpa| sizes_new_pods(vpa, &webhook.settings);
+        let found = index.controlling_vpa(&pod, eligible);
+        assert_eq!(found.map_or("", |vpa| vpa.name.as_str()), wanted, "{case}");
+    }
+}
+
+/// Whatever is wrong with the pod in a request: it is let through, without a patch.
+#[test]
+fn a_pod_that_cannot_be_read_is_let_through() {
+    let webhook = webhook(vec![vpa("0", "Recreate:sts:")], false);
+    let cases = [
+        (json!("{"), Outcome::Error),
+        (json!({"metadata": [], "spec": {}}), Outcome::Error),
+        (json!({"spec": {"containers": [7]}}), Outcome::Error),
+        (json!({}), Outcome::Skipped),
+    ];
+    for (object, outcome) in cases {
+        let review = json!({"request": {"uid": "u", "operation": "CREATE", "namespace": "ns", "object": object}});
+        let text = review.to_string();
+        let review: Review<'_> = serde_json::from_str(&text).unwrap();
+        let (got, response) = admit(&webhook, review.request.unwrap().0);
+        assert_eq!(got, outcome, "{object}");
+        assert!(response.allowed && !response.is_patched(), "{object}");
+    }
+}
