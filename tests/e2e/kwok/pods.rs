@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use podfit_tests::amounts::Amounts;
 use podfit_tests::manifests::Workload;
 use podfit_tests::namespace::{Namespace, VPA};
@@ -46,15 +46,14 @@ async fn recommend(ns: &Namespace, name: &str, app: [&str; 2], proxy: [&str; 2])
         "metadata": {"generateName": "probe-", "ownerReferences": [{
             "apiVersion": "apps/v1", "kind": "Deployment", "name": name, "controller": true, "uid": "0"
         }]},
-        "spec": {"containers": [{"name": "app", "image": "none"}], "nodeName": "none"},
+        "spec": {"containers": [{"name": "app", "image": "none"}], "schedulerName": "none"},
     });
     until(
         "the webhook knows the recommendation",
         secs(20),
         async || {
+            // Its owner does not exist, so the cluster removes it.
             let made = ns.create(probe.clone()).await?;
-            ns.delete("Pod", made["metadata"]["name"].as_str().context("no name")?)
-                .await?;
             ensure!(
                 !made["metadata"]["annotations"]["vpaUpdates"].is_null(),
                 "{made}"
