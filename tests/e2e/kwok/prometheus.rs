@@ -12,6 +12,7 @@ use podfit_core::estimator::EstimatorConfig;
 use podfit_core::history::{ContainerHistory, HistoryConfig};
 use podfit_core::recommendation::recommend;
 use podfit_core::time::Timestamp;
+use podfit_core::vpa::Vpa;
 use podfit_tests::amounts::Amounts;
 use podfit_tests::cluster::{log_folder, program, run};
 use podfit_tests::manifests::Workload;
@@ -298,7 +299,12 @@ impl Past {
             .iter()
             .map(|(name, b)| (name.as_str(), &b.history))
             .collect();
-        let recommended = recommend(&histories, &[], &EstimatorConfig::default(), now);
+        let recommended = recommend(
+            &histories,
+            &Vpa::default(),
+            &EstimatorConfig::default(),
+            now,
+        );
         let target = recommended
             .recommendations
             .first()
