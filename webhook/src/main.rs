@@ -51,12 +51,12 @@ async fn start() -> anyhow::Result<()> {
     watches.vpas().owners().limit_ranges();
 
     let provider = tls::provider(&options.server.tls_ciphers);
-    let live = Arc::new(Live::default());
+    let certificate = Arc::new(Live::default());
     let source = source(&options, &calls, &provider);
     let mut certificates = Certificates::new(
         source,
         Arc::clone(&provider),
-        Arc::clone(&live),
+        Arc::clone(&certificate),
         metrics.days_to_expiry.clone(),
     );
     let synced = watches.synced();
@@ -73,7 +73,11 @@ async fn start() -> anyhow::Result<()> {
     let webhook = web::Data::new(webhook);
     let listener = server::listen(options.server.bind_address, options.server.port)?;
     let listening = listener.local_addr()?;
-    let config = tls::server_config(provider, options.server.min_tls_version, Arc::clone(&live))?;
+    let config = tls::server_config(
+        provider,
+        options.server.min_tls_version,
+        Arc::clone(&certificate),
+    )?;
     let server = server::serve(listener, config, webhook.clone())?;
     let handle = server.handle();
     let running = tokio::spawn(server);
@@ -90,7 +94,7 @@ async fn start() -> anyhow::Result<()> {
     let upkeep = tokio::spawn(registrar.run(shutdown.clone()));
     let proof = Proof {
         probe: Probe::new(listening, &options.server_name()),
-        live,
+        certificate,
         registered,
     };
     let life = SignOfLife::new(status_lease(&options, calls), proof, health.clone());

@@ -170,7 +170,8 @@ mod tests {
     #[test]
     fn quantiles_lie_within_their_bucket() {
         let infinite = f64::INFINITY;
-        let cases: [(f64, &[(f64, f64)], f64); 4] = [
+        type Row<'a> = (f64, &'a [(f64, f64)], f64);
+        let cases: [Row<'_>; 4] = [
             (
                 0.99,
                 &[(0.005, 90.0), (0.025, 100.0), (infinite, 100.0)],
