@@ -167,10 +167,12 @@ fn quantile(fraction: f64, buckets: &[(f64, f64)]) -> f64 {
 mod tests {
     use super::*;
 
+    /// The quantile, the buckets' bounds and counts, and what is to come out.
+    type Row<'a> = (f64, &'a [(f64, f64)], f64);
+
     #[test]
     fn quantiles_lie_within_their_bucket() {
         let infinite = f64::INFINITY;
-        type Row<'a> = (f64, &'a [(f64, f64)], f64);
         let cases: [Row<'_>; 4] = [
             (
                 0.99,
