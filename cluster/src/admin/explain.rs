@@ -77,10 +77,25 @@ async fn explain(asker: web::Data<Asker>, path: web::Path<(String, String)>) -> 
     let (namespace, name) = path.into_inner();
     match asker.ask(namespace, name).await {
         Some(Ok(explanation)) => HttpResponse::Ok().json(explanation),
-        Some(Err(why)) => HttpResponse::NotFound().json(json!({ "message": why })),
-        None => HttpResponse::ServiceUnavailable()
-            .json(json!({ "message": "the loop is busy, or has not begun; try again" })),
+        Some(Err(why)) => HttpResponse::NotFound().json(failure(404, "NotFound", &why)),
+        None => HttpResponse::ServiceUnavailable().json(failure(
+            503,
+            "ServiceUnavailable",
+            "the loop is busy, or has not begun; try again",
+        )),
     }
+}
+
+/// As the API server answers, so that kubectl shows the message.
+fn failure(code: u16, reason: &str, message: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Status",
+        "status": "Failure",
+        "code": code,
+        "reason": reason,
+        "message": message,
+    })
 }
 
 #[cfg(test)]
