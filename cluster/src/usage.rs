@@ -1,10 +1,16 @@
 //! What containers use, from metrics.k8s.io.
 
+use std::fmt;
+
+use futures::AsyncBufReadExt;
 use http::Request;
+use kube::Client;
 use podfit_core::quantity::{Bytes, Millicores};
 use podfit_core::time::Timestamp;
+use serde::Deserialize;
+use serde::de::{Deserializer, SeqAccess, Visitor};
 
-use crate::api::metrics::{PodMetrics, PodMetricsList};
+use crate::api::metrics::PodMetrics;
 use crate::api::time;
 use crate::calls::{CallError, Calls};
 
@@ -35,7 +41,7 @@ pub struct ContainerUsage {
 /// The usage of all pods of a namespace, or of the cluster when it is empty.
 ///
 /// A large cluster's list is by far the most that is read in a loop, and all at once: the API knows no pages. So it is
-/// decoded from the text that came, without objects in between.
+/// kept once, as the text that came, and decoded pod by pod.
 pub async fn from_metrics_api(calls: &Calls, namespace: &str) -> Result<Vec<PodUsage>, CallError> {
     let list = async {
         let path = match namespace {
@@ -45,16 +51,58 @@ pub async fn from_metrics_api(calls: &Calls, namespace: &str) -> Result<Vec<PodU
         let request = Request::get(path)
             .body(Vec::new())
             .map_err(kube::Error::HttpError)?;
-        let text = calls.client().request_text(request).await?;
+        let text = text(calls.client(), request).await?;
         read(&text).map_err(kube::Error::SerdeError)
     };
     calls.run("list pods of metrics.k8s.io", list).await
 }
 
+/// An answer's body. The client's own function holds up to three copies of it at a time.
+async fn text(client: &Client, request: Request<Vec<u8>>) -> Result<Vec<u8>, kube::Error> {
+    let mut body = std::pin::pin!(client.request_stream(request).await?);
+    let mut text = Vec::new();
+    loop {
+        let part = body.fill_buf().await;
+        let part = part.map_err(|error| kube::Error::Service(error.into()))?;
+        if part.is_empty() {
+            return Ok(text);
+        }
+        text.extend_from_slice(part);
+        let read = part.len();
+        body.consume_unpin(read);
+    }
+}
+
 /// The usage in a `PodMetricsList`.
-fn read(text: &str) -> Result<Vec<PodUsage>, serde_json::Error> {
-    let list: PodMetricsList<'_> = serde_json::from_str(text)?;
-    Ok(list.items.iter().filter_map(pod_usage).collect())
+fn read(text: &[u8]) -> Result<Vec<PodUsage>, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct List {
+        #[serde(deserialize_with = "pods")]
+        items: Vec<PodUsage>,
+    }
+    let list: List = serde_json::from_slice(text)?;
+    Ok(list.items)
+}
+
+/// Each pod becomes its usage before the next is looked at.
+fn pods<'de, D: Deserializer<'de>>(items: D) -> Result<Vec<PodUsage>, D::Error> {
+    struct Pods;
+    impl<'de> Visitor<'de> for Pods {
+        type Value = Vec<PodUsage>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of pods' usage")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+            let mut usage = Vec::new();
+            while let Some(pod) = items.next_element::<PodMetrics<'de>>()? {
+                usage.extend(pod_usage(&pod));
+            }
+            Ok(usage)
+        }
+    }
+    items.deserialize_seq(Pods)
 }
 
 fn pod_usage(pod: &PodMetrics<'_>) -> Option<PodUsage> {
@@ -118,7 +166,59 @@ mod tests {
                 container("idle", None, None),
             ],
         };
-        assert_eq!(read(&list.to_string()).unwrap(), [expected]);
+        assert_eq!(read(list.to_string().as_bytes()).unwrap(), [expected]);
+    }
+
+    /// A server that answers one request with these parts, and hangs up.
+    fn serve_once(parts: Vec<String>) -> String {
+        use std::io::{Read, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                request.push(byte[0]);
+            }
+            for part in parts {
+                stream.write_all(part.as_bytes()).unwrap();
+                stream.flush().unwrap();
+            }
+        });
+        format!("http://{address}")
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_to_its_end_and_half_of_one_is_an_error() {
+        let long = "x".repeat(100_000);
+        let chunk = format!("{:x}\r\n{long}\r\n", long.len());
+        let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_owned();
+        let cases = [
+            (
+                vec![
+                    head.clone(),
+                    chunk.clone(),
+                    chunk.clone(),
+                    "0\r\n\r\n".into(),
+                ],
+                Some(200_000),
+            ),
+            (vec![head, chunk], None),
+            (
+                vec!["HTTP/1.1 503 Gone\r\ncontent-length: 0\r\n\r\n".into()],
+                None,
+            ),
+        ];
+        for (parts, length) in cases {
+            let mut config = kube::Config::new(serve_once(parts).parse().unwrap());
+            config.default_retry = false;
+            let client = Client::try_from(config).unwrap();
+            let request = Request::get("/").body(Vec::new()).unwrap();
+            let read = text(&client, request).await;
+            assert_eq!(read.ok().map(|text| text.len()), length);
+        }
     }
 
     #[test]
@@ -130,7 +230,7 @@ mod tests {
             r#"{"kind":"PodMetricsList"}"#,
             r#"{"items":[{"#,
         ] {
-            assert!(read(text).is_err(), "{text}");
+            assert!(read(text.as_bytes()).is_err(), "{text}");
         }
     }
 }

@@ -5,14 +5,6 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// The usage of many pods.
-#[derive(Debug, Deserialize)]
-pub struct PodMetricsList<'a> {
-    /// One each.
-    #[serde(borrow)]
-    pub items: Vec<PodMetrics<'a>>,
-}
-
 /// The usage of one pod.
 #[derive(Debug, Deserialize)]
 pub struct PodMetrics<'a> {
