@@ -225,6 +225,7 @@ mod tests {
     use super::*;
     use crate::history::PodContainerWindow;
     use crate::quantity::{Bytes, Millicores};
+    use crate::rows::{number, rows};
 
     const T0: Timestamp = Timestamp::from_unix_seconds(1_514_862_245); // 2018-01-02T03:04:05Z
     const HOUR: Duration = Duration::from_hours(1);
@@ -236,34 +237,36 @@ mod tests {
         BUCKETS.get_or_init(|| Buckets::linear(10.0, 1.0, 1e-15).unwrap())
     }
 
-    /// Upstream's encoding rows. Its samples are added at one time, so nothing decays.
+    /// Samples are added at one time, so nothing decays.
     #[test]
     fn weights_are_stored_in_proportion_to_the_heaviest() {
-        let cases: [(&[(f64, f64)], f64, &[(f64, u32)]); 4] = [
-            (&[], 0.0, &[]),
-            (&[(1.0, 1.0)], 1.0, &[(1.0, 10_000)]),
-            (&[(1.0, 1.0), (2.0, 100_000.0)], 100_001.0, &[(2.0, 10_000)]),
-            (
-                &[(1.0, 1.0), (2.0, 10_000.0), (3.0, 50.0)],
-                10_051.0,
-                &[(1.0, 1), (2.0, 10_000), (3.0, 50)],
-            ),
-        ];
-        for (samples, total, weights) in cases {
+        let pairs = |cell: &str, separator: char| -> Vec<(f64, f64)> {
+            let words = cell.split_whitespace();
+            let pair = |word: &str| {
+                let (value, weight) = word.split_once(separator).unwrap();
+                (number(value).unwrap(), number(weight).unwrap())
+            };
+            words.map(pair).collect()
+        };
+        for row in rows(include_str!("../testdata/encoded_histograms.csv")) {
+            let [samples, total, weights] = row[..] else {
+                panic!("{row:?}")
+            };
             let mut histogram = Histogram::new(linear(), HOUR);
-            for (value, weight) in samples {
-                histogram.add(*value, *weight, Timestamp::from_unix_seconds(3600));
+            for (value, weight) in pairs(samples, 'x') {
+                histogram.add(value, weight, Timestamp::from_unix_seconds(3600));
             }
             let stored = HistogramCheckpoint::encode(&histogram);
+            let total = number::<f64>(total).unwrap();
             assert!(
                 (stored.total_weight - total).abs() <= total * 1e-12,
-                "{stored:?}"
+                "{row:?}"
             );
-            let expected: BTreeMap<_, _> = weights
-                .iter()
-                .map(|(v, w)| (linear().find(*v) as i64, *w))
+            let expected: BTreeMap<_, _> = pairs(weights, ':')
+                .into_iter()
+                .map(|(value, weight)| (linear().find(value) as i64, weight as u32))
                 .collect();
-            assert_eq!(stored.bucket_weights, expected);
+            assert_eq!(stored.bucket_weights, expected, "{row:?}");
         }
     }
 

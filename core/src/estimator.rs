@@ -182,7 +182,7 @@ pub fn estimate(
         upper_bound,
     } = &mut estimate;
     if let Some(floor) = floor {
-        let needed = floor.bytes.0;
+        let needed = with_margin(floor.bytes.0, config.margin);
         for derivation in [&mut *target, &mut *upper_bound].into_iter().flatten() {
             let to = derivation.amount().max(needed);
             derivation.change(Cause::OutOfMemory(needed), to);

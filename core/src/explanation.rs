@@ -87,7 +87,7 @@ pub enum Cause {
     Confidence(f64),
     /// A bound of a young history stays within this factor of what was seen.
     Seen(f64),
-    /// Out-of-memory kills have shown that so much is needed.
+    /// Out-of-memory kills have shown that so much is needed, margin included.
     OutOfMemory(i64),
     /// The container's share of the pod's minimum.
     Minimum(i64),

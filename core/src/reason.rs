@@ -39,6 +39,8 @@ pub enum RecommendationReason {
         container: String,
         /// The evidence.
         floor: OomFloor,
+        /// The target in base units.
+        target: i64,
     },
     /// Policy or a global maximum changed the target.
     Capped {
@@ -108,11 +110,16 @@ impl fmt::Display for RecommendationReason {
                     resource.show(*target)
                 )
             }
-            Self::OutOfMemory { container, floor } => {
+            Self::OutOfMemory {
+                container,
+                floor,
+                target,
+            } => {
                 write!(
                     f,
-                    "{container}: memory {}, since it was killed for memory with less",
-                    Resource::Memory.show(floor.bytes.0)
+                    "{container}: memory {}, since it was killed for memory at {}",
+                    Resource::Memory.show(*target),
+                    Resource::Memory.show(floor.killed_at.0)
                 )
             }
             Self::Capped {

@@ -243,6 +243,7 @@ impl ContainerExplanation {
             (Some(Cause::OutOfMemory(_)), Some(explained)) => RecommendationReason::OutOfMemory {
                 container,
                 floor: explained.floor.clone(),
+                target: amount,
             },
             (Some(Cause::Minimum(_)), _) => RecommendationReason::Minimum {
                 container,

@@ -94,7 +94,7 @@ async fn start() -> anyhow::Result<()> {
         name: options.recommender_name.clone(),
         index: watches.index(),
         sightings,
-        observer: oom::Observer::default(),
+        observer: oom::Observer::new(options.cluster.profile.into()),
         calls,
         leadership,
         namespace: options.cluster.vpa_object_namespace.clone(),

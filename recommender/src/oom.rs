@@ -7,6 +7,7 @@ mod tests;
 use std::collections::HashMap;
 
 use podfit_core::pod::{Container, Pod, Termination};
+use podfit_core::profile::Profile;
 use podfit_core::quantity::Bytes;
 use podfit_core::time::Timestamp;
 
@@ -31,6 +32,8 @@ pub struct Oom {
 /// this process started, and a restarted watch repeats none.
 #[derive(Debug, Default)]
 pub struct Observer {
+    /// Upstream counts from the request, however much the limit allows.
+    profile: Profile,
     /// What is remembered of each pod, by its uid.
     pods: HashMap<String, Seen>,
 }
@@ -45,6 +48,14 @@ struct Seen {
 }
 
 impl Observer {
+    /// With nothing seen yet.
+    pub fn new(profile: Profile) -> Self {
+        Self {
+            profile,
+            pods: HashMap::new(),
+        }
+    }
+
     /// The kills in `pod` that were not told of before.
     ///
     /// A limit raised in place may not be in force: the kubelet (1.36) leaves the pod's own cgroup as it was when the
@@ -55,10 +66,13 @@ impl Observer {
         let mut found = Vec::new();
         for container in &pod.containers {
             let seen = self.pods.entry(pod.uid.clone()).or_default();
-            let allowed = allowed_memory(container);
+            let allowed = allowed_memory(container, self.profile);
             let least = seen.least.entry(container.name.clone()).or_insert(allowed);
             *least = allowed.min(*least);
-            let memory = if replaceable { *least } else { allowed };
+            let memory = match self.profile {
+                Profile::Safe if replaceable => *least,
+                _ => allowed,
+            };
             let Some(at) = last_kill(container) else {
                 continue;
             };
@@ -89,12 +103,9 @@ fn last_kill(container: &Container) -> Option<Timestamp> {
     kills.filter_map(|t: &Termination| t.finished).max()
 }
 
-/// The limit, else the request; zero when there is neither.
-fn allowed_memory(container: &Container) -> Bytes {
+/// The limit, else the request; zero when there is neither. Profile `upstream`: the request alone.
+fn allowed_memory(container: &Container, profile: Profile) -> Bytes {
     let allowed = container.effective();
-    allowed
-        .limits
-        .memory
-        .or(allowed.requests.memory)
-        .unwrap_or_default()
+    let limit = allowed.limits.memory.filter(|_| profile.is_safe());
+    limit.or(allowed.requests.memory).unwrap_or_default()
 }

@@ -166,7 +166,7 @@ fn a_kill_is_a_floor_without_any_sample() {
     window
         .record_oom(&mut history, &kill(Bytes(1 << 30), T0), T0, &config.history)
         .unwrap();
-    let needed = Some(scale_amount(1 << 30, 1.2));
+    let needed = Some(with_margin(scale_amount(1 << 30, 1.2), 0.15));
     let [cpu, memory] = estimates(&history, &config, T0);
     assert_eq!(cpu, Estimate::default());
     assert_eq!(amount(memory.target.as_ref()), needed);

@@ -161,24 +161,23 @@ fn split(x: f64) -> (f64, i32) {
 mod tests {
     use super::*;
     use crate::quantity::{Millicores, amount_from_float, scale_amount};
+    use crate::rows::{number, rows};
 
     #[test]
-    fn linear_buckets() {
-        let buckets = Buckets::linear(5.0, 0.3, 0.001).unwrap();
-        assert_eq!(buckets.count(), 18);
-        assert_eq!(buckets.start(0), 0.0);
-        assert!((buckets.start(17) - 5.1).abs() < 1e-12);
-        for (value, bucket) in [(-1.0, 0), (0.0, 0), (1.3, 4), (100.0, 17)] {
-            assert_eq!(buckets.find(value), bucket, "{value}");
-        }
-    }
-
-    #[test]
-    fn exponential_buckets() {
-        let buckets = Buckets::exponential(500.0, 40.0, 1.5, 0.001).unwrap();
-        assert_eq!(buckets.starts, [0.0, 40.0, 100.0, 190.0, 325.0, 527.5]);
-        for (value, bucket) in [(-1.0, 0), (39.99, 0), (40.0, 1), (100.0, 2), (900.0, 5)] {
-            assert_eq!(buckets.find(value), bucket, "{value}");
+    fn both_schemes_cut_as_upstream() {
+        for row in rows(include_str!("../../testdata/bucket_schemes.csv")) {
+            let value = |i: usize| number::<f64>(row[i]).unwrap();
+            let buckets = match row[0] {
+                "linear" => Buckets::linear(value(1), value(2), value(4)),
+                _ => Buckets::exponential(value(1), value(2), value(3), value(4)),
+            }
+            .unwrap();
+            let got = match row[5] {
+                "count" => buckets.count() as f64,
+                "start" => buckets.start(value(6) as usize),
+                _ => buckets.find(value(6)) as f64,
+            };
+            assert!((got - value(7)).abs() < 1e-12, "{got}: {row:?}");
         }
     }
 

@@ -130,6 +130,24 @@ fn a_limit_raised_in_place_is_no_evidence_until_the_pod_is_made_anew() {
     }
 }
 
+/// A container that requests 1024 and may use 4096.
+#[test]
+fn a_kill_counts_from_the_limit_and_in_profile_upstream_from_the_request() {
+    let resources = EffectiveResources {
+        requests: memory(1024),
+        limits: memory(4096),
+    };
+    let killed = pod(ContainerStatus {
+        terminated: Some(ended("OOMKilled", 5)),
+        resources: Some(resources),
+        ..ContainerStatus::default()
+    });
+    for (profile, expected) in [(Profile::Safe, 4096), (Profile::Upstream, 1024)] {
+        let told = Observer::new(profile).look(&killed, true);
+        assert_eq!(told[0].memory, Bytes(expected), "{profile:?}");
+    }
+}
+
 /// Upstream's observer rows: the state before, the state after, and the memory of the kill told then.
 #[test]
 fn kills_are_told_as_upstream_tells_them() {
