@@ -94,7 +94,7 @@ async fn start() -> anyhow::Result<()> {
     let upkeep = tokio::spawn(registrar.run(shutdown.clone()));
     let proof = Proof {
         probe: Probe::new(listening, &options.server_name()),
-        certificate,
+        live: certificate,
         registered,
     };
     let life = SignOfLife::new(status_lease(&options, calls), proof, health.clone());

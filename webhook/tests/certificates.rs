@@ -103,12 +103,12 @@ fn bad_contents(good: &PemTriple) -> Vec<(&'static str, PemTriple, &'static str)
         ("not yet valid", at(now() + DAY, DAY), "not valid yet"),
         (
             "of another key",
-            with(|t, good| t.key = good.key.clone()),
+            with(|t, good| t.key.clone_from(&good.key)),
             "does not fit the certificate",
         ),
         (
             "of another CA",
-            with(|t, good| t.ca_bundle = good.ca_bundle.clone()),
+            with(|t, good| t.ca_bundle.clone_from(&good.ca_bundle)),
             "does not verify",
         ),
         (

@@ -64,7 +64,7 @@ pub async fn history(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
             ns.available_pods(name, 1).await
         })
         .await?;
-        past.add_workload(&ns.name, name, &pods[0].name());
+        past.add_workload(&ns.name, name, pods[0].name());
     }
     let server = past.server(&ns).await?;
     let mut recommender = podfit.own_recommender("prometheus", &ns.name)?;
@@ -144,10 +144,11 @@ async fn is_stored_and_not_asked_again(
         );
         ensure!(loops >= 3.0, "{loops} loops");
         let asked = metrics.sum(METRIC, &[]);
-        Ok(ensure!(
+        ensure!(
             asked == 0.0,
             "asked Prometheus {asked} times after a restart, with {stored:?} samples stored"
-        ))
+        );
+        Ok(())
     })
     .await?;
     process.stop().await
@@ -260,7 +261,7 @@ impl Past {
         let text: String = self
             .families
             .iter()
-            .map(|(head, lines)| format!("{head}{lines}"))
+            .flat_map(|(head, lines)| [*head, lines.as_str()])
             .collect();
         let file = folder.join("past.txt");
         std::fs::write(&file, text + "# EOF\n")?;

@@ -123,7 +123,7 @@ pub async fn asked_about_managed_pods_only(ns: Namespace, podfit: Arc<Podfit>) -
     ns.create(pod_of("managed", &json!([controller("ReplicaSet")])))
         .await?;
     until("the webhook counts the managed pod", secs(10), async || {
-        ensure!(asked().await? - before == 1.0, "it was not asked");
+        ensure!(asked().await? > before, "it was not asked");
         Ok(())
     })
     .await
