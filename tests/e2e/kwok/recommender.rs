@@ -244,7 +244,11 @@ async fn explanation(ns: &Namespace, address: &str, target: Amounts) -> Result<(
         .context("what is explained is what is published")?;
     let unknown = get(address, &path("none")).await;
     let error = unknown.err().context("an unknown VPA is explained")?;
-    ensure!(format!("{error:?}").contains("404"), "{error:?}");
+    let words = format!("{error:#}");
+    ensure!(
+        words.contains("there is no VerticalPodAutoscaler"),
+        "{words}"
+    );
     Ok(())
 }
 
