@@ -90,11 +90,15 @@ pub fn admit(
     } else {
         pod
     };
-    let mut containers = settled(written, vpa, limit_ranges, settings.profile);
+    // What it was before its boost is partly sized already, and may look Guaranteed where the pod never was.
+    let may_be_guaranteed = !boosts || pod.is_guaranteed();
+    let rules = |pod: &Pod| {
+        Rules::new(pod, vpa, limit_ranges, settings.profile).of_class(may_be_guaranteed)
+    };
+    let mut containers = settled(written, vpa, rules, limit_ranges.is_empty());
     let mut boosts = Vec::new();
     if settings.startup_boost {
-        let rules = Rules::new(written, vpa, limit_ranges, settings.profile);
-        boosts = boost::boost(written, vpa, &rules, settings, &mut containers);
+        boosts = boost::boost(written, vpa, &rules(written), settings, &mut containers);
     }
     for change in &mut containers {
         let limits = pod.containers[change.index].limits;
@@ -105,11 +109,11 @@ pub fn admit(
 
 /// The changes by recommendation, such that making them again changes nothing. Limits are rounded, so their proportions
 /// change by a trace when they are set; where a LimitRange binds, a second look would then allow a trace more.
-fn settled(
+fn settled<'a>(
     pod: &Pod,
     vpa: &Vpa,
-    limit_ranges: &[LimitRangeItem],
-    profile: Profile,
+    rules: impl Fn(&Pod) -> Rules<'a>,
+    without_limit_ranges: bool,
 ) -> Vec<ContainerChange> {
     /// Traces get smaller from look to look.
     const MOST_LOOKS: usize = 8;
@@ -117,13 +121,13 @@ fn settled(
         return Vec::new();
     }
     let look = |pod: &Pod| {
-        let rules = Rules::new(pod, vpa, limit_ranges, profile);
+        let rules = rules(pod);
         let recommended = vpa.recommendation.as_deref().unwrap_or_default();
         changes(pod, &cap_for_pod(pod, recommended, &rules), &rules)
     };
     let mut settled = look(pod);
     // Without LimitRanges nothing binds by a proportion.
-    if limit_ranges.is_empty() {
+    if without_limit_ranges {
         return settled;
     }
     let mut sized = pod.clone();

@@ -240,8 +240,9 @@ mod tests {
                 let day = Duration::from_hours(24).as_millis() as f64;
                 let total = made.total() * ((references[0] - references[1]) / day).exp2();
                 prop_assert!((total / measured.total() - 1.0).abs() < 1e-6, "{} {}", total, measured.total());
+                // What weighs less than epsilon does not count, and that depends on the reference time.
                 for p in [0.5, 0.9, 0.95] {
-                    let (low, high) = (measured.percentile(p - 1e-6), measured.percentile(p + 1e-6));
+                    let (low, high) = (measured.percentile(p - 0.005), measured.percentile(p + 0.005));
                     prop_assert!((low..=high).contains(&made.percentile(p)), "p{}: {} is not in {}..{}", p, made.percentile(p), low, high);
                 }
             }

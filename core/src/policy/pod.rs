@@ -143,19 +143,25 @@ fn finish(one: &mut PodRecommendation, container: &Container, rules: &Rules<'_>)
 const CORE: i64 = 1000;
 
 /// CPU in whole cores for a container that may have them for its own: one of a Guaranteed pod that requests whole cores
-/// now (the kubelet's static CPU policy). Rounded up, or down where there is no room; as it is where less than a core fits.
+/// now (the kubelet's static CPU policy). Rounded up, or down where there is no room; as it is where no whole core fits.
 pub(crate) fn whole_cores(container: &Container, rules: &Rules<'_>, cpu: i64) -> i64 {
     let now = container.requests.get(Resource::Cpu).unwrap_or(0);
     if !rules.guaranteed || now <= 0 || now % CORE != 0 || cpu % CORE == 0 {
         return cpu;
     }
-    let most = [
-        allowed(container, rules, Resource::Cpu),
-        imposed(container, rules, Resource::Cpu).concat(),
-    ];
-    let most = most.concat().into_iter().filter_map(|step| match step {
-        Step::AtMost(most, _) => Some(most),
-        Step::AtLeast(..) => None,
+    let allowed = allowed(container, rules, Resource::Cpu);
+    let imposed = imposed(container, rules, Resource::Cpu).concat();
+    let most = allowed
+        .iter()
+        .chain(&imposed)
+        .filter_map(|step| match step {
+            Step::AtMost(most, _) => Some(*most),
+            Step::AtLeast(..) => None,
+        });
+    // Policy's minimum may be missed by a part of a core; what the API server asks for may not.
+    let least = imposed.iter().filter_map(|step| match step {
+        Step::AtLeast(least, _) => Some(*least),
+        Step::AtMost(..) => None,
     });
     let sums_are_bound = rules
         .pod_range
@@ -164,7 +170,7 @@ pub(crate) fn whole_cores(container: &Container, rules: &Rules<'_>, cpu: i64) ->
     let up = down.saturating_add(CORE);
     if !sums_are_bound && most.min().is_none_or(|most| up <= most) {
         up
-    } else if down > 0 {
+    } else if down > 0 && least.max().is_none_or(|least| down >= least) {
         down
     } else {
         cpu

@@ -38,6 +38,12 @@ impl<'a> Rules<'a> {
         }
     }
 
+    /// The same for a pod that is not of the class Guaranteed unless `may_be_guaranteed`, whatever its resources say.
+    pub(crate) fn of_class(mut self, may_be_guaranteed: bool) -> Self {
+        self.guaranteed &= may_be_guaranteed;
+        self
+    }
+
     /// What becomes of a container's limit.
     ///
     /// `controlledValues: RequestsOnly` is the more particular word and wins over the VPA's annotation. A pod of the class
