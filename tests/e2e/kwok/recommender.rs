@@ -163,7 +163,6 @@ pub async fn seen_by_operators(ns: Namespace, podfit: Arc<Podfit>) -> Result<()>
             "vpa_quality_cpu_recommendations_cores_count",
             "rest_client_requests_total",
             "process_resident_memory_bytes",
-            "process_cpu_seconds_total",
         ] {
             ensure!(metrics.sum(name, &[]) > 0.0, "{name} is missing");
         }
