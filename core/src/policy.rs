@@ -173,27 +173,21 @@ mod tests {
 
     #[test]
     fn controlled_resources() {
-        let only = |resources: Vec<Resource>| ContainerPolicy {
-            controlled_resources: Some(resources),
-            ..policy("a")
-        };
-        let rows = [
-            (None, true, true),
-            (Some(policy("a")), true, true),
-            (Some(only(vec![])), false, false),
-            (Some(only(vec![Resource::Memory])), false, true),
-            (
-                Some(ContainerPolicy {
-                    off: true,
-                    ..policy("a")
-                }),
-                false,
-                false,
-            ),
-        ];
-        for (policy, cpu, memory) in rows {
-            let got = Resource::ALL.map(|r| controls(policy.as_ref(), r));
-            assert_eq!(got, [cpu, memory], "{policy:?}");
+        for row in rows(include_str!("../testdata/controlled_resources.csv")) {
+            let [mode, listed, cpu, memory] = row[..] else {
+                panic!("{row:?}")
+            };
+            let list = Resource::ALL
+                .into_iter()
+                .filter(|r| listed.contains(r.name()));
+            let policy = ContainerPolicy {
+                off: mode == "Off",
+                controlled_resources: (listed != "not set").then(|| list.collect()),
+                ..policy("a")
+            };
+            let policy = Some(&policy).filter(|_| mode != "none");
+            let got = Resource::ALL.map(|r| controls(policy, r));
+            assert_eq!(got, [cpu, memory].map(|cell| cell == "yes"), "{row:?}");
         }
     }
 }

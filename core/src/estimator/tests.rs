@@ -24,21 +24,52 @@ fn close(a: i64, b: f64, tolerance: f64) {
     assert!((a as f64 - b).abs() <= b * tolerance, "{a} is not {b}");
 }
 
-#[test]
-fn percentiles_are_the_ends_of_buckets() {
+/// One sample each in as many pods.
+fn of_pods(resource: Resource, samples: &str) -> ContainerHistory {
     let config = HistoryConfig::default();
     let mut history = ContainerHistory::new(&config, T0);
-    for n in 1..=3 {
+    for sample in samples.split_whitespace() {
+        let sample = number(sample).unwrap();
         let mut window = PodContainerWindow::default();
-        window
-            .add_cpu(&mut history, Millicores(n * 1000), (T0, T0))
-            .unwrap();
-        window
-            .add_memory(&mut history, Bytes(n * 1_000_000_000), (T0, T0), &config)
-            .unwrap();
+        match resource {
+            Resource::Cpu => window.add_cpu(&mut history, Millicores(sample), (T0, T0)),
+            Resource::Memory => window.add_memory(&mut history, Bytes(sample), (T0, T0), &config),
+        }
+        .unwrap();
     }
-    assert_eq!(percentile(&history, Resource::Cpu, 0.2), 1016);
-    assert_eq!(percentile(&history, Resource::Memory, 0.5), 2_093_479_957);
+    history
+}
+
+#[test]
+fn percentile_margin_and_minimum_follow_upstreams_rows() {
+    let config = EstimatorConfig::default();
+    for row in rows(include_str!("../../testdata/estimators.csv")) {
+        let [function, resource, input, argument, expected] = row[..] else {
+            panic!("{row:?}")
+        };
+        let resource = match resource {
+            "cpu" => Resource::Cpu,
+            _ => Resource::Memory,
+        };
+        let whole = |cell: &str| number::<i64>(cell).unwrap();
+        let fraction = || number::<f64>(argument).unwrap();
+        let got = match function {
+            "percentile" => percentile(&of_pods(resource, input), resource, fraction()),
+            "margin" => with_margin(whole(input), fraction()),
+            "minimum" => {
+                let history = of_pods(resource, input);
+                let estimate = estimate(&history, resource, &config, whole(argument), None);
+                amount(estimate.target.as_ref()).unwrap()
+            }
+            "share" => {
+                let mut pod = ResourceList::default();
+                pod.set(resource, Some(whole(input)));
+                container_minimum(pod, resource, number(argument).unwrap())
+            }
+            _ => panic!("{row:?}"),
+        };
+        assert_eq!(got, whole(expected), "{row:?}");
+    }
 }
 
 #[test]
@@ -59,24 +90,6 @@ fn confidence_grows_with_time_and_samples() {
         };
         let estimate = with_confidence(whole(3), confidence, widening);
         close(estimate, fraction(6), fraction(7));
-    }
-}
-
-#[test]
-fn margin_and_minimum() {
-    assert_eq!(with_margin(3140, 0.1), 3454);
-    assert_eq!(with_margin(3_140_000_000, 0.1), 3_454_000_000);
-    let minimum = EstimatorConfig::default().pod_minimum;
-    for (containers, cpu, memory) in [
-        (1, 25, 262_144_000),
-        (2, 12, 131_072_000),
-        (0, 25, 262_144_000),
-    ] {
-        assert_eq!(container_minimum(minimum, Resource::Cpu, containers), cpu);
-        assert_eq!(
-            container_minimum(minimum, Resource::Memory, containers),
-            memory
-        );
     }
 }
 

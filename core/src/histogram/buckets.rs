@@ -170,8 +170,12 @@ mod tests {
             let buckets = match row[0] {
                 "linear" => Buckets::linear(value(1), value(2), value(4)),
                 _ => Buckets::exponential(value(1), value(2), value(3), value(4)),
+            };
+            if row[5] == "refused" {
+                assert_eq!(buckets, Err(BucketsError), "{row:?}");
+                continue;
             }
-            .unwrap();
+            let buckets = buckets.unwrap();
             let got = match row[5] {
                 "count" => buckets.count() as f64,
                 "start" => buckets.start(value(6) as usize),
@@ -179,23 +183,6 @@ mod tests {
             };
             assert!((got - value(7)).abs() < 1e-12, "{got}: {row:?}");
         }
-    }
-
-    #[test]
-    fn refuses_what_makes_no_buckets() {
-        for (max, size, epsilon) in [
-            (0.0, 1.0, 1.0),
-            (1.0, -1.0, 1.0),
-            (1.0, 1.0, 0.0),
-            (f64::NAN, 1.0, 1.0),
-        ] {
-            assert_eq!(Buckets::linear(max, size, epsilon), Err(BucketsError));
-            assert_eq!(
-                Buckets::exponential(max, size, 2.0, epsilon),
-                Err(BucketsError)
-            );
-        }
-        assert_eq!(Buckets::exponential(1.0, 1.0, 1.0, 1.0), Err(BucketsError));
     }
 
     #[test]

@@ -19,15 +19,6 @@ fn start() -> Timestamp {
     Timestamp::from_unix_seconds(1_234_567_890)
 }
 
-/// Samples are (value, weight, hours after [`start`]).
-fn filled(buckets: &'static Buckets, samples: &[(f64, f64, u32)]) -> Histogram {
-    let mut histogram = Histogram::new(buckets, HOUR);
-    for (value, weight, hours) in samples {
-        histogram.add(*value, *weight, start() + HOUR * *hours);
-    }
-    histogram
-}
-
 fn assert_alike(a: &Histogram, b: &Histogram) {
     assert_eq!((a.reference, a.buckets), (b.reference, b.buckets));
     let weights: Vec<_> = a.weights().zip(b.weights()).collect();
@@ -77,24 +68,22 @@ fn follows_upstreams_rows() {
 
 #[test]
 fn merging_equals_adding_all() {
-    let mut plain = filled(&TEN, &[(1.0, 1.0, 0), (2.0, 1.0, 0)]);
-    plain
-        .merge(&filled(&TEN, &[(2.0, 1.0, 0), (3.0, 1.0, 0)]))
-        .unwrap();
-    assert_alike(
-        &plain,
-        &filled(&TEN, &[(1.0, 1.0, 0), (2.0, 2.0, 0), (3.0, 1.0, 0)]),
-    );
-
-    let mut decaying = filled(&TEN, &[(1.0, 1.0, 0), (2.0, 1.0, 1)]);
-    decaying
-        .merge(&filled(&TEN, &[(2.0, 1.0, 2), (3.0, 1.0, 1)]))
-        .unwrap();
-    let all = filled(
-        &TEN,
-        &[(1.0, 1.0, 0), (2.0, 1.0, 1), (2.0, 1.0, 2), (3.0, 1.0, 1)],
-    );
-    assert_alike(&decaying, &rebased(all, decaying.reference));
+    let table: Vec<_> = rows(include_str!("../../testdata/merged_histograms.csv")).collect();
+    for case in table.chunk_by(|a, b| a[0] == b[0]) {
+        let samples = |wanted: &[&str]| {
+            let mut histogram = Histogram::new(&TEN, HOUR);
+            for row in case.iter().filter(|row| wanted.contains(&row[1])) {
+                let at = number::<u32>(row[4]).map_or(no_decay(), |hour| start() + HOUR * hour);
+                histogram.add(number(row[2]).unwrap(), number(row[3]).unwrap(), at);
+            }
+            histogram
+        };
+        let mut merged = samples(&["1"]);
+        merged.merge(&samples(&["2"])).unwrap();
+        let all = samples(&["1", "2"]);
+        assert!(!all.is_empty(), "{case:?}");
+        assert_alike(&merged, &rebased(all, merged.reference));
+    }
 }
 
 /// The same samples seen from another reference time.

@@ -104,26 +104,32 @@ fn memory_is_aggregated_to_one_peak_a_window() {
 
 #[test]
 fn cpu_samples_count_once_and_in_order() {
-    let i = hours(24);
-    let mut lab = Lab::new(i);
+    let mut lab = Lab::new(hours(24));
     let mut expected = lab.history.cpu.clone();
-    for (millicores, at) in [(3140, TS), (6280, TS + i / 2), (1570, TS + i)] {
-        lab.cpu(millicores, at).unwrap();
-        expected.add(millicores as f64 / 1000.0, 0.1, at);
+    let mut added = Vec::new();
+    for row in rows(include_str!("../../testdata/cpu_samples.csv")) {
+        let millicores = number::<i64>(row[0]).unwrap();
+        let at = TS + Duration::from_secs(number(row[1]).unwrap());
+        let outcome = match lab.cpu(millicores, at) {
+            Ok(()) => {
+                expected.add(millicores as f64 / 1000.0, 0.1, at);
+                added.push(at);
+                "added"
+            }
+            Err(Rejected::OutOfOrder) => "out of order",
+            Err(Rejected::Negative(_)) => "negative",
+            Err(Rejected::Absurd(_)) => "absurd",
+            Err(other) => panic!("{other}: {row:?}"),
+        };
+        assert_eq!(outcome, row[2], "{row:?}");
+        assert_eq!(lab.history.cpu, expected, "{row:?}");
     }
-    assert_eq!(lab.cpu(1570, TS + i), Err(Rejected::OutOfOrder));
-    assert_eq!(lab.cpu(-1000, TS + i + i), Err(Rejected::Negative(-1000)));
+    let (first, last) = (lab.history.first_sample(), lab.history.last_sample());
     assert_eq!(
-        lab.cpu(MAX_AMOUNT + 1, TS + i + i),
-        Err(Rejected::Absurd(MAX_AMOUNT + 1))
+        (first, last),
+        (added.first().copied(), added.last().copied())
     );
-    assert_eq!(lab.history.cpu, expected);
-    let seen = (
-        lab.history.first_sample(),
-        lab.history.last_sample(),
-        lab.history.total_samples(),
-    );
-    assert_eq!(seen, (Some(TS), Some(TS + i), 3));
+    assert_eq!(lab.history.total_samples(), added.len() as u64);
 }
 
 #[test]
@@ -183,6 +189,29 @@ fn impossible_samples_leave_no_trace() {
 }
 
 #[test]
+fn intervals_of_policies_count_with_their_gate() {
+    for row in rows(include_str!("../../testdata/history_policies.csv")) {
+        let policy = (row[1] != "none").then(|| ContainerPolicy {
+            history: HistoryPolicy {
+                memory_interval: number(row[1]).map(Duration::from_secs),
+                memory_interval_count: number(row[2]),
+                ..HistoryPolicy::default()
+            },
+            ..ContainerPolicy::default()
+        });
+        let config = HistoryConfig {
+            per_vpa: row[0] == "on",
+            ..HistoryConfig::default()
+        };
+        let kept = config.for_policy(policy.as_ref());
+        let expected = (hours(number(row[3]).unwrap()), number(row[4]).unwrap());
+        let got = (kept.memory_interval, kept.memory_interval_count);
+        assert_eq!(got, expected, "{row:?}");
+        assert_eq!(kept.lifetime(), expected.0 * expected.1, "{row:?}");
+    }
+}
+
+#[test]
 fn policies_of_containers_count_with_their_gate_and_while_they_are_there() {
     let policy = ContainerPolicy {
         history: HistoryPolicy {
@@ -216,15 +245,17 @@ fn policies_of_containers_count_with_their_gate_and_while_they_are_there() {
 
 #[test]
 fn the_open_window_is_left_out_of_what_is_stored() {
-    let i = hours(24);
-    let mut lab = Lab::new(i);
-    lab.memory(1 << 30, TS).unwrap();
-    let mut stored = lab.history.clone();
-    lab.window.subtract_open(&mut stored, TS);
-    assert!(stored.memory().is_empty());
-    let mut stored = lab.history.clone();
-    lab.window.subtract_open(&mut stored, TS + i);
-    assert!(!stored.memory().is_empty());
+    for row in rows(include_str!("../../testdata/open_windows.csv")) {
+        let at = |i: usize| Timestamp::from_unix_seconds(number(row[i]).unwrap());
+        let mut lab = Lab::new(hours(24));
+        lab.memory(number(row[0]).unwrap(), at(1)).unwrap();
+        lab.window.subtract_open(&mut lab.history, at(2));
+        assert_eq!(
+            lab.history.memory().is_empty(),
+            row[3] == "empty",
+            "{row:?}"
+        );
+    }
 }
 
 #[test]
@@ -248,6 +279,26 @@ fn a_stored_window_continues_after_a_restart_as_if_there_had_been_none() {
     }
     assert_eq!(restarted.history, lab.history);
     assert_eq!(lab.window.open(TS + i), None);
+}
+
+#[test]
+fn pods_share_a_history_that_holds_what_each_of_them_used() {
+    let table: Vec<_> = rows(include_str!("../../testdata/aggregates.csv")).collect();
+    for (container, count) in [("app-A", 2), ("app-B", 1), ("app-C", 1)] {
+        let mut shared = Lab::new(hours(24));
+        let mut merged = ContainerHistory::new(&shared.config, TS);
+        for row in table.iter().filter(|row| row[1] == container) {
+            let mut own = Lab::new(hours(24));
+            shared.window = PodContainerWindow::default();
+            for lab in [&mut shared, &mut own] {
+                lab.cpu(number(row[2]).unwrap(), TS).unwrap();
+                lab.memory(number(row[3]).unwrap(), TS).unwrap();
+            }
+            merged.merge(&own.history);
+        }
+        assert_eq!(shared.history.total_samples(), count, "{container}");
+        assert_eq!(shared.history, merged, "{container}");
+    }
 }
 
 #[test]

@@ -115,6 +115,14 @@ fn amounts_follow_upstreams_rows() {
         let got = match function {
             "cores" => Some(Millicores::from_cores(number(input).unwrap()).0.to_string()),
             "bytes" | "amount" => Some(amount_from_float(number(input).unwrap()).to_string()),
+            "to cores" => {
+                let (got, want) = (Millicores(whole(input)).cores(), number::<f64>(expected));
+                Some(got)
+                    .filter(|got| Some(*got) == want)
+                    .map(|_| expected.to_owned())
+            }
+            "cpu quantity" => Some(Millicores(whole(input)).to_string()),
+            "memory quantity" => Some(Bytes(whole(input)).to_string()),
             "scale" => Some(scale_amount(whole(input), number(argument).unwrap()).to_string()),
             "round up" => round_up_to_step(whole(input), whole(argument))
                 .ok()

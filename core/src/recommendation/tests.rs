@@ -1,7 +1,7 @@
 use super::*;
 use crate::history::PodContainerWindow;
 use crate::profile::Profile;
-use crate::quantity::ResourceList;
+use crate::quantity::{MAX_AMOUNT, ResourceList};
 use crate::rows::{number, rows};
 
 const T0: Timestamp = Timestamp::from_unix_seconds(1_500_000_000);
@@ -33,34 +33,70 @@ fn policy(name: &str) -> ContainerPolicy {
     }
 }
 
-/// Upstream's rows: idle containers share the pod's minimum.
+fn upstream() -> EstimatorConfig {
+    EstimatorConfig {
+        history: HistoryConfig {
+            profile: Profile::Upstream,
+            ..HistoryConfig::default()
+        },
+        ..EstimatorConfig::default()
+    }
+}
+
+fn resources(cell: &str) -> Vec<Resource> {
+    let words = cell.split_whitespace();
+    words
+        .map(|word| match word {
+            "cpu" => Resource::Cpu,
+            _ => Resource::Memory,
+        })
+        .collect()
+}
+
+/// Without policy, or with one that says which resources are sized. Upstream's upper bound is unbounded after one sample.
 #[test]
 fn idle_containers_share_the_minimum() {
     let idle = history(1, 1_000_000);
-    let config = EstimatorConfig::default();
-    for (names, target) in [
-        (&["a"][..], list(25, 262_144_000)),
-        (&["b", "a"], list(12, 131_072_000)),
-    ] {
-        let histories: Vec<_> = names.iter().map(|n| (*n, &idle)).collect();
-        let result = recommend(&histories, &Vpa::default(), &config, T0);
-        let mut sorted = names.to_vec();
-        sorted.sort_unstable();
-        assert_eq!(
-            result
-                .recommendations
-                .iter()
-                .map(|r| r.container_name.as_str())
-                .collect::<Vec<_>>(),
-            sorted
-        );
-        assert!(
-            result
-                .recommendations
-                .iter()
-                .all(|r| r.target == target && r.lower_bound == target)
-        );
-        assert!(result.reasons.iter().all(|r| r.code() == "Minimum"));
+    for row in rows(include_str!("../../testdata/idle_containers.csv")) {
+        let histories: Vec<_> = row[0].split(' ').map(|name| (name, &idle)).collect();
+        let vpa = Vpa {
+            container_policies: vec![ContainerPolicy {
+                controlled_resources: Some(resources(row[1])).filter(|list| !list.is_empty()),
+                ..policy("*")
+            }],
+            ..Vpa::default()
+        };
+        let target = ResourceList {
+            cpu: number(row[2]).map(Millicores),
+            memory: number(row[3]).map(Bytes),
+        };
+        let unbounded = ResourceList {
+            cpu: target.cpu.map(|_| Millicores(MAX_AMOUNT)),
+            memory: target.memory.map(|_| Bytes(MAX_AMOUNT)),
+        };
+        for (config, upper) in [
+            (EstimatorConfig::default(), ResourceList::default()),
+            (upstream(), unbounded),
+        ] {
+            let result = recommend(&histories, &vpa, &config, T0);
+            assert_eq!(result.recommendations.len(), histories.len());
+            for got in &result.recommendations {
+                let lists = [got.target, got.lower_bound, got.upper_bound];
+                assert_eq!(lists, [target, target, upper], "{row:?}");
+            }
+            assert!(result.reasons.iter().all(|r| r.code() == "Minimum"));
+        }
+    }
+}
+
+#[test]
+fn recommendations_come_in_order_of_their_names() {
+    let busy = history(400, 300 << 20);
+    for row in rows(include_str!("../../testdata/container_order.csv")) {
+        let histories: Vec<_> = row[0].split(' ').map(|name| (name, &busy)).collect();
+        let result = recommend(&histories, &Vpa::default(), &EstimatorConfig::default(), T0);
+        let names = result.recommendations.iter().map(|r| &*r.container_name);
+        assert_eq!(names.collect::<Vec<_>>().join(" "), row[1]);
     }
 }
 
@@ -82,6 +118,27 @@ fn nothing_is_recommended_before_the_first_sample() {
         container: "empty".into(),
         resource: Resource::Cpu
     }));
+}
+
+#[test]
+fn containers_are_sized_unless_their_policy_is_off() {
+    let busy = history(400, 300 << 20);
+    for row in rows(include_str!("../../testdata/sized_containers.csv")) {
+        let policies = row[0].split_whitespace().map(|word| {
+            let (name, mode) = word.split_once(':').unwrap();
+            ContainerPolicy {
+                off: mode == "Off",
+                ..policy(name)
+            }
+        });
+        let vpa = Vpa {
+            container_policies: policies.collect(),
+            ..Vpa::default()
+        };
+        let result = recommend(&[(row[1], &busy)], &vpa, &EstimatorConfig::default(), T0);
+        let sized = !result.recommendations.is_empty();
+        assert_eq!(sized, row[2] == "yes", "{row:?}");
+    }
 }
 
 #[test]
@@ -143,13 +200,6 @@ fn policies_drop_filter_and_cap() {
 #[test]
 fn a_minimum_of_the_policy_beats_that_of_the_pod() {
     let idle = history(1, 1_000_000);
-    let upstream = EstimatorConfig {
-        history: HistoryConfig {
-            profile: Profile::Upstream,
-            ..HistoryConfig::default()
-        },
-        ..EstimatorConfig::default()
-    };
     let default = list(25, 250 << 20);
     for (min_allowed, safe, theirs) in [
         (list(0, 0), default, default),
@@ -168,10 +218,7 @@ fn a_minimum_of_the_policy_beats_that_of_the_pod() {
             }],
             ..Vpa::default()
         };
-        for (config, target) in [
-            (EstimatorConfig::default(), safe),
-            (upstream.clone(), theirs),
-        ] {
+        for (config, target) in [(EstimatorConfig::default(), safe), (upstream(), theirs)] {
             let result = recommend(&[("a", &idle)], &vpa, &config, T0);
             assert_eq!(result.recommendations[0].target, target, "{min_allowed:?}");
         }
@@ -207,37 +254,14 @@ fn amounts_are_rounded_as_upstream_does() {
     }
 }
 
-/// Vectors 9: only the container that the annotation names, and only with `true`.
 #[test]
 fn an_annotation_names_the_container_with_whole_cores() {
-    let with = |key: &str, value: &str| Vpa {
-        annotations: [(key.to_owned(), value.to_owned())].into(),
-        ..Vpa::default()
-    };
-    for (key, value, expected) in [
-        (
-            "vpa-post-processor.kubernetes.io/kafka_integerCPU",
-            "true",
-            true,
-        ),
-        (
-            "vpa-post-processor.kubernetes.io/kafka_integerCPU",
-            "yes",
-            false,
-        ),
-        (
-            "vpa-post-processor.kubernetes.io/zookeeper_integerCPU",
-            "true",
-            false,
-        ),
-        ("vpa-post-processor.kubernetes.io/kafka", "true", false),
-        ("kafka_integerCPU", "true", false),
-    ] {
-        assert_eq!(
-            with(key, value).wants_integer_cpu("kafka"),
-            expected,
-            "{key}: {value}"
-        );
+    for row in rows(include_str!("../../testdata/integer_cpu.csv")) {
+        let vpa = Vpa {
+            annotations: [(row[0].to_owned(), row[1].to_owned())].into(),
+            ..Vpa::default()
+        };
+        assert_eq!(vpa.wants_integer_cpu(row[2]), row[3] == "yes", "{row:?}");
     }
 }
 
