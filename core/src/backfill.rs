@@ -109,7 +109,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::estimator::percentile;
     use crate::history::Rejected;
+    use crate::quantity::Resource;
+    use crate::rows::{number, rows};
 
     const T0: Timestamp = Timestamp::from_unix_seconds(1_500_000_000);
     const MINUTE: Duration = Duration::from_mins(1);
@@ -149,6 +152,41 @@ mod tests {
                 history: ContainerHistory::new(&HistoryConfig::default(), T0),
                 windows: HashMap::new(),
             })
+    }
+
+    #[test]
+    fn containers_of_a_pod_have_pasts_of_their_own() {
+        let at = Timestamp::from_unix_seconds(1_630_318_860);
+        let table: Vec<_> = rows(include_str!("../testdata/backfill.csv")).collect();
+        let until = table.iter().map(|row| (row[0].to_owned(), at + MINUTE));
+        let mut backfill = Backfill::new(BackfillRules {
+            until: until.collect(),
+            ..rules(at)
+        });
+        for row in &table {
+            let amount = number(row[2]).unwrap();
+            match row[1] {
+                "cpu" => backfill.add_cpu(("pod", row[0]), at, amount),
+                _ => backfill.add_memory(("pod", row[0]), at, amount),
+            }
+        }
+        let filled = backfill.finish();
+        assert_eq!(filled.len(), table.len());
+        for row in &table {
+            let history = &filled[row[0]].history;
+            let other = match row[1] {
+                "cpu" => history.memory(),
+                _ => history.cpu(),
+            };
+            assert!(other.is_empty(), "{row:?}");
+            let resource = if row[1] == "cpu" {
+                Resource::Cpu
+            } else {
+                Resource::Memory
+            };
+            let got = percentile(history, resource, 0.5);
+            assert_eq!(Some(got), number(row[3]), "{row:?}");
+        }
     }
 
     #[test]

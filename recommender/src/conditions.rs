@@ -105,56 +105,25 @@ fn condition(kind: &str, status: &str, (reason, message): (&str, &str)) -> Condi
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rows::rows;
 
     const EARLIER: Timestamp = Timestamp::from_unix_seconds(100);
     const NOW: Timestamp = Timestamp::from_unix_seconds(200);
 
-    /// Upstream's rows: pods matched, recommendation there -> the two conditions.
     #[test]
     fn provided_and_no_pods() {
-        let no_pods = ("NoPodsMatched", "No pods match this VPA object");
-        let cases = [
-            (1, true, vec![("RecommendationProvided", "True", "", "")]),
-            (
-                0,
-                true,
-                vec![
-                    ("NoPodsMatched", "True", no_pods.0, no_pods.1),
-                    ("RecommendationProvided", "True", "", ""),
-                ],
-            ),
-            (1, false, vec![("RecommendationProvided", "False", "", "")]),
-            (
-                0,
-                false,
-                vec![
-                    ("NoPodsMatched", "True", no_pods.0, no_pods.1),
-                    ("RecommendationProvided", "False", no_pods.0, no_pods.1),
-                ],
-            ),
-        ];
-        for (pods, provided, expected) in cases {
-            let merged = merge(
-                &Vpa::default(),
-                &Findings {
-                    pods,
-                    provided,
-                    ..Findings::default()
-                },
-                NOW,
-            );
-            let seen: Vec<_> = merged
+        for row in rows(include_str!("../testdata/conditions.csv")) {
+            let findings = Findings {
+                pods: usize::from(row[0] == "yes"),
+                provided: row[1] == "yes",
+                ..Findings::default()
+            };
+            let merged = merge(&Vpa::default(), &findings, NOW);
+            let said: Vec<_> = merged
                 .iter()
-                .map(|c| {
-                    (
-                        c.kind.as_str(),
-                        c.status.as_str(),
-                        c.reason.as_str(),
-                        c.message.as_str(),
-                    )
-                })
+                .map(|c| format!("{}/{}/{}/{}", c.kind, c.status, c.reason, c.message))
                 .collect();
-            assert_eq!(seen, expected);
+            assert_eq!(said, row[2..]);
         }
     }
 

@@ -11,6 +11,8 @@ mod model;
 mod oom;
 mod options;
 mod publish;
+#[cfg(test)]
+mod rows;
 mod run;
 mod status;
 mod store;

@@ -480,6 +480,7 @@ mod tests {
     use podfit_core::vpa::{ContainerPolicy, HistoryPolicy, Vpa};
 
     use super::*;
+    use crate::rows::rows;
 
     const T0: Timestamp = Timestamp::from_unix_seconds(1_500_000_000);
 
@@ -575,16 +576,17 @@ mod tests {
             Model::new(HistoryConfig::default()),
             view(&["db-0", "db-1"]),
         );
-        for usage in [
-            usage("db-0", "app", 1),
-            usage("db-0", "app", 1),
-            usage("db-1", "app", 1),
-            usage("db-0", "init", 1),
-            usage("stranger", "app", 1),
-        ] {
-            add(&mut model, &view, &usage);
+        for row in rows(include_str!("../testdata/usage.csv")) {
+            let before = samples(&model);
+            add(
+                &mut model,
+                &view,
+                &usage(row[0], row[1], row[2].parse().unwrap()),
+            );
+            let counted = samples(&model) - before;
+            assert_eq!(counted, u64::from(row[3] == "yes"), "{row:?}");
         }
-        assert_eq!((samples(&model), model.len()), (2, 1));
+        assert_eq!(model.len(), 1, "one history for both pods");
     }
 
     fn stored(model: &Model, now: Timestamp) -> StoredHistory {
@@ -729,22 +731,31 @@ mod tests {
 
     #[test]
     fn histories_outlive_pods_and_their_vpa_and_end_with_their_lifetime() {
-        let day = Duration::from_hours(24);
-        let mut other = pod("db-0");
-        other.containers[0].name = "renamed".into();
-        let (alone, renamed) = (view_of(&[], false), view_of(&[other], true));
-        for (view, days, left) in [
-            (&alone, 7, 1),
-            (&alone, 9, 0),
-            (&renamed, 7, 1),
-            (&renamed, 9, 0),
-            (&self::view(&[]), 9, 1),
-        ] {
-            let mut model = Model::new(HistoryConfig::default());
-            add(&mut model, &self::view(&["db-0"]), &usage("db-0", "app", 1));
-            model.keep_pods(view);
-            model.collect(view, T0 + day * days);
-            assert_eq!(model.len(), left, "{days} days");
+        for row in rows(include_str!("../testdata/collected.csv")) {
+            let config = HistoryConfig {
+                memory_interval_count: row[0].parse().unwrap(),
+                ..HistoryConfig::default()
+            };
+            let mut model = Model::new(config);
+            if row[1] == "yes" {
+                let usage = usage("db-0", "app", 0);
+                model.add_usage(&view(&["db-0"]), &usage, T0, |_, _, _| {});
+            } else {
+                let history = ContainerHistory::new(&config, T0);
+                let open = BTreeMap::new();
+                model.absorb(&target(), "app", StoredHistory { history, open }, T0);
+            }
+            assert_eq!(model.len(), 1);
+            let mut pod = pod("db-0");
+            if row[2] == "without" {
+                pod.containers[0].name = "renamed".into();
+            }
+            let pods = if row[2] == "none" { &[][..] } else { &[pod] };
+            let view = view_of(pods, row[3] == "yes");
+            model.keep_pods(&view);
+            let later = Duration::from_mins(row[4].parse().unwrap());
+            model.collect(&view, T0 + later);
+            assert_eq!(model.len(), usize::from(row[5] == "yes"), "{row:?}");
         }
     }
 

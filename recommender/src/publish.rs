@@ -121,6 +121,7 @@ mod tests {
     use podfit_core::quantity::{Bytes, Millicores};
 
     use super::*;
+    use crate::rows::rows;
 
     fn cpu(millicores: i64) -> ResourceList {
         ResourceList {
@@ -199,6 +200,34 @@ mod tests {
             assert!(off <= 0.01 * 11_000.0);
         }
         assert_eq!(writes, 9);
+    }
+
+    #[test]
+    fn only_what_was_computed_anew_is_replaced() {
+        let read = |cell: &str| -> Vec<ContainerRecommendation> {
+            let one = |word: &str| {
+                let (name, amounts) = word.split_once('=').unwrap();
+                let (cpu, memory) = amounts.split_once('/').unwrap();
+                ContainerRecommendation {
+                    container_name: name.into(),
+                    target: ResourceList {
+                        cpu: cpu.parse().ok().map(Millicores),
+                        memory: memory.parse().ok().map(Bytes),
+                    },
+                    ..ContainerRecommendation::default()
+                }
+            };
+            cell.split_whitespace().map(one).collect()
+        };
+        for row in rows(include_str!("../testdata/published.csv")) {
+            let fresh = Recommended {
+                recommendations: read(row[1]),
+                ..Recommended::default()
+            };
+            let live = BTreeSet::from(["container1", "container2"]);
+            let combined = combine(Some(&read(row[0])), fresh, &live);
+            assert_eq!(combined, read(row[2]), "{row:?}");
+        }
     }
 
     #[test]

@@ -169,16 +169,95 @@ pub fn serves(name: &str, vpa: &Vpa) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use podfit_cluster::api::vpa::VpaObject;
+    use podfit_core::history::HistoryConfig;
     use podfit_core::ownership::Controller;
     use podfit_core::pod::{Container, OwnerRef};
+    use podfit_core::policy::controls;
+    use podfit_core::quantity::Resource;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::rows::rows;
 
     fn owner(kind: &str, name: &str) -> OwnerRef {
         OwnerRef {
             api_version: "apps/v1".into(),
             kind: kind.into(),
             name: name.into(),
+        }
+    }
+
+    #[test]
+    fn a_recommender_takes_the_vpas_that_name_it() {
+        for row in rows(include_str!("../testdata/served_vpas.csv")) {
+            let vpa = Vpa {
+                recommenders: row[1].split_whitespace().map(String::from).collect(),
+                ..Vpa::default()
+            };
+            assert_eq!(serves(row[0], &vpa), row[2] == "yes", "{row:?}");
+        }
+    }
+
+    #[test]
+    fn pods_are_counted_by_their_owner_and_namespace() {
+        let target = ControllerKey::new("namespace-1", "StatefulSet", "web");
+        for row in rows(include_str!("../testdata/pods_matched.csv")) {
+            let mut index = Index::default();
+            index.owners.apply(target.clone(), Controller::default());
+            index.vpas.apply(Vpa {
+                namespace: "namespace-1".into(),
+                target: Some(owner("StatefulSet", "web")),
+                ..Vpa::default()
+            });
+            for pod in row[0].split_whitespace() {
+                let (key, of) = pod.split_once(':').unwrap();
+                let (namespace, name) = key.split_once('/').unwrap();
+                let pod = Pod {
+                    namespace: namespace.into(),
+                    name: name.into(),
+                    owner: (!of.is_empty()).then(|| owner("StatefulSet", of)),
+                    ..Pod::default()
+                };
+                index
+                    .pods
+                    .insert((namespace.into(), name.into()), Arc::new(pod));
+            }
+            let view = View::of(&index, "default");
+            assert_eq!(view.pods_of(&target).len().to_string(), row[1], "{row:?}");
+        }
+    }
+
+    /// Upstream's rows (vectors 8), as the API server tells them: what of the container `app` is sized, and how its history
+    /// is kept with feature gate `PerVPAConfig` and without it.
+    #[test]
+    fn policies_are_understood_as_upstream_does() {
+        let table = include_str!("../testdata/container_policies.json");
+        for row in serde_json::from_str::<Vec<Value>>(table).unwrap() {
+            let object = json!({
+                "metadata": {"namespace": "ns", "name": "web"},
+                "spec": {"resourcePolicy": {"containerPolicies": row["policies"]}},
+            });
+            let vpa = Vpa::from(&serde_json::from_value::<VpaObject>(object).unwrap());
+            let policy = for_container(&vpa.container_policies, "app");
+            let sized = Resource::ALL.into_iter().filter(|r| controls(policy, *r));
+            let sized: Vec<_> = sized.map(Resource::name).collect();
+            assert_eq!(json!(sized), row["sized"], "{row}");
+            for per_vpa in [true, false] {
+                let config = HistoryConfig {
+                    per_vpa,
+                    ..HistoryConfig::default()
+                };
+                let kept = config.for_policy(policy);
+                let says = |name: &str, default: u64| {
+                    row[name].as_u64().filter(|_| per_vpa).unwrap_or(default)
+                };
+                let got = (
+                    kept.memory_interval.as_secs(),
+                    u64::from(kept.memory_interval_count),
+                );
+                assert_eq!(got, (says("seconds", 86_400), says("count", 8)), "{row}");
+            }
         }
     }
 

@@ -4,9 +4,27 @@ use clap::CommandFactory;
 use podfit_cluster::options::upstream::differences;
 
 use super::*;
+use crate::rows::rows;
 
 fn parse(arguments: &[&str]) -> Result<Options, clap::Error> {
     Options::try_parse_from([&["podfit-recommender"], arguments].concat())
+}
+
+#[test]
+fn ignored_namespaces_are_not_looked_at() {
+    for row in rows(include_str!("../../testdata/namespaces.csv")) {
+        let ignored = row[0].split_whitespace().collect::<Vec<_>>().join(",");
+        let mut flags = Vec::new();
+        if !ignored.is_empty() {
+            flags.push(format!("--ignored-vpa-object-namespaces={ignored}"));
+        }
+        if !row[1].is_empty() {
+            flags.push(format!("--vpa-object-namespace={}", row[1]));
+        }
+        let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+        let covered = parse(&flags).unwrap().cluster.covers(row[2]);
+        assert_eq!(covered, row[3] == "yes", "{row:?}");
+    }
 }
 
 #[test]

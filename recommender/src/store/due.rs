@@ -49,6 +49,7 @@ pub fn due<T>(candidates: Vec<Candidate<T>>, changed: usize, now: Timestamp) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rows::rows;
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_000_000);
 
@@ -81,6 +82,22 @@ mod tests {
             ..candidate(0, 100_000, Some(0))
         };
         assert!(urgent.is_due(NOW));
+    }
+
+    #[test]
+    fn what_was_never_stored_comes_first() {
+        let table: Vec<_> = rows(include_str!("../../testdata/due.csv")).collect();
+        let candidates = table.iter().map(|row| Candidate {
+            written: row[0].parse().ok().map(Timestamp::from_unix_seconds),
+            what: row[1],
+            urgent: false,
+            covers: Duration::ZERO,
+        });
+        let order: Vec<_> = due(candidates.collect(), table.len(), NOW)
+            .iter()
+            .map(|c| c.what)
+            .collect();
+        assert_eq!(order, ["1", "2", "3"]);
     }
 
     #[test]

@@ -155,6 +155,7 @@ mod tests {
     use podfit_core::vpa::Vpa;
 
     use super::*;
+    use crate::rows::rows;
 
     const HOUR: Duration = Duration::from_hours(1);
 
@@ -226,6 +227,25 @@ mod tests {
                 ("gone".into(), true)
             ]
         );
+    }
+
+    #[test]
+    fn only_histories_without_any_recommenders_vpa_are_orphans() {
+        let table: Vec<_> = rows(include_str!("../../testdata/orphans.csv")).collect();
+        let mut index = Index::default();
+        for row in table.iter().filter(|row| row[1] != "none") {
+            index.vpas.apply(Vpa {
+                namespace: "ns".into(),
+                name: row[0].into(),
+                recommenders: row[1].split_whitespace().map(String::from).collect(),
+                ..Vpa::default()
+            });
+        }
+        let all = table.iter().map(|row| stored(row[0], Duration::ZERO));
+        let orphans = orphans(all.collect(), &index, &cluster());
+        let orphans: Vec<_> = orphans.iter().map(|o| o.stored.vpa.as_str()).collect();
+        let go = table.iter().filter(|row| row[2] == "yes").map(|row| row[0]);
+        assert_eq!(orphans, go.collect::<Vec<_>>());
     }
 
     #[test]
