@@ -78,11 +78,14 @@ fn merging_equals_adding_all() {
             }
             histogram
         };
-        let mut merged = samples(&["1"]);
-        merged.merge(&samples(&["2"])).unwrap();
         let all = samples(&["1", "2"]);
         assert!(!all.is_empty(), "{case:?}");
-        assert_alike(&merged, &rebased(all, merged.reference));
+        // The later one into the earlier, and the other way round.
+        for (into, from) in [("1", "2"), ("2", "1")] {
+            let mut merged = samples(&[into]);
+            merged.merge(&samples(&[from])).unwrap();
+            assert_alike(&merged, &rebased(all.clone(), merged.reference));
+        }
     }
 }
 
