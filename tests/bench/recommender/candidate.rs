@@ -122,6 +122,8 @@ impl Track {
             format!("--recommender-interval={INTERVAL}s"),
             "--kube-api-qps=500".into(),
             "--kube-api-burst=1000".into(),
+            // A lease that the run before left would be waited for, and the first statuses written in the loops that count.
+            "--leader-elect=false".into(),
         ];
         if candidate == Candidate::Upstream {
             arguments.push("--memory-saver=true".into());
