@@ -71,7 +71,6 @@ impl Candidate {
             environment: vec![
                 ("NAMESPACE".into(), "kube-system".into()),
                 ("LISTEN_HOST".into(), address.clone()),
-                ("MALLOC_ARENA_MAX".into(), "1".into()), // as the chart has it; Go does not look at it
             ],
             log: log_folder(cluster)?.join(format!("{name}.log")),
             address: format!("{address}:8944"),
