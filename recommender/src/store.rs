@@ -218,7 +218,10 @@ impl Store {
             if let Err(error) = &decoded
                 && (named.is_some() || meant.is_some())
             {
-                tracing::warn!(namespace = stored.namespace, name = stored.name, %error, "stored history cannot be used");
+                tracing::warn!(
+                    namespace = stored.namespace, name = stored.name, %error,
+                    "stored history cannot be used; a new one begins. One of an unknown version is not written over as long as a history lives: delete the checkpoint to have the new one stored"
+                );
             }
             self.note(&stored, decoded.as_ref().err());
             if let (Some(target), Ok(history)) = (meant.or(named), decoded) {
