@@ -12,8 +12,10 @@ mod act;
 mod capped;
 mod consider;
 mod group;
+mod lately;
 mod memory;
 mod priority;
+mod protection;
 mod reason;
 mod requirements;
 
@@ -23,6 +25,7 @@ use std::time::Duration;
 
 pub use capped::{CappedByLimit, capped_by_limit};
 pub use memory::Memory;
+pub use protection::long_work;
 pub use reason::UpdateReason;
 
 pub use crate::profile::Profile;
@@ -96,7 +99,8 @@ pub enum ConfiguredReplicas {
     Known(i64),
     /// As many as live: a Job.
     LivePods,
-    /// Its kind is none that podfit can ask. Counts as the live pods; in profile `upstream` as zero, as there.
+    /// Its kind is none that podfit can ask. Counts as the most pods that lived lately; in profile `upstream` as zero, as
+    /// there.
     Custom,
 }
 
@@ -118,6 +122,8 @@ pub struct Workload {
     pub pods: Vec<Arc<Pod>>,
     /// The replicas that the direct owners of those pods ask for. An owner that is missing here is not known to exist.
     pub replicas: HashMap<OwnerRef, ConfiguredReplicas>,
+    /// Those of the owners under which pods do long work, with the kind in their chain that says so ([`long_work`]).
+    pub long_work: HashMap<OwnerRef, String>,
 }
 
 /// What is to be done with a pod.
@@ -199,7 +205,7 @@ fn plan_workload(workload: &Workload, setting: &Setting<'_>, decisions: &mut Vec
         }
     }
     candidates.sort_by(|(_, a), (_, b)| b.priority.cmp(&a.priority));
-    let mut groups = group::Groups::of(workload, setting.config);
+    let mut groups = group::Groups::of(workload, setting);
     for (pod, candidate) in candidates {
         match act::act(candidate, &mut groups, setting) {
             Ok((action, reason)) => decide(pod, action, reason),

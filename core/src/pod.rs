@@ -55,6 +55,19 @@ pub struct Pod {
     pub init_containers: Vec<Container>,
     /// True when the pod as a whole has requests or limits (`spec.resources`).
     pub has_pod_resources: bool,
+    /// What its loss would cost, as far as its spec tells.
+    pub stakes: Stakes,
+}
+
+/// What a pod's spec tells of the cost of losing it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stakes {
+    /// Its `restartPolicy` is `Never` or `OnFailure`: it works towards an end.
+    pub runs_to_completion: bool,
+    /// It holds extended resources (GPUs), or devices by resource claims.
+    pub holds_devices: bool,
+    /// Its priority class is `system-cluster-critical` or `system-node-critical`.
+    pub is_critical: bool,
 }
 
 /// `status.phase` of a pod.

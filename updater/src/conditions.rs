@@ -45,6 +45,11 @@ pub fn lasts(reason: &UpdateReason) -> bool {
         UpdateReason::TooFewReplicas { .. }
             | UpdateReason::EvictionForbidden { .. }
             | UpdateReason::RunsToCompletion
+            | UpdateReason::LongWork { .. }
+            | UpdateReason::HoldsDevices
+            | UpdateReason::SystemCritical
+            | UpdateReason::SystemNamespace
+            | UpdateReason::SingleReplica
             | UpdateReason::ReplicasUnknown
             | UpdateReason::RequirementsNotMet
             | UpdateReason::ResizeStuck { .. }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use podfit_cluster::index::Index;
-use podfit_core::disruption::{ConfiguredReplicas, Snapshot, Workload};
+use podfit_core::disruption::{ConfiguredReplicas, Snapshot, Workload, long_work};
 use podfit_core::ownership::{ControllerKey, is_well_known};
 use podfit_core::pod::{OwnerRef, Pod};
 use podfit_core::vpa::{UpdateMode, Vpa};
@@ -22,9 +22,13 @@ pub fn snapshot(index: &Index) -> Snapshot {
             ..Workload::default()
         });
         if let Some(owner) = &pod.owner
+            && !workload.replicas.contains_key(owner)
             && let Some(replicas) = configured_replicas(index, pod, owner)
         {
             workload.replicas.insert(owner.clone(), replicas);
+            if let Some(kind) = long_work(&index.owners.chain(pod)) {
+                workload.long_work.insert(owner.clone(), kind.to_owned());
+            }
         }
         workload.pods.push(Arc::clone(pod));
     }

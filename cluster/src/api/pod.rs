@@ -10,12 +10,15 @@ use podfit_core::pod::{
 };
 use podfit_core::time::Timestamp;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::controller::controlling_owner;
 use super::metadata;
 use super::object::Object;
 use super::quantity::{QuantityMap, resource_list};
 use super::time;
+
+mod stakes;
 
 /// A pod, cut down to what is read of it.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -36,6 +39,9 @@ struct Spec {
     containers: Vec<Object<SpecContainer>>,
     init_containers: Vec<Object<SpecContainer>>,
     resources: Option<Object<Resources>>,
+    restart_policy: Option<String>,
+    priority_class_name: Option<String>,
+    resource_claims: Option<Vec<IgnoredAny>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -94,7 +100,7 @@ struct StatusContainer {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct State {
-    running: Option<serde::de::IgnoredAny>,
+    running: Option<IgnoredAny>,
     terminated: Option<Terminated>,
 }
 
@@ -148,6 +154,7 @@ impl From<&PodObject> for Pod {
                     .flatten()
                     .any(|amounts| !amounts.is_empty())
             }),
+            stakes: stakes::read(spec),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::consider::Candidate;
 use super::group::{Group, Groups};
 use super::memory::lower_in;
-use super::{Action, CRASH_LOOP, Setting, UpdateReason};
+use super::{Action, CRASH_LOOP, Setting, UpdateReason, protection};
 use crate::pod::{Phase, Pod, ResizeState};
 use crate::quantity::Resource;
 use crate::vpa::UpdateMode;
@@ -30,7 +30,7 @@ pub(super) fn act(
     }
 }
 
-fn act_in_place(candidate: Candidate<'_>, group: &mut Group, setting: &Setting<'_>) -> Outcome {
+fn act_in_place(candidate: Candidate<'_>, group: &mut Group<'_>, setting: &Setting<'_>) -> Outcome {
     let pod = candidate.pod;
     if pod.phase == Phase::Pending {
         return Err(UpdateReason::NotStarted);
@@ -46,7 +46,7 @@ fn act_in_place(candidate: Candidate<'_>, group: &mut Group, setting: &Setting<'
     // A resize now would not reach the pod's cgroup (see `resized_in_vain`). Most come up again at once; one in a crash
     // loop is better made anew.
     if let Some((container, restarts)) = pod.down_after_oom().filter(|_| setting.config.is_safe()) {
-        if may_evict && restarts >= CRASH_LOOP && may_be_evicted(pod).is_ok() {
+        if may_evict && restarts >= CRASH_LOOP && protection::of_evictions(pod, group).is_none() {
             let due = candidate.due.clone();
             return evict(candidate, due, group, setting);
         }
@@ -79,13 +79,35 @@ fn asks_less(candidate: &Candidate<'_>) -> bool {
         .any(|change| spec(change.index).is_some_and(|old| lower_in(change.requests, old)))
 }
 
-fn resize(candidate: Candidate<'_>, group: &mut Group, setting: &Setting<'_>) -> Outcome {
+fn resize(mut candidate: Candidate<'_>, group: &mut Group<'_>, setting: &Setting<'_>) -> Outcome {
+    if let Some(reason) = only_grows(&candidate, group, setting) {
+        candidate.raise_only();
+        if !candidate.alters_spec() {
+            return Err(reason);
+        }
+    }
+    if setting.config.is_safe()
+        && restarts_a_container(&candidate)
+        && let Some(reason) = protection::of_the_running(candidate.pod, group)
+    {
+        return Err(reason);
+    }
     if setting.config.in_place_skip_disruption_budget && !restarts_a_container(&candidate) {
         group.count();
     } else {
         group.disrupt()?;
     }
     Ok((Action::Resize(candidate.changes), candidate.due))
+}
+
+/// Why nothing of a pod is to be lowered.
+fn only_grows(
+    candidate: &Candidate<'_>,
+    group: &Group<'_>,
+    setting: &Setting<'_>,
+) -> Option<UpdateReason> {
+    let long = setting.config.is_safe() && protection::of_work(candidate.pod, group).is_some();
+    long.then_some(UpdateReason::OnlyGrows)
 }
 
 /// True when the resize changes a resource whose `resizePolicy` is to restart the container.
@@ -137,11 +159,13 @@ fn stuck(pod: &Pod, setting: &Setting<'_>) -> Result<Option<UpdateReason>, Updat
 fn evict(
     candidate: Candidate<'_>,
     due: UpdateReason,
-    group: &mut Group,
+    group: &mut Group<'_>,
     setting: &Setting<'_>,
 ) -> Outcome {
-    if setting.config.is_safe() {
-        may_be_evicted(candidate.pod)?;
+    if setting.config.is_safe()
+        && let Some(reason) = protection::of_evictions(candidate.pod, group)
+    {
+        return Err(reason);
     }
     if let Some(reason) = &setting.paused {
         return Err(reason.clone());
@@ -160,24 +184,4 @@ fn evict(
         group.disrupt()?;
     }
     Ok((Action::Evict(candidate.changes), due))
-}
-
-/// Annotations, and their values, with which a pod says that it must not be evicted.
-const NEVER_EVICT: [(&str, &str); 3] = [
-    ("podfit.dev/evict", "never"),
-    ("cluster-autoscaler.kubernetes.io/safe-to-evict", "false"),
-    ("karpenter.sh/do-not-disrupt", "true"),
-];
-
-fn may_be_evicted(pod: &Pod) -> Result<(), UpdateReason> {
-    if let Some((annotation, value)) = NEVER_EVICT
-        .into_iter()
-        .find(|(key, value)| pod.annotation(key) == Some(*value))
-    {
-        return Err(UpdateReason::EvictionForbidden { annotation, value });
-    }
-    if pod.owner.as_ref().is_some_and(|owner| owner.kind == "Job") {
-        return Err(UpdateReason::RunsToCompletion);
-    }
-    Ok(())
 }

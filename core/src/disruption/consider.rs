@@ -16,6 +16,25 @@ pub(super) struct Candidate<'a> {
     pub due: UpdateReason,
 }
 
+impl Candidate<'_> {
+    /// Takes out of the change what would be lowered.
+    pub(super) fn raise_only(&mut self) {
+        let own = |change: &ContainerChange| self.pod.containers.get(change.index);
+        self.changes = std::mem::take(&mut self.changes)
+            .into_iter()
+            .filter_map(|change| own(&change).map(|own| change.raised_only(own)))
+            .collect();
+    }
+
+    /// True when the pod's spec would read differently afterwards.
+    pub(super) fn alters_spec(&self) -> bool {
+        self.changes.iter().any(|change| {
+            let own = self.pod.containers.get(change.index);
+            own.is_some_and(|own| change.alters_spec(own))
+        })
+    }
+}
+
 /// The change that is due to a pod, or why none is.
 pub(super) fn consider<'a>(
     pod: &'a Pod,

@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 
-use super::{Config, ConfiguredReplicas, UpdateReason, Workload};
+use super::{ConfiguredReplicas, Setting, UpdateReason, Workload, protection};
 use crate::pod::{OwnerRef, Phase, Pod};
 
 /// The groups of one VPA's pods by their direct owner, with the disruptions planned so far.
-pub(super) struct Groups<'a>(HashMap<&'a OwnerRef, Group>);
+pub(super) struct Groups<'a>(HashMap<&'a OwnerRef, Group<'a>>);
 
 /// The pods of one owner.
 #[derive(Clone, Debug)]
-pub(super) struct Group {
+pub(super) struct Group<'a> {
+    /// The kind of controller that makes its pods long work.
+    pub long_work: Option<&'a str>,
     /// Pods on nodes that neither ended nor are being deleted.
     live: i64,
     /// Those of them that have started.
@@ -31,7 +33,9 @@ pub(super) fn is_live(pod: &Pod) -> bool {
 }
 
 impl<'a> Groups<'a> {
-    pub(super) fn of(workload: &'a Workload, config: &Config) -> Self {
+    pub(super) fn of(workload: &'a Workload, setting: &Setting<'_>) -> Self {
+        let config = setting.config;
+        let namespace = &workload.vpa.namespace;
         let mut counts: HashMap<&OwnerRef, (i64, i64)> = HashMap::new();
         for pod in workload.pods.iter().filter(|pod| is_live(pod)) {
             if let Some(owner) = &pod.owner {
@@ -41,17 +45,22 @@ impl<'a> Groups<'a> {
             }
         }
         let required = workload.vpa.min_replicas.unwrap_or(config.min_replicas);
-        let group = |(owner, (live, running))| {
+        let group = |(owner, (live, running)): (&'a OwnerRef, (i64, i64))| {
+            let lately = || setting.memory.most_lately(namespace, owner);
+            let own_kind = protection::is_long_work(&owner.kind).then_some(owner.kind.as_str());
+            let long_work = || workload.long_work.get(owner).map(String::as_str);
             let configured = match workload.replicas.get(owner) {
                 Some(ConfiguredReplicas::Known(n)) => Some(*n).filter(|n| *n > 0),
                 Some(ConfiguredReplicas::Custom) if !config.is_safe() => Some(0),
-                Some(ConfiguredReplicas::LivePods | ConfiguredReplicas::Custom) => Some(live),
+                Some(ConfiguredReplicas::Custom) => Some(live.max(lately())),
+                Some(ConfiguredReplicas::LivePods) => Some(live),
                 None => None,
             };
             let tolerated = (configured.unwrap_or(0) as f64 * config.eviction_tolerance) as i64;
             (
                 owner,
                 Group {
+                    long_work: own_kind.or_else(long_work),
                     live,
                     running,
                     configured,
@@ -65,12 +74,12 @@ impl<'a> Groups<'a> {
     }
 
     /// The group of a live pod; `None` when it has no controller.
-    pub(super) fn of_pod(&mut self, pod: &Pod) -> Option<&mut Group> {
+    pub(super) fn of_pod(&mut self, pod: &Pod) -> Option<&mut Group<'a>> {
         self.0.get_mut(pod.owner.as_ref()?)
     }
 }
 
-impl Group {
+impl Group<'_> {
     /// Plans one more disruption, or says why that cannot be.
     ///
     /// Allowed as long as more pods run than the configured replicas less the tolerated ones. Where the tolerance
@@ -94,6 +103,9 @@ impl Group {
     /// The configured replicas of a group that is large enough to be disrupted.
     pub(super) fn available(&self) -> Result<i64, UpdateReason> {
         let configured = self.configured.ok_or(UpdateReason::ReplicasUnknown)?;
+        if self.live < self.required && configured <= 1 {
+            return Err(UpdateReason::SingleReplica);
+        }
         if self.live < self.required {
             return Err(UpdateReason::TooFewReplicas {
                 live: self.live,

@@ -5,9 +5,10 @@ use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::lately::Lately;
 use super::{Snapshot, UpdateReason, Workload};
 use crate::admission::UPDATES_ANNOTATION;
-use crate::pod::{Pod, ResizeState};
+use crate::pod::{OwnerRef, Pod, ResizeState};
 use crate::policy::ContainerChange;
 use crate::quantity::Resource;
 use crate::time::Timestamp;
@@ -21,6 +22,8 @@ pub struct Memory {
     refused: HashMap<String, Vec<ContainerChange>>,
     /// The last eviction of each VPA, by namespace and name.
     evicted: HashMap<(String, String), Evicted>,
+    /// How large groups were whose controllers cannot be asked.
+    lately: Lately,
 }
 
 /// What is remembered of a VPA's last eviction, to see whether it led to anything.
@@ -58,6 +61,7 @@ impl Evicted {
 impl Memory {
     /// Takes note of the pods' resizes, and forgets pods that are gone. Call it with each snapshot before planning.
     pub fn observe(&mut self, snapshot: &Snapshot, now: Timestamp) {
+        self.lately.observe(snapshot, now);
         let pods = || snapshot.workloads.iter().flat_map(|w| &w.pods);
         self.resizing = pods()
             .filter(|pod| pod.is_resizing())
@@ -120,6 +124,11 @@ impl Memory {
             pod: replacement.name.clone(),
             next_try: over.since(now),
         })
+    }
+
+    /// The most live pods that a group had lately; zero unless its controller cannot be asked.
+    pub(super) fn most_lately(&self, namespace: &str, owner: &OwnerRef) -> i64 {
+        self.lately.most(namespace, owner)
     }
 
     /// Since when the pod's resize has been in its present state; `None` when it was not observed in it.

@@ -135,10 +135,25 @@ pub enum UpdateReason {
         /// Its value.
         value: &'static str,
     },
-    /// No: the pod belongs to a Job, and is never evicted.
+    /// No: the pod belongs to a Job, or its restart policy says that it works towards an end.
     RunsToCompletion,
+    /// No: the pod's controller, or one above, runs long work, and is no Job.
+    LongWork {
+        /// Its kind.
+        kind: String,
+    },
+    /// No: the pod holds GPUs or other devices.
+    HoldsDevices,
+    /// No: the pod's priority class is one of the system's.
+    SystemCritical,
+    /// No: the pod is in `kube-system`.
+    SystemNamespace,
+    /// No: the pod would get less, and long work is given no less while it runs.
+    OnlyGrows,
     /// No: it is not known how many replicas the owner asks for, or it asks for none.
     ReplicasUnknown,
+    /// No: it is the only one, and nobody said that it may be missed for a while.
+    SingleReplica,
     /// Not now: the group is too small.
     TooFewReplicas {
         /// Its live pods.
@@ -188,7 +203,13 @@ impl UpdateReason {
             Self::RequirementsNotMet => "RequirementsNotMet",
             Self::EvictionForbidden { .. } => "EvictionForbidden",
             Self::RunsToCompletion => "RunsToCompletion",
+            Self::LongWork { .. } => "LongWork",
+            Self::HoldsDevices => "HoldsDevices",
+            Self::SystemCritical => "SystemCritical",
+            Self::SystemNamespace => "SystemNamespace",
+            Self::OnlyGrows => "OnlyGrows",
             Self::ReplicasUnknown => "ReplicasUnknown",
+            Self::SingleReplica => "SingleReplica",
             Self::TooFewReplicas { .. } => "TooFewReplicas",
             Self::BudgetSpent { .. } => "BudgetSpent",
         }
@@ -342,12 +363,31 @@ impl fmt::Display for UpdateReason {
                     "it is never evicted: its annotation {annotation} is \"{value}\""
                 )
             }
-            Self::RunsToCompletion => {
-                f.write_str("it is never evicted: the work of its Job would be lost")
+            Self::RunsToCompletion => f.write_str(
+                "it is never evicted: the work of a Job, or of a pod with restartPolicy Never or OnFailure, would be lost",
+            ),
+            Self::LongWork { kind } => {
+                write!(f, "it is never evicted: the work of its {kind} would be lost")
+            }
+            Self::HoldsDevices => f.write_str(
+                "it is never evicted: it holds GPUs or other devices (extended resources, resource claims)",
+            ),
+            Self::SystemCritical => {
+                f.write_str("it is never evicted: its priority class is critical to the system")
+            }
+            Self::SystemNamespace => {
+                f.write_str("it is never evicted: it belongs to the system (namespace kube-system)")
+            }
+            Self::OnlyGrows => {
+                f.write_str("it would get less, and long work is given no less while it runs")
             }
             Self::ReplicasUnknown => {
                 f.write_str("its controller was not found, or asks for no replicas")
             }
+            Self::SingleReplica => f.write_str(
+                "waiting: single replica; it is evicted only where minReplicas: 1 in the VPA, or --min-replicas=1, says \
+                 that it may be missed for a while",
+            ),
             Self::TooFewReplicas { live, required } => write!(
                 f,
                 "{live} {} and {required} are needed before one may be disrupted (minReplicas, --min-replicas)",

@@ -5,10 +5,12 @@ mod in_place;
 mod laws;
 mod limits;
 mod priority;
+mod protection;
 mod requirements;
 mod safe;
 
 use super::*;
+use crate::ownership::ControllerKey;
 use crate::pod::{Container, ContainerStatus, EffectiveResources, Phase, ResizeState, Termination};
 use crate::quantity::{Bytes, Millicores, ResourceList};
 use crate::vpa::{ContainerRecommendation, UpdateMode};
@@ -148,6 +150,7 @@ impl Case {
             vpa: Arc::new(self.vpa.clone()),
             pods: self.pods.iter().cloned().map(Arc::new).collect(),
             replicas: owners.map(|owner| (owner, self.replicas)).collect(),
+            ..Workload::default()
         };
         Snapshot {
             workloads: vec![workload],

@@ -65,6 +65,21 @@ impl ContainerChange {
         self
     }
 
+    /// The same with nothing lowered: what `container`'s spec has more of stays, and it gets no limit where it has none.
+    pub fn raised_only(mut self, container: &Container) -> Self {
+        for resource in Resource::ALL {
+            let request = self.requests.get(resource);
+            let more = request.map(|new| container.requests.get(resource).unwrap_or(0).max(new));
+            self.requests.set(resource, more);
+            let own = container.limits.get(resource);
+            let limit = self.limits.get(resource);
+            self.limits
+                .set(resource, limit.and_then(|new| own.map(|own| own.max(new))));
+        }
+        self.removed_limits.clear();
+        self
+    }
+
     /// Makes the change.
     pub(crate) fn apply(&self, container: &mut Container) {
         for resource in Resource::ALL {

@@ -112,9 +112,12 @@ fn a_group_is_disrupted_within_its_budget() {
 
 #[test]
 fn a_vpa_has_its_own_replica_minimum() {
-    let mut case = Case::new(Profile::Upstream, UpdateMode::Recreate, group("r"));
-    case.vpa.min_replicas = Some(1);
-    assert_eq!(letters(&case.decisions()), "E");
+    for profile in [Profile::Safe, Profile::Upstream] {
+        let mut case = Case::new(profile, UpdateMode::Recreate, group("r"));
+        assert_eq!(codes(&case.decisions()), ["SingleReplica"]);
+        case.vpa.min_replicas = Some(1);
+        assert_eq!(letters(&case.decisions()), "E");
+    }
 }
 
 #[test]
@@ -159,6 +162,13 @@ fn the_budget_is_explained() {
     let decisions = Case::new(Profile::Upstream, UpdateMode::Recreate, group("r")).decisions();
     assert_eq!(
         decisions[0].reason.to_string(),
+        "waiting: single replica; it is evicted only where minReplicas: 1 in the VPA, or --min-replicas=1, says that it \
+         may be missed for a while"
+    );
+    let mut case = Case::new(Profile::Upstream, UpdateMode::Recreate, group("r"));
+    case.replicas = ConfiguredReplicas::Known(3);
+    assert_eq!(
+        case.decisions()[0].reason.to_string(),
         "1 replica lives and 2 are needed before one may be disrupted (minReplicas, --min-replicas)"
     );
 }

@@ -13,12 +13,13 @@ enum Odd {
     NoNode,
     NoOwner,
     SaysNo,
+    AtStake,
 }
 
 fn arbitrary_pod() -> impl Strategy<Value = Pod> {
     let odd = prop_oneof![
         6 => Just(Odd::No),
-        1 => select(vec![Odd::Terminating, Odd::Finished, Odd::NoNode, Odd::NoOwner, Odd::SaysNo]),
+        1 => select(vec![Odd::Terminating, Odd::Finished, Odd::NoNode, Odd::NoOwner, Odd::SaysNo, Odd::AtStake]),
     ];
     let resize = prop_oneof![
         4 => Just(ResizeState::None),
@@ -44,6 +45,7 @@ fn arbitrary_pod() -> impl Strategy<Value = Pod> {
                 Odd::Finished => pod.phase = Phase::Failed,
                 Odd::NoNode => pod.node = None,
                 Odd::NoOwner => pod.owner = None,
+                Odd::AtStake => pod.stakes.holds_devices = true,
                 Odd::SaysNo => {
                     pod.annotations = Some(BTreeMap::from([(
                         "podfit.dev/evict".to_owned(),
@@ -100,16 +102,14 @@ fn is_live(pod: &Pod) -> bool {
 
 /// Pods that a decision takes down: evicted ones that serve, and ones whose container a resize restarts.
 fn takes_down(decision: &Decision) -> bool {
-    let restarts = || {
-        decision
-            .pod
-            .containers
-            .iter()
-            .any(|c| c.restarts_on_memory_resize && c.requests.memory != list(TARGET).memory)
+    let restarts = |change: &ContainerChange| {
+        let own = &decision.pod.containers[change.index];
+        own.restarts_on_memory_resize
+            && change.alters_resource(own, crate::quantity::Resource::Memory)
     };
-    match decision.action {
+    match &decision.action {
         Action::Evict(_) => decision.pod.phase == Phase::Running,
-        Action::Resize(_) => restarts(),
+        Action::Resize(changes) => changes.iter().any(restarts),
         Action::Skip => false,
     }
 }
@@ -149,7 +149,7 @@ proptest! {
             prop_assert!(changes.iter().any(alters));
             if matches!(decision.action, Action::Evict(_)) {
                 prop_assert!(case.vpa.update_mode != UpdateMode::InPlace);
-                let says_no = pod.annotations.is_some() || pod.owner.as_ref().is_some_and(|o| o.kind == "Job");
+                let says_no = pod.annotations.is_some() || pod.stakes.holds_devices || pod.owner.as_ref().is_some_and(|o| o.kind == "Job");
                 prop_assert!(case.config.profile == Profile::Upstream || !says_no);
             } else {
                 prop_assert!(matches!(case.vpa.update_mode, UpdateMode::InPlace | UpdateMode::InPlaceOrRecreate));

@@ -6,78 +6,6 @@ use crate::vpa::Condition;
 const PROFILES: [Profile; 2] = [Profile::Safe, Profile::Upstream];
 
 #[test]
-fn pods_that_say_no_are_never_evicted() {
-    let rows = [
-        ("podfit.dev/evict", "never", "--"),
-        ("podfit.dev/evict", "yes", "E-"),
-        (
-            "cluster-autoscaler.kubernetes.io/safe-to-evict",
-            "false",
-            "--",
-        ),
-        (
-            "cluster-autoscaler.kubernetes.io/safe-to-evict",
-            "true",
-            "E-",
-        ),
-        ("karpenter.sh/do-not-disrupt", "true", "--"),
-        ("karpenter.sh/do-not-disrupt", "false", "E-"),
-    ];
-    for (key, value, want) in rows {
-        let pods = || {
-            pods(2)
-                .into_iter()
-                .map(|pod| Pod {
-                    annotations: Some(BTreeMap::from([(key.to_owned(), value.to_owned())])),
-                    ..pod
-                })
-                .collect()
-        };
-        let mut case = Case::new(Profile::Safe, UpdateMode::Recreate, pods());
-        assert_eq!(letters(&case.decisions()), want, "{key} {value}");
-        case.config.profile = Profile::Upstream;
-        assert_eq!(letters(&case.decisions()), "E-", "{key} {value}");
-        let in_place = Case::new(Profile::Safe, UpdateMode::InPlaceOrRecreate, pods());
-        assert_eq!(
-            letters(&in_place.decisions()),
-            "RR",
-            "{key} {value}: may be resized"
-        );
-    }
-}
-
-#[test]
-fn pods_of_a_job_are_resized_but_never_evicted() {
-    let of_job = || {
-        pods(2)
-            .into_iter()
-            .map(|pod| Pod {
-                owner: Some(owner("Job")),
-                ..pod
-            })
-            .collect()
-    };
-    let case = |profile, mode| Case {
-        replicas: ConfiguredReplicas::LivePods,
-        ..Case::new(profile, mode, of_job())
-    };
-    let safe = case(Profile::Safe, UpdateMode::Recreate).decisions();
-    assert_eq!(codes(&safe), ["RunsToCompletion"; 2]);
-    assert_eq!(
-        letters(&case(Profile::Upstream, UpdateMode::Recreate).decisions()),
-        "E-"
-    );
-    let mut stuck = case(Profile::Safe, UpdateMode::InPlaceOrRecreate);
-    assert_eq!(letters(&stuck.decisions()), "RR");
-    stuck.pods[0].resize = infeasible();
-    assert_eq!(
-        letters(&stuck.decisions()),
-        "-R",
-        "nor evicted when its node has no room"
-    );
-}
-
-#[test]
 fn evictions_pause_when_a_replacement_comes_back_unsized() {
     let mut case = Case::new(Profile::Safe, UpdateMode::Recreate, pods(2));
     let started = case.now;
@@ -159,7 +87,7 @@ fn a_pod_that_memory_keeps_down_is_made_anew_even_when_it_is_the_only_one() {
         ),
         (InPlace, down(2, FAR), "ContainerDown", "-"),
         (Recreate, down(2, FAR), "OutOfMemory", "E"),
-        (Recreate, down(1, FAR), "TooFewReplicas", "-"),
+        (Recreate, down(1, FAR), "SingleReplica", "-"),
         (InPlaceOrRecreate, down(2, TARGET), "UpToDate", "-"),
         (InPlaceOrRecreate, resized(down(1, TARGET)), "UpToDate", "-"),
         (
@@ -245,16 +173,7 @@ fn a_single_replica_is_resized_where_that_disrupts_nothing() {
     let mut case = Case::new(Profile::Safe, UpdateMode::InPlaceOrRecreate, pods(1));
     assert_eq!(letters(&case.decisions()), "R");
     case.pods[0].containers[0].restarts_on_memory_resize = true;
-    assert_eq!(codes(&case.decisions()), ["TooFewReplicas"]);
-}
-
-#[test]
-fn a_custom_owner_is_taken_to_want_the_pods_it_has() {
-    let case = Case {
-        replicas: ConfiguredReplicas::Custom,
-        ..Case::new(Profile::Safe, UpdateMode::Recreate, pods(3))
-    };
-    assert_eq!(letters(&case.decisions()), "E--");
+    assert_eq!(codes(&case.decisions()), ["SingleReplica"]);
 }
 
 #[test]
