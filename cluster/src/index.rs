@@ -7,6 +7,7 @@ use kube::Client;
 use kube::api::{Api, ApiResource, PartialObjectMeta};
 use kube::core::{DynamicResourceScope, NamespaceResourceScope};
 use kube::{Resource, ResourceExt};
+use podfit_core::node::Node;
 use podfit_core::ownership::{
     Controller, ControllerKey, ForeignKind, GroupKind, Owners, Vpas, WELL_KNOWN_KINDS,
 };
@@ -18,6 +19,7 @@ use tokio::sync::mpsc;
 use crate::api::controller::{ControllerObject, api_resource, controlling_owner};
 use crate::api::event::{EVICTIONS, EventObject};
 use crate::api::limit_range::LimitRangeObject;
+use crate::api::node::NodeObject;
 use crate::api::pod::PodObject;
 use crate::api::vpa::VpaObject;
 use crate::calls::Calls;
@@ -34,6 +36,8 @@ pub struct Index {
     pub owners: Owners,
     /// All pods that have not ended, by namespace and name.
     pub pods: HashMap<(String, String), Arc<Pod>>,
+    /// All nodes, by name.
+    pub nodes: HashMap<String, Arc<Node>>,
     /// The items of all LimitRanges, by namespace and name of the object.
     limit_ranges: HashMap<String, HashMap<String, Vec<LimitRangeItem>>>,
     /// Where kinds go that are not known yet, to be looked up.
@@ -162,6 +166,28 @@ impl Index {
                 self.pods.remove(&key(&pod));
             }
             Change::Listed(there) => self.pods.retain(|key, _| there.contains(key)),
+        }
+    }
+
+    fn node(&mut self, change: Change<NodeObject>) {
+        match change {
+            // The kubelet renews a node's status all the time, mostly with what is known.
+            Change::Apply(object) => {
+                let node = Node::from(&object);
+                if self
+                    .nodes
+                    .get(&node.name)
+                    .is_none_or(|known| **known != node)
+                {
+                    self.nodes.insert(node.name.clone(), Arc::new(node));
+                }
+            }
+            Change::Delete(object) => {
+                self.nodes.remove(&object.name_any());
+            }
+            Change::Listed(there) => self
+                .nodes
+                .retain(|name, _| there.contains(&(String::new(), name.clone()))),
         }
     }
 
@@ -348,6 +374,23 @@ impl Watches {
             },
         );
         self
+    }
+
+    /// Nodes. Nobody waits for the first list but who asks for it with what this gives back: without the right to list
+    /// nodes all else works.
+    pub fn nodes(&self) -> Synced {
+        let index = self.index.clone();
+        let watch = Watch {
+            synced: Synced::default(),
+            ..self.watch("nodes", NOT_IN_CLUSTER)
+        };
+        let synced = watch.synced.clone();
+        watch::objects(
+            Api::<NodeObject>::all(self.client.clone()),
+            watch,
+            move |change| index.write().node(change),
+        );
+        synced
     }
 
     fn watch(&self, what: &'static str, when_absent: &'static str) -> Watch {

@@ -11,6 +11,7 @@
 mod act;
 mod capped;
 mod consider;
+mod fit;
 mod group;
 mod lately;
 mod memory;
@@ -24,12 +25,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use capped::{CappedByLimit, capped_by_limit};
+pub use fit::{CappedByNode, capped_by_node};
 pub use memory::Memory;
 pub use protection::long_work;
 pub use reason::UpdateReason;
 
 pub use crate::profile::Profile;
 
+use crate::node::Nodes;
 use crate::pod::{OwnerRef, Pod};
 use crate::policy::{ContainerChange, LimitRangeItem};
 use crate::time::Timestamp;
@@ -43,6 +46,10 @@ const CRASH_LOOP: i32 = 2;
 
 /// The updater's settings; the flags of the same names.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of its own, independent of the others"
+)]
 pub struct Config {
     /// Whose rules win.
     pub profile: Profile,
@@ -67,6 +74,8 @@ pub struct Config {
     pub in_place_mode: bool,
     /// True when pods with a startup boost are left alone (feature gate `CPUStartupBoost`).
     pub startup_boost: bool,
+    /// True when no pod is to get more than some node it could run on can hold.
+    pub node_fit: bool,
 }
 
 impl Config {
@@ -84,6 +93,7 @@ impl Config {
             in_place_skip_disruption_budget: profile == Profile::Safe,
             in_place_mode: profile == Profile::Safe,
             startup_boost: false,
+            node_fit: profile == Profile::Safe,
         }
     }
 
@@ -111,6 +121,17 @@ pub struct Snapshot {
     pub workloads: Vec<Workload>,
     /// LimitRange items by namespace.
     pub limit_ranges: BTreeMap<String, Vec<LimitRangeItem>>,
+    /// The nodes; none when they are not known.
+    pub nodes: Nodes,
+}
+
+impl Snapshot {
+    /// The LimitRange items of a namespace.
+    pub fn limit_ranges(&self, namespace: &str) -> &[LimitRangeItem] {
+        self.limit_ranges
+            .get(namespace)
+            .map_or(&[][..], Vec::as_slice)
+    }
 }
 
 /// A VPA and the pods that it controls.
@@ -159,14 +180,12 @@ pub fn plan(
     now: Timestamp,
 ) -> Vec<Decision> {
     let mut decisions = Vec::new();
+    let fits = fit::Fits::new(&snapshot.nodes, config);
     for workload in &snapshot.workloads {
-        let limit_ranges = snapshot
-            .limit_ranges
-            .get(&workload.vpa.namespace)
-            .map_or(&[][..], Vec::as_slice);
         let setting = Setting {
             vpa: &workload.vpa,
-            limit_ranges,
+            limit_ranges: snapshot.limit_ranges(&workload.vpa.namespace),
+            fits: &fits,
             memory,
             config,
             now,
@@ -181,6 +200,7 @@ pub fn plan(
 struct Setting<'a> {
     vpa: &'a Vpa,
     limit_ranges: &'a [LimitRangeItem],
+    fits: &'a fit::Fits<'a>,
     memory: &'a Memory,
     config: &'a Config,
     now: Timestamp,

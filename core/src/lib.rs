@@ -21,6 +21,7 @@ pub mod explanation;
 pub mod feature_gates;
 pub mod histogram;
 pub mod history;
+pub mod node;
 pub mod ownership;
 pub mod pod;
 pub mod policy;

@@ -1,8 +1,10 @@
 //! What podfit knows of a pod: the dozen fields its decisions use.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::node::Placement;
 use crate::profile::Profile;
 use crate::quantity::{Resource, ResourceList};
 use crate::time::Timestamp;
@@ -41,6 +43,8 @@ pub struct Pod {
     pub terminating: bool,
     /// The node it is bound to.
     pub node: Option<String>,
+    /// On which nodes it may run; `None`: on all without taints.
+    pub placement: Option<Arc<Placement>>,
     /// When it was created.
     pub created: Option<Timestamp>,
     /// When the kubelet first saw it.

@@ -1,12 +1,13 @@
-//! The updater's conditions of a VPA: `UpdateBlocked`, while pods wait for a change that cannot be made, and
-//! `CappedByLimit`, while they need more than a limit lets them have.
+//! The updater's conditions of a VPA: `UpdateBlocked`, while pods wait for a change that cannot be made, `CappedByLimit`,
+//! while they need more than a limit lets them have, and `CappedByNode`, while they need more than a node has.
 
-use podfit_core::disruption::{CappedByLimit, UpdateReason};
+use podfit_core::disruption::{CappedByLimit, CappedByNode, UpdateReason};
 use podfit_core::time::Timestamp;
 use podfit_core::vpa::{Condition, Vpa};
 
 const BLOCKED: &str = "UpdateBlocked";
 const CAPPED: &str = "CappedByLimit";
+const CAPPED_BY_NODE: &str = "CappedByNode";
 
 /// Why pods of a VPA wait: the first of them, and how many.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +58,7 @@ pub fn lasts(reason: &UpdateReason) -> bool {
             | UpdateReason::ReplacementNotSized { .. }
             | UpdateReason::PodLevelResources
             | UpdateReason::NoController
+            | UpdateReason::LargerThanNodes(_)
             | UpdateReason::ModeNotEnabled { .. }
     )
 }
@@ -68,6 +70,8 @@ pub struct Findings {
     pub blocked: Option<Blocked>,
     /// Limits that cut off what is recommended.
     pub capped: Vec<CappedByLimit>,
+    /// What no node can hold of what is recommended.
+    pub capped_by_node: Vec<CappedByNode>,
 }
 
 /// True when the VPA carries a condition of ours.
@@ -76,7 +80,7 @@ pub fn has_ours(vpa: &Vpa) -> bool {
 }
 
 fn is_ours(kind: &str) -> bool {
-    [BLOCKED, CAPPED].contains(&kind)
+    [BLOCKED, CAPPED, CAPPED_BY_NODE].contains(&kind)
 }
 
 /// The VPA's conditions with ours brought up to date; `None` when nothing is to be written.
@@ -92,7 +96,12 @@ pub fn merge(present: &[Condition], found: &Findings, now: Timestamp) -> Option<
     let steady = |known: &Condition, new: &Condition| {
         known.reason == new.reason && (new.kind == BLOCKED || known.message == new.message)
     };
-    let ours: Vec<_> = [found.blocked.as_ref().map(blocked), capped(&found.capped)]
+    let all_ours = [
+        found.blocked.as_ref().map(blocked),
+        capped(&found.capped),
+        capped_by_node(&found.capped_by_node),
+    ];
+    let ours: Vec<_> = all_ours
         .into_iter()
         .flatten()
         .map(|new| match of_kind(&new.kind) {
@@ -134,6 +143,17 @@ fn capped(capped: &[CappedByLimit]) -> Option<Condition> {
              podfit.dev/limits"
         );
         condition(CAPPED, "LimitStays", message)
+    })
+}
+
+fn capped_by_node(capped: &[CappedByNode]) -> Option<Condition> {
+    let all: Vec<_> = capped.iter().map(ToString::to_string).collect();
+    (!all.is_empty()).then(|| {
+        let what = all.join("; ");
+        let message = format!(
+            "{what}. Running pods get no more than that. New pods would wait for a larger node: set maxAllowed"
+        );
+        condition(CAPPED_BY_NODE, "NodesTooSmall", message)
     })
 }
 
@@ -197,6 +217,34 @@ mod tests {
     }
 
     #[test]
+    fn nodes_that_are_too_small_are_told() {
+        let found = Findings {
+            capped_by_node: vec![CappedByNode {
+                resource: Resource::Memory,
+                most: 4 << 30,
+                stays: false,
+            }],
+            ..Findings::default()
+        };
+        let told = merge(&[], &found, Timestamp::from_unix_seconds(100)).unwrap();
+        assert_eq!(
+            (told[0].kind.as_str(), told[0].reason.as_str()),
+            ("CappedByNode", "NodesTooSmall")
+        );
+        assert!(
+            told[0].message.ends_with(
+                "4Gi at most. Running pods get no more than that. New pods would wait for a larger node: set maxAllowed"
+            ),
+            "{}",
+            told[0].message
+        );
+        assert!(has_ours(&Vpa {
+            conditions: told,
+            ..Vpa::default()
+        }));
+    }
+
+    #[test]
     fn a_limit_in_the_way_is_told_until_it_is_not() {
         let now = Timestamp::from_unix_seconds(100);
         let capped = |limit| Findings {
@@ -207,6 +255,7 @@ mod tests {
                 limit,
                 is_default: false,
             }],
+            ..Findings::default()
         };
         let first = merge(&[], &capped(512 << 20), now).unwrap();
         assert_eq!(

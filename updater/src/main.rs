@@ -23,6 +23,9 @@ use podfit_core::disruption;
 
 use crate::options::{DisruptionOptions, Options};
 
+/// How long the first loop waits for nodes.
+const NODES_WAIT: Duration = Duration::from_secs(10);
+
 #[tokio::main]
 async fn main() -> ExitCode {
     process::end("podfit-updater", start().await)
@@ -47,10 +50,21 @@ async fn start() -> anyhow::Result<()> {
         .owners_and_replicas()
         .limit_ranges()
         .pods(|_, _| {});
+    let config = config(&options.cluster, &options.disruption);
+    let nodes = config.node_fit.then(|| watches.nodes());
     let synced = watches.synced();
     tokio::select! {
         () = synced.complete() => {}
         () = process::stopped(&shutdown) => return Ok(()),
+    }
+    if let Some(nodes) = nodes
+        && tokio::time::timeout(NODES_WAIT, nodes.complete())
+            .await
+            .is_err()
+    {
+        tracing::warn!(
+            "nodes cannot be listed: until they are, pods may be given more than any node holds"
+        );
     }
     tracing::info!("all watches have listed");
     health.set_ready(true);
@@ -77,7 +91,7 @@ async fn start() -> anyhow::Result<()> {
             rate,
         ),
         webhook: options.webhook.status_lease(),
-        config: config(&options.cluster, &options.disruption),
+        config,
         calls,
         leadership,
         metrics,
@@ -101,6 +115,9 @@ fn config(cluster: &ClusterOptions, options: &DisruptionOptions) -> disruption::
         in_place_skip_disruption_budget: options
             .in_place_skip_disruption_budget
             .unwrap_or(defaults.in_place_skip_disruption_budget),
+        deferred_timeout: options.resize.resize_deferred_timeout.0,
+        in_progress_timeout: options.resize.resize_in_progress_timeout.0,
+        node_fit: options.resize.node_fit.unwrap_or(defaults.node_fit),
         in_place_mode: cluster.gates().in_place,
         startup_boost: cluster.gates().cpu_startup_boost,
         ..defaults

@@ -1,5 +1,7 @@
 //! The updater's flags: upstream's names, defaults and value syntax, each with an environment twin.
 
+mod resize;
+
 use std::net::SocketAddr;
 
 use clap::Parser;
@@ -9,6 +11,8 @@ use podfit_cluster::lease::StatusLease;
 use podfit_cluster::options::{
     ClusterOptions, GoDuration, LeaderElectionOptions, LogOptions, namespace_or_own,
 };
+
+pub use resize::ResizeOptions;
 
 /// Brings running pods to what is recommended for them: resized in place where that can be done, evicted under their
 /// PodDisruptionBudgets where it cannot.
@@ -104,6 +108,9 @@ pub struct DisruptionOptions {
     /// Not given: true in profile safe, false in profile upstream.
     #[arg(long, env = "PODFIT_IN_PLACE_SKIP_DISRUPTION_BUDGET", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub in_place_skip_disruption_budget: Option<bool>,
+
+    #[command(flatten)]
+    pub resize: ResizeOptions,
 }
 
 /// How the webhook's sign of life is read.

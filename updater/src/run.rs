@@ -10,7 +10,9 @@ use podfit_cluster::lease::{Leadership, StatusLease};
 use podfit_cluster::metrics::{StepTimer, size_label};
 use podfit_cluster::process::{Shutdown, stopped};
 use podfit_cluster::{api::time::now, writes};
-use podfit_core::disruption::{Action, Config, Decision, Memory, Snapshot, capped_by_limit, plan};
+use podfit_core::disruption::{
+    Action, Config, Decision, Memory, Snapshot, capped_by_limit, capped_by_node, plan,
+};
 use podfit_core::time::Timestamp;
 use tokio::time::{Duration, MissedTickBehavior, interval};
 
@@ -186,13 +188,14 @@ impl Updater {
     ) {
         let mut blocked = blocked(decisions, outcomes);
         let mut found: Vec<_> = Vec::with_capacity(snapshot.workloads.len());
-        for workload in &snapshot.workloads {
+        let by_node = capped_by_node(snapshot, &self.config);
+        for (workload, capped_by_node) in snapshot.workloads.iter().zip(by_node) {
             let vpa = &workload.vpa;
-            let limit_ranges = snapshot.limit_ranges.get(&vpa.namespace);
-            let limit_ranges = limit_ranges.map_or(&[][..], Vec::as_slice);
+            let limit_ranges = snapshot.limit_ranges(&vpa.namespace);
             let findings = Findings {
                 blocked: blocked.remove(&(vpa.namespace.as_str(), vpa.name.as_str())),
                 capped: capped_by_limit(workload, limit_ranges, self.config.profile),
+                capped_by_node,
             };
             found.push((Arc::clone(vpa), findings));
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use podfit_cluster::index::Index;
 use podfit_core::disruption::{ConfiguredReplicas, Snapshot, Workload, long_work};
+use podfit_core::node::Nodes;
 use podfit_core::ownership::{ControllerKey, is_well_known};
 use podfit_core::pod::{OwnerRef, Pod};
 use podfit_core::vpa::{UpdateMode, Vpa};
@@ -40,9 +41,15 @@ pub fn snapshot(index: &Index) -> Snapshot {
         .limited_namespaces()
         .map(|namespace| (namespace.clone(), index.limit_ranges(namespace)))
         .collect();
+    let nodes = if index.nodes.is_empty() {
+        Nodes::default()
+    } else {
+        Nodes::new(index.nodes.values(), index.pods.values())
+    };
     Snapshot {
         workloads,
         limit_ranges,
+        nodes,
     }
 }
 

@@ -40,6 +40,9 @@ webhook stands in webhook-configuration.yaml alone: the webhook leaves an object
 {{- include "podfit.arguments.leaderElection" (dict "root" . "election" .Values.updater.leaderElection) }}
 - --admission-controller-status-lease-name={{ .Values.webhook.statusLease.name }}
 - --admission-controller-status-lease-namespace={{ .Release.Namespace }}
+{{- if .Values.vpaObjectNamespace }}
+- --node-fit=false
+{{- end }}
 {{- end }}
 
 {{- define "podfit.arguments.webhook" }}

@@ -3,6 +3,7 @@ What each component may do, by the role it stands in:
   workloads      in all namespaces, or in vpaObjectNamespace alone
   own            in podfit's own namespace
   configuration  cluster-wide whatever vpaObjectNamespace says
+  nodes          cluster-wide; not with vpaObjectNamespace, where nodes are not looked at
 */}}
 
 {{- define "podfit.rules.recommender.workloads" -}}
@@ -84,6 +85,13 @@ What each component may do, by the role it stands in:
   resources: [leases]
   resourceNames: [{{ .Values.webhook.statusLease.name }}]
   verbs: [get]
+{{- end }}
+
+{{- define "podfit.rules.updater.nodes" -}}
+# No pod is given more than a node can hold.
+- apiGroups: [""]
+  resources: [nodes]
+  verbs: [list, watch]
 {{- end }}
 
 {{- define "podfit.rules.webhook.workloads" -}}

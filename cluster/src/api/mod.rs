@@ -1,11 +1,11 @@
 //! Wire types: the slim shapes in which objects are read, and their way into plain values.
 
-/// Makes a wire type with a `metadata` field a namespaced resource that the client can list and watch.
-macro_rules! namespaced_resource {
-    ($type:ty, $group:literal, $version:literal, $kind:literal, $plural:literal) => {
+/// Makes a wire type with a `metadata` field a resource that the client can list and watch.
+macro_rules! resource {
+    ($type:ty, $scope:ty, $group:literal, $version:literal, $kind:literal, $plural:literal) => {
         impl kube::Resource for $type {
             type DynamicType = ();
-            type Scope = kube::core::NamespaceResourceScope;
+            type Scope = $scope;
 
             fn kind((): &()) -> std::borrow::Cow<'_, str> {
                 $kind.into()
@@ -34,12 +34,27 @@ macro_rules! namespaced_resource {
     };
 }
 
+/// The same for a resource that lives in namespaces.
+macro_rules! namespaced_resource {
+    ($type:ty, $group:literal, $version:literal, $kind:literal, $plural:literal) => {
+        resource!(
+            $type,
+            kube::core::NamespaceResourceScope,
+            $group,
+            $version,
+            $kind,
+            $plural
+        );
+    };
+}
+
 pub mod checkpoint;
 pub mod controller;
 pub mod event;
 pub mod limit_range;
 pub mod metadata;
 pub mod metrics;
+pub mod node;
 pub mod object;
 pub mod pod;
 pub mod quantity;

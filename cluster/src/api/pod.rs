@@ -1,6 +1,7 @@
 //! Pods: about a seventeenth of the memory of the full type, since most of it is not read.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use kube::api::ObjectMeta;
 use podfit_core::admission::BOOST_ANNOTATION_PREFIX;
@@ -14,6 +15,7 @@ use serde::de::IgnoredAny;
 
 use super::controller::controlling_owner;
 use super::metadata;
+use super::node::{Affinity, SpecToleration, placement};
 use super::object::Object;
 use super::quantity::{QuantityMap, resource_list};
 use super::time;
@@ -42,6 +44,9 @@ struct Spec {
     restart_policy: Option<String>,
     priority_class_name: Option<String>,
     resource_claims: Option<Vec<IgnoredAny>>,
+    node_selector: Option<BTreeMap<String, String>>,
+    affinity: Option<Affinity>,
+    tolerations: Option<Vec<SpecToleration>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -142,6 +147,12 @@ impl From<&PodObject> for Pod {
             phase: phase(&status.phase),
             terminating: meta.deletion_timestamp.is_some(),
             node: spec.node_name.clone(),
+            placement: placement(
+                spec.node_selector.as_ref(),
+                spec.affinity.as_ref(),
+                spec.tolerations.as_deref().unwrap_or_default(),
+            )
+            .map(Arc::new),
             created: time::created(meta),
             started: parse(status.start_time.as_ref()),
             ready_since: ready_since(&status.conditions),

@@ -167,6 +167,10 @@ fn evict(
     {
         return Err(reason);
     }
+    // The webhook knows no nodes: the replacement would wait for one that is large enough.
+    if let Some(capped) = candidate.capped.first() {
+        return Err(UpdateReason::LargerThanNodes(capped.clone()));
+    }
     if let Some(reason) = &setting.paused {
         return Err(reason.clone());
     }

@@ -1,5 +1,6 @@
 //! Is a change to a pod due?
 
+use super::fit::CappedByNode;
 use super::group::is_live;
 use super::priority::{Assessment, Priority, assess};
 use super::{CRASH_LOOP, IN_PLACE_ANNOTATION, Setting, UpdateReason, requirements};
@@ -14,6 +15,8 @@ pub(super) struct Candidate<'a> {
     pub priority: Priority,
     /// What makes it due.
     pub due: UpdateReason,
+    /// What no node can hold of what is recommended, and so is not asked for. A replacement would be given it.
+    pub capped: Vec<CappedByNode>,
 }
 
 impl Candidate<'_> {
@@ -44,12 +47,14 @@ pub(super) fn consider<'a>(
     let profile = setting.config.profile;
     let rules = Rules::new(pod, setting.vpa, setting.limit_ranges, profile);
     let published = setting.vpa.recommendation.as_deref().unwrap_or_default();
-    let recommended = cap_for_pod(pod, published, &rules);
+    let mut recommended = cap_for_pod(pod, published, &rules);
     if recommended.is_empty() {
         return Err(UpdateReason::NoRecommendation);
     }
+    let mode = setting.vpa.update_mode;
+    let capped = setting.fits.cap(pod, &mut recommended, &rules, mode);
     let mut changes = changes(pod, &recommended, &rules);
-    if setting.vpa.update_mode.is_in_place() {
+    if mode.is_in_place() {
         let in_place = |c: ContainerChange| pod.containers.get(c.index).map(|own| c.in_place(own));
         changes = changes.into_iter().filter_map(in_place).collect();
     }
@@ -68,6 +73,7 @@ pub(super) fn consider<'a>(
         changes,
         priority,
         due,
+        capped,
     })
 }
 

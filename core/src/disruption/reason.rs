@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::CappedByNode;
 use crate::pod::ResizeState;
 use crate::quantity::{Bytes, Resource};
 use crate::vpa::UpdateMode;
@@ -126,6 +127,8 @@ pub enum UpdateReason {
         /// From which age.
         lifetime_threshold: Duration,
     },
+    /// No: its replacement would be larger than any node that it could run on.
+    LargerThanNodes(CappedByNode),
     /// No: the VPA's eviction requirements do not all hold.
     RequirementsNotMet,
     /// No: the pod says that it must not be evicted.
@@ -200,6 +203,7 @@ impl UpdateReason {
             Self::NoRecommendation => "NoRecommendation",
             Self::UpToDate => "UpToDate",
             Self::WithinBounds { .. } => "WithinBounds",
+            Self::LargerThanNodes(_) => "LargerThanNodes",
             Self::RequirementsNotMet => "RequirementsNotMet",
             Self::EvictionForbidden { .. } => "EvictionForbidden",
             Self::RunsToCompletion => "RunsToCompletion",
@@ -353,6 +357,9 @@ impl fmt::Display for UpdateReason {
                     span(*lifetime_threshold),
                     percent(*update_threshold)
                 )
+            }
+            Self::LargerThanNodes(capped) => {
+                write!(f, "its replacement could run nowhere: {capped}")
             }
             Self::RequirementsNotMet => {
                 f.write_str("the VPA's evictionRequirements do not all hold for any container")

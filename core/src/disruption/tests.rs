@@ -4,6 +4,7 @@ mod budget;
 mod in_place;
 mod laws;
 mod limits;
+mod nodes;
 mod priority;
 mod protection;
 mod requirements;
@@ -126,6 +127,7 @@ struct Case {
     replicas: ConfiguredReplicas,
     config: Config,
     memory: Memory,
+    nodes: Nodes,
     now: Timestamp,
 }
 
@@ -140,6 +142,7 @@ impl Case {
             replicas,
             config,
             memory: Memory::default(),
+            nodes: Nodes::default(),
             now: hours(24),
         }
     }
@@ -154,7 +157,8 @@ impl Case {
         };
         Snapshot {
             workloads: vec![workload],
-            limit_ranges: BTreeMap::new(),
+            nodes: self.nodes.clone(),
+            ..Snapshot::default()
         }
     }
 
@@ -187,6 +191,7 @@ impl Case {
             vpa,
             pods,
             memory: self.memory.clone(),
+            nodes: self.nodes.clone(),
             config: self.config.clone(),
             ..*self
         };

@@ -18,9 +18,11 @@ fn measure(pod: &Pod, recommended: &[ContainerRecommendation]) -> Assessment {
     );
     let rules = Rules::new(pod, &vpa, &[], config.profile);
     let fitted = cap_for_pod(pod, recommended, &rules);
+    let nodes = Nodes::default();
     let setting = Setting {
         vpa: &vpa,
         limit_ranges: &[],
+        fits: &fit::Fits::new(&nodes, &config),
         memory: &memory,
         config: &config,
         now: hours(24),
