@@ -312,10 +312,41 @@ impl StatusLease {
         Ok(lease.is_some_and(|lease| {
             let created = lease.metadata.creation_timestamp.as_ref().map(|t| t.0);
             let renewed = lease.spec.and_then(|s| s.renew_time).map(|t| t.0);
-            [created, renewed]
-                .into_iter()
-                .flatten()
-                .any(|t| Timestamp::from_unix_millis(t.as_millisecond()) + self.timeout > now)
+            let [created, renewed] = [created, renewed]
+                .map(|t| t.map(|t| Timestamp::from_unix_millis(t.as_millisecond())));
+            self.counts(created, renewed, now)
         }))
+    }
+
+    fn counts(
+        &self,
+        created: Option<Timestamp>,
+        renewed: Option<Timestamp>,
+        now: Timestamp,
+    ) -> bool {
+        let mut signs = [created, renewed].into_iter().flatten();
+        signs.any(|sign| sign + self.timeout > now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sign_of_life_counts_for_its_time() {
+        let lease = StatusLease {
+            namespace: String::new(),
+            name: String::new(),
+            timeout: Duration::from_secs(10),
+        };
+        let now = Timestamp::from_unix_seconds(1000);
+        let table = include_str!("../testdata/status_leases.csv");
+        for row in table.lines().filter(|line| !line.starts_with('#')) {
+            let cells: Vec<_> = row.split(',').collect();
+            let ago = |cell: &str| Some(now - Duration::from_secs(cell.parse().ok()?));
+            let counts = lease.counts(ago(cells[0]), ago(cells[1]), now);
+            assert_eq!(counts, cells[2] == "yes", "{row}");
+        }
     }
 }

@@ -58,12 +58,7 @@ pub enum LeftAlone {
 
 /// True when `vpa` has something to do with new pods: not in mode Off, unless it boosts their start.
 pub fn sizes_new_pods(vpa: &Vpa, settings: &Settings) -> bool {
-    let boosts = || {
-        let policies = vpa.container_policies.iter();
-        let mut all = policies.map(|p| p.startup_boost).chain([vpa.startup_boost]);
-        settings.startup_boost && all.any(|boost| boost.is_some())
-    };
-    vpa.update_mode != UpdateMode::Off || boosts()
+    vpa.update_mode != UpdateMode::Off || (settings.startup_boost && vpa.boosts())
 }
 
 /// What `vpa`, which controls `pod`, changes in it at creation. In mode Off only startup boosts.

@@ -9,6 +9,7 @@
 //! is asked to evict.
 
 mod act;
+mod boost;
 mod capped;
 mod consider;
 mod fit;
@@ -32,6 +33,7 @@ pub use reason::UpdateReason;
 
 pub use crate::profile::Profile;
 
+use crate::feature_gates::FeatureGates;
 use crate::node::Nodes;
 use crate::pod::{OwnerRef, Pod};
 use crate::policy::{ContainerChange, LimitRangeItem};
@@ -46,10 +48,6 @@ const CRASH_LOOP: i32 = 2;
 
 /// The updater's settings; the flags of the same names.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a flag of its own, independent of the others"
-)]
 pub struct Config {
     /// Whose rules win.
     pub profile: Profile,
@@ -70,10 +68,9 @@ pub struct Config {
     pub in_progress_timeout: Duration,
     /// True when a resize that restarts no container counts as no disruption, and so needs neither budget nor replicas.
     pub in_place_skip_disruption_budget: bool,
-    /// True when update mode `InPlace` is acted on (feature gate `InPlace`).
-    pub in_place_mode: bool,
-    /// True when pods with a startup boost are left alone (feature gate `CPUStartupBoost`).
-    pub startup_boost: bool,
+    /// Whether update mode `InPlace` is acted on, startup boosts are taken back once they are over (and boosted pods left
+    /// alone until then), and a VPA's own `evictAfterOOMSeconds` wins over `oom_threshold`.
+    pub gates: FeatureGates,
     /// True when no pod is to get more than some node it could run on can hold.
     pub node_fit: bool,
 }
@@ -91,8 +88,10 @@ impl Config {
             deferred_timeout: Duration::from_mins(5),
             in_progress_timeout: Duration::from_hours(1),
             in_place_skip_disruption_budget: profile == Profile::Safe,
-            in_place_mode: profile == Profile::Safe,
-            startup_boost: false,
+            gates: FeatureGates {
+                in_place: profile == Profile::Safe,
+                ..FeatureGates::default()
+            },
             node_fit: profile == Profile::Safe,
         }
     }
@@ -160,6 +159,18 @@ pub struct Decision {
     pub reason: UpdateReason,
 }
 
+impl Decision {
+    /// True when the pod is to be evicted.
+    pub fn evicts(&self) -> bool {
+        matches!(self.action, Action::Evict(_))
+    }
+
+    /// True when the pod is to be changed in place.
+    pub fn resizes(&self) -> bool {
+        matches!(self.action, Action::Resize(_) | Action::Unboost(_))
+    }
+}
+
 /// What can be done with a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -167,6 +178,9 @@ pub enum Action {
     Resize(Vec<ContainerChange>),
     /// Evict it. Its replacement should be admitted with these resources.
     Evict(Vec<ContainerChange>),
+    /// Take back the startup boost of these containers of the running pod, and the annotations that tell of it. An empty
+    /// change is about the annotation alone.
+    Unboost(Vec<ContainerChange>),
     /// Leave it alone.
     Skip,
 }
@@ -218,14 +232,25 @@ fn plan_workload(workload: &Workload, setting: &Setting<'_>, decisions: &mut Vec
         });
     };
     let mut candidates = Vec::new();
+    let mut groups = group::Groups::of(workload, setting);
     for pod in &workload.pods {
+        match boost::unboost(pod, &mut groups, setting) {
+            Some(Ok((action, reason))) => {
+                decide(pod, action, reason);
+                continue;
+            }
+            Some(Err(reason)) => {
+                decide(pod, Action::Skip, reason);
+                continue;
+            }
+            None => {}
+        }
         match consider::consider(pod, setting) {
             Ok(candidate) => candidates.push((pod, candidate)),
             Err(reason) => decide(pod, Action::Skip, reason),
         }
     }
     candidates.sort_by(|(_, a), (_, b)| b.priority.cmp(&a.priority));
-    let mut groups = group::Groups::of(workload, setting);
     for (pod, candidate) in candidates {
         match act::act(candidate, &mut groups, setting) {
             Ok((action, reason)) => decide(pod, action, reason),

@@ -227,6 +227,15 @@ impl Vpa {
         self.conditions.iter().any(low)
     }
 
+    /// True when some of its containers get more CPU while they start.
+    pub fn boosts(&self) -> bool {
+        let policies = self.container_policies.iter();
+        let mut all = policies
+            .map(|p| p.startup_boost)
+            .chain([self.startup_boost]);
+        all.any(|boost| boost.is_some())
+    }
+
     /// True when an annotation asks for whole cores for that container.
     pub fn wants_integer_cpu(&self, container: &str) -> bool {
         self.annotations

@@ -8,13 +8,14 @@ use podfit_cluster::admin::Health;
 use podfit_cluster::api::quantity::to_json;
 use podfit_cluster::calls::{Calls, RateLimiter};
 use podfit_cluster::events::{Events, Notice, pod_reference, vpa_reference};
-use podfit_cluster::metrics::size_label;
 use podfit_cluster::writes;
-use podfit_core::disruption::{Action, Decision, IN_PLACE_ANNOTATION};
+use podfit_core::admission::BOOST_ANNOTATION_PREFIX;
+use podfit_core::disruption::{Action, Decision, IN_PLACE_ANNOTATION, UpdateReason};
 use podfit_core::policy::ContainerChange;
+use podfit_core::profile::Profile;
 use serde_json::{Map, Value, json};
 
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Sizes};
 use crate::refusal;
 
 /// What became of one decision.
@@ -43,10 +44,27 @@ pub struct Actor {
     health: Health,
     /// The last trouble told of each pod, by uid: an event is posted when it changes.
     told: Mutex<HashMap<String, &'static str>>,
+    profile: Profile,
 }
 
-/// How many VPAs are served at once.
-const PARALLEL_VPAS: usize = 10;
+/// How many replication groups are served at once.
+const PARALLEL_GROUPS: usize = 20;
+
+/// The decisions to act on by VPA and direct owner of the pod, each group in its order.
+fn groups(decisions: &[Decision]) -> Vec<Vec<&Decision>> {
+    let mut groups: Vec<Vec<&Decision>> = Vec::new();
+    let mut places = HashMap::new();
+    for decision in decisions.iter().filter(|d| d.action != Action::Skip) {
+        let Decision { pod, vpa, .. } = decision;
+        let key = (&vpa.namespace, &vpa.name, &pod.owner);
+        let place = *places.entry(key).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some(group) => group.push(decision),
+            None => groups.push(vec![decision]),
+        }
+    }
+    groups
+}
 
 impl Actor {
     /// Evictions and resizes each have their own limit of `(per second, burst)`.
@@ -56,6 +74,7 @@ impl Actor {
         metrics: Metrics,
         health: Health,
         rate: (f64, f64),
+        profile: Profile,
     ) -> Self {
         Self {
             calls,
@@ -65,37 +84,26 @@ impl Actor {
             evictions: RateLimiter::new(rate.0, rate.1),
             resizes: RateLimiter::new(rate.0, rate.1),
             told: Mutex::default(),
+            profile,
         }
     }
 
-    /// Carries out all decisions that are not to skip: those of one VPA in their order, several VPAs at once.
-    /// `pods` is the number of live pods of each VPA.
+    /// Carries out all decisions that are not to skip: those on one replication group in their order, several groups at once.
     pub async fn carry_out<'a>(
         &self,
         decisions: &'a [Decision],
-        pods: &HashMap<(String, String), usize>,
+        sizes: &Sizes,
     ) -> Vec<(&'a Decision, Outcome)> {
-        let due: Vec<_> = decisions
-            .iter()
-            .filter(|d| d.action != Action::Skip)
-            .collect();
-        let of_one_vpa =
-            due.chunk_by(|a, b| (&a.vpa.namespace, &a.vpa.name) == (&b.vpa.namespace, &b.vpa.name));
-        let served = of_one_vpa.map(|decisions| async move {
-            let vpa = &decisions[0].vpa;
-            let size = size_label(
-                pods.get(&(vpa.namespace.clone(), vpa.name.clone()))
-                    .copied()
-                    .unwrap_or(0),
-            );
-            let mut outcomes = Vec::with_capacity(decisions.len());
-            for decision in decisions {
-                outcomes.push((*decision, self.one(decision, &size).await));
+        let served = groups(decisions).into_iter().map(|group| async move {
+            let size = sizes.of(&group[0].vpa);
+            let mut outcomes = Vec::with_capacity(group.len());
+            for decision in group {
+                outcomes.push((decision, self.one(decision, size).await));
             }
             outcomes
         });
         futures::stream::iter(served)
-            .buffer_unordered(PARALLEL_VPAS)
+            .buffer_unordered(PARALLEL_GROUPS)
             .concat()
             .await
     }
@@ -114,12 +122,13 @@ impl Actor {
             pod, vpa, reason, ..
         } = decision;
         let (verb, outcome) = match &decision.action {
-            Action::Resize(changes) => ("resize", self.resize(decision, changes).await),
+            Action::Resize(changes) => ("resize", self.resize(decision, changes, false).await),
+            Action::Unboost(changes) => ("unboost", self.resize(decision, changes, true).await),
             Action::Evict(_) => ("evict", self.evict(decision).await),
             Action::Skip => return Outcome::Done,
         };
         self.health.active();
-        self.count(decision, &outcome, size);
+        self.metrics.outcome(decision, &outcome, size);
         match &outcome {
             Outcome::Done => {
                 self.told().remove(&pod.uid);
@@ -146,20 +155,28 @@ impl Actor {
         }
     }
 
+    /// Changes a running pod, and notes that on it; an annotation that tells of a boost is taken away with the boost.
     async fn resize(
         &self,
         Decision { pod, .. }: &Decision,
         changes: &[ContainerChange],
+        unboost: bool,
     ) -> Outcome {
         self.resizes.acquire().await;
-        let spec = resize_patch(changes);
-        if let Err(error) = writes::resize(&self.calls, &pod.namespace, &pod.name, spec).await {
-            return refusal::of_resize(&error);
+        let (namespace, name) = (pod.namespace.as_str(), pod.name.as_str());
+        let mut marks = Map::new();
+        if let Some(spec) = resize_patch(changes) {
+            if let Err(error) = writes::resize(&self.calls, namespace, name, spec).await {
+                return refusal::of_resize(&error);
+            }
+            marks.insert(IN_PLACE_ANNOTATION.into(), "true".into());
         }
-        let mark = json!({ IN_PLACE_ANNOTATION: "true" });
-        if let Err(error) = writes::annotate_pod(&self.calls, &pod.namespace, &pod.name, mark).await
-        {
-            tracing::warn!(pod = pod.name, namespace = pod.namespace, %error, "resized pod not annotated");
+        if unboost {
+            let of = |change: &ContainerChange| format!("{BOOST_ANNOTATION_PREFIX}{}", change.name);
+            marks.extend(changes.iter().map(|change| (of(change), Value::Null)));
+        }
+        if let Err(error) = writes::annotate_pod(&self.calls, namespace, name, marks.into()).await {
+            tracing::warn!(pod = name, namespace, %error, "resized pod not annotated");
         }
         Outcome::Done
     }
@@ -179,17 +196,18 @@ impl Actor {
             message,
             warning: false,
         };
-        if matches!(action, Action::Resize(_)) {
+        if !matches!(action, Action::Evict(_)) {
             self.events.tell(pod_event(
                 "InPlaceResizedByVPA",
-                format!("Pod was resized in place by VPA Updater. Reason: {reason}"),
+                self.with_reason("Pod was resized in place by VPA Updater.", reason),
             ));
             return;
         }
         self.events.tell(pod_event(
             "EvictedByVPA",
-            format!(
-                "Pod was evicted by VPA Updater to apply resource recommendation. Reason: {reason}"
+            self.with_reason(
+                "Pod was evicted by VPA Updater to apply resource recommendation.",
+                reason,
             ),
         ));
         self.events.tell(Notice {
@@ -201,6 +219,28 @@ impl Actor {
             ),
             warning: false,
         });
+    }
+
+    /// Tells of a pod that is not resized since its node refused as much before; once, not in every loop.
+    pub fn tell_skipped(&self, Decision { pod, reason, .. }: &Decision) {
+        const SKIPPED: &str = "InPlaceResizeSkipped";
+        if self.told().insert(pod.uid.clone(), SKIPPED) != Some(SKIPPED) {
+            self.events.tell(Notice {
+                about: pod_reference(&pod.namespace, &pod.name, &pod.uid),
+                reason: SKIPPED,
+                message: format!("Pod was not resized in place by VPA Updater: {reason}"),
+                warning: false,
+            });
+        }
+    }
+
+    /// Upstream's sentence, and beyond it why.
+    fn with_reason(&self, sentence: &str, reason: &UpdateReason) -> String {
+        if self.profile.is_safe() {
+            format!("{sentence} Reason: {reason}")
+        } else {
+            sentence.into()
+        }
     }
 
     fn tell_trouble(&self, Decision { pod, vpa, .. }: &Decision, reason: &'static str, why: &str) {
@@ -225,54 +265,23 @@ impl Actor {
             warning: true,
         });
     }
-
-    fn count(&self, Decision { vpa, action, .. }: &Decision, outcome: &Outcome, size: &str) {
-        let (metrics, mode) = (&self.metrics, vpa.update_mode.name());
-        let (name, namespace) = (vpa.name.as_str(), vpa.namespace.as_str());
-        let evicts = matches!(action, Action::Evict(_));
-        let reason = match outcome {
-            Outcome::Gone => return,
-            Outcome::Done if evicts => {
-                return metrics
-                    .evicted_pods
-                    .with_label_values(&[size, mode, name, namespace])
-                    .inc();
-            }
-            Outcome::Done => {
-                return metrics
-                    .in_place_updated_pods
-                    .with_label_values(&[size, name, namespace])
-                    .inc();
-            }
-            Outcome::Infeasible(_) => "InPlaceUpdateInfeasible",
-            _ if evicts => "EvictionError",
-            _ => "InPlaceUpdateError",
-        };
-        if evicts {
-            metrics
-                .failed_evictions
-                .with_label_values(&[size, mode, reason, name, namespace])
-                .inc();
-        } else {
-            metrics
-                .failed_in_place_updates
-                .with_label_values(&[size, reason, name, namespace])
-                .inc();
-        }
-    }
 }
 
-/// The `spec` of a strategic merge patch on `pods/resize`. Sidecars stand among the init containers.
-fn resize_patch(changes: &[ContainerChange]) -> Value {
+/// The `spec` of a strategic merge patch on `pods/resize`; `None` when nothing changes. Sidecars stand among the init
+/// containers.
+fn resize_patch(changes: &[ContainerChange]) -> Option<Value> {
+    let changes = changes
+        .iter()
+        .filter(|change| !change.requests.is_empty() || !change.limits.is_empty());
     let (sidecars, containers): (Vec<_>, Vec<_>) =
-        changes.iter().partition(|change| change.sidecar.is_some());
+        changes.partition(|change| change.sidecar.is_some());
     let mut spec = Map::new();
     for (list, changes) in [("containers", containers), ("initContainers", sidecars)] {
         if !changes.is_empty() {
             spec.insert(list.into(), changes.into_iter().map(resized).collect());
         }
     }
-    spec.into()
+    (!spec.is_empty()).then(|| spec.into())
 }
 
 fn resized(change: &ContainerChange) -> Value {
@@ -284,9 +293,43 @@ fn resized(change: &ContainerChange) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use podfit_core::pod::{OwnerRef, Pod};
     use podfit_core::quantity::{Millicores, ResourceList};
 
     use super::*;
+
+    /// Section 9, item 21: upstream serves one pod after another.
+    #[test]
+    fn groups_are_served_side_by_side_and_each_in_its_order() {
+        let decision = |pod: &str, owner: &str, action| Decision {
+            pod: Arc::new(Pod {
+                name: pod.into(),
+                owner: Some(OwnerRef {
+                    api_version: String::new(),
+                    kind: String::new(),
+                    name: owner.into(),
+                }),
+                ..Pod::default()
+            }),
+            vpa: Arc::default(),
+            action,
+            reason: UpdateReason::UpToDate,
+        };
+        let evict = || Action::Evict(vec![]);
+        let decisions = [
+            decision("0", "a", Action::Skip),
+            decision("1", "a", evict()),
+            decision("2", "b", evict()),
+            decision("3", "a", evict()),
+        ];
+        let groups = groups(&decisions);
+        let names = |group: &Vec<&Decision>| -> String {
+            group.iter().map(|d| d.pod.name.as_str()).collect()
+        };
+        assert_eq!(groups.iter().map(names).collect::<Vec<_>>(), ["13", "2"]);
+    }
 
     #[test]
     fn sidecars_are_resized_among_the_init_containers() {
@@ -303,8 +346,13 @@ mod tests {
         let (app, proxy) = (change("app", None), change("proxy", Some(0)));
         assert_eq!(
             resize_patch(&[app.clone(), proxy]),
-            json!({"containers": part("app"), "initContainers": part("proxy")})
+            Some(json!({"containers": part("app"), "initContainers": part("proxy")}))
         );
-        assert_eq!(resize_patch(&[app]), json!({"containers": part("app")}));
+        let unchanged = ContainerChange::default();
+        assert_eq!(
+            resize_patch(&[unchanged.clone(), app]),
+            Some(json!({"containers": part("app")}))
+        );
+        assert_eq!(resize_patch(&[unchanged]), None);
     }
 }

@@ -89,6 +89,7 @@ async fn start() -> anyhow::Result<()> {
             metrics.clone(),
             health.clone(),
             rate,
+            options.cluster.profile.into(),
         ),
         webhook: options.webhook.status_lease(),
         config,
@@ -118,8 +119,7 @@ fn config(cluster: &ClusterOptions, options: &DisruptionOptions) -> disruption::
         deferred_timeout: options.resize.resize_deferred_timeout.0,
         in_progress_timeout: options.resize.resize_in_progress_timeout.0,
         node_fit: options.resize.node_fit.unwrap_or(defaults.node_fit),
-        in_place_mode: cluster.gates().in_place,
-        startup_boost: cluster.gates().cpu_startup_boost,
+        gates: cluster.gates(),
         ..defaults
     }
 }

@@ -1,106 +1,271 @@
 //! What the updater measures of itself, under upstream's names.
 
-use podfit_cluster::metrics::{EXECUTION_BUCKETS, histogram, register};
+use std::collections::HashMap;
+
+use podfit_cluster::metrics::{EXECUTION_BUCKETS, histogram, register, size_label};
+use podfit_core::disruption::{Action, Decision, Snapshot, UpdateReason};
+use podfit_core::vpa::{UpdateMode, Vpa};
 use prometheus::{HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
+
+use crate::act::Outcome;
 
 /// All metrics of the updater.
 #[derive(Clone)]
 pub struct Metrics {
     /// Seconds per step of a loop.
     pub execution_latency: HistogramVec,
-    /// Pods under a VPA, by size of the VPA and mode.
-    pub controlled_pods: IntGaugeVec,
-    /// Pods that the last plan evicts.
-    pub evictable_pods: IntGaugeVec,
-    /// Evictions made.
-    pub evicted_pods: IntCounterVec,
-    /// Evictions refused, by reason.
-    pub failed_evictions: IntCounterVec,
-    /// Pods that the last plan resizes.
-    pub in_place_updatable_pods: IntGaugeVec,
-    /// Resizes asked for.
-    pub in_place_updated_pods: IntCounterVec,
-    /// Resizes refused, by reason.
-    pub failed_in_place_updates: IntCounterVec,
+    controlled_pods: IntGaugeVec,
+    evictable_pods: IntGaugeVec,
+    evicted_pods: IntCounterVec,
+    vpas_with_evictable_pods: IntGaugeVec,
+    vpas_with_evicted_pods: IntGaugeVec,
+    failed_evictions: IntCounterVec,
+    in_place_updatable_pods: IntGaugeVec,
+    in_place_updated_pods: IntCounterVec,
+    vpas_with_in_place_updatable_pods: IntGaugeVec,
+    vpas_with_in_place_updated_pods: IntGaugeVec,
+    failed_in_place_updates: IntCounterVec,
+    in_place_infeasible_skips: IntCounterVec,
 }
 
 impl Metrics {
     /// Registers them.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let gauge = |name: &str, help: &str, labels: &[&str]| {
-            register(
-                registry,
-                IntGaugeVec::new(Opts::new(format!("vpa_updater_{name}"), help), labels)?,
-            )
+            let opts = Opts::new(format!("vpa_updater_{name}"), help);
+            register(registry, IntGaugeVec::new(opts, labels)?)
         };
         let counter = |name: &str, help: &str, labels: &[&str]| {
-            register(
-                registry,
-                IntCounterVec::new(Opts::new(format!("vpa_updater_{name}"), help), labels)?,
-            )
+            let opts = Opts::new(format!("vpa_updater_{name}"), help);
+            register(registry, IntCounterVec::new(opts, labels)?)
         };
-        let vpa = ["vpa_size_log2", "vpa_name", "vpa_namespace"];
-        let vpa_mode = ["vpa_size_log2", "update_mode", "vpa_name", "vpa_namespace"];
-        let failure = ["vpa_size_log2", "reason", "vpa_name", "vpa_namespace"];
-        let failure_mode = [
+        let execution_latency = histogram(
+            "vpa_updater_execution_latency_seconds",
+            "Time spent in a step of the loop.",
+            &["step"],
+            &EXECUTION_BUCKETS,
+        )?;
+        let size: &[&str] = &["vpa_size_log2"];
+        let size_mode: &[&str] = &["vpa_size_log2", "update_mode"];
+        let vpa: &[&str] = &["vpa_size_log2", "vpa_name", "vpa_namespace"];
+        let vpa_mode = &["vpa_size_log2", "update_mode", "vpa_name", "vpa_namespace"];
+        let failure = &["vpa_size_log2", "reason", "vpa_name", "vpa_namespace"];
+        let failure_mode = &[
             "vpa_size_log2",
             "update_mode",
             "reason",
             "vpa_name",
             "vpa_namespace",
         ];
-        let size_mode = ["vpa_size_log2", "update_mode"];
         Ok(Self {
-            execution_latency: register(
-                registry,
-                histogram(
-                    "vpa_updater_execution_latency_seconds",
-                    "Time spent in a step of the loop.",
-                    &["step"],
-                    &EXECUTION_BUCKETS,
-                )?,
-            )?,
-            controlled_pods: gauge(
-                "controlled_pods_total",
-                "Live pods under a VPA.",
-                &size_mode,
-            )?,
+            execution_latency: register(registry, execution_latency)?,
+            controlled_pods: gauge("controlled_pods_total", "Live pods under a VPA.", size_mode)?,
             evictable_pods: gauge(
                 "evictable_pods_total",
                 "Pods that the last plan evicts.",
-                &size_mode,
+                size_mode,
             )?,
-            evicted_pods: counter("evicted_pods_total", "Pods evicted.", &vpa_mode)?,
+            evicted_pods: counter("evicted_pods_total", "Pods evicted.", vpa_mode)?,
+            vpas_with_evictable_pods: gauge(
+                "vpas_with_evictable_pods_total",
+                "VPAs of which the last plan evicts pods.",
+                size_mode,
+            )?,
+            vpas_with_evicted_pods: gauge(
+                "vpas_with_evicted_pods_total",
+                "VPAs of which pods were evicted in the last loop.",
+                size_mode,
+            )?,
             failed_evictions: counter(
                 "failed_eviction_attempts_total",
                 "Evictions refused.",
-                &failure_mode,
+                failure_mode,
             )?,
             in_place_updatable_pods: gauge(
                 "in_place_updatable_pods_total",
                 "Pods that the last plan resizes in place.",
-                &["vpa_size_log2"],
+                size,
             )?,
             in_place_updated_pods: counter(
                 "in_place_updated_pods_total",
                 "Pods resized in place.",
-                &vpa,
+                vpa,
+            )?,
+            vpas_with_in_place_updatable_pods: gauge(
+                "vpas_with_in_place_updatable_pods_total",
+                "VPAs of which the last plan resizes pods in place.",
+                size,
+            )?,
+            vpas_with_in_place_updated_pods: gauge(
+                "vpas_with_in_place_updated_pods_total",
+                "VPAs of which pods were resized in place in the last loop.",
+                size,
             )?,
             failed_in_place_updates: counter(
                 "failed_in_place_update_attempts_total",
                 "Resizes refused.",
-                &failure,
+                failure,
+            )?,
+            in_place_infeasible_skips: counter(
+                "in_place_infeasible_skip_pods_total",
+                "Resizes not asked for again, since the node refused as much before.",
+                vpa,
             )?,
         })
+    }
+
+    /// Shows what the last plan found, and counts from zero what may come of it.
+    pub fn plan(&self, snapshot: &Snapshot, decisions: &[Decision], sizes: &Sizes) {
+        self.reset();
+        for workload in &snapshot.workloads {
+            let vpa = &workload.vpa;
+            let (size, mode) = (sizes.of(vpa), vpa.update_mode.name());
+            let live = workload.pods.iter().filter(|p| !p.terminating).count();
+            let live = i64::try_from(live).unwrap_or(i64::MAX);
+            self.controlled_pods
+                .with_label_values(&[size, mode])
+                .add(live);
+            let (name, namespace) = (vpa.name.as_str(), vpa.namespace.as_str());
+            self.evicted_pods
+                .with_label_values(&[size, mode, name, namespace])
+                .inc_by(0);
+            self.in_place_updated_pods
+                .with_label_values(&[size, name, namespace])
+                .inc_by(0);
+        }
+        for of_vpa in of_one_vpa(decisions) {
+            let vpa = &of_vpa[0].vpa;
+            let (size, mode) = (sizes.of(vpa), vpa.update_mode.name());
+            let number = |which: fn(&Decision) -> bool| {
+                i64::try_from(of_vpa.iter().filter(|d| which(d)).count()).unwrap_or(i64::MAX)
+            };
+            let evicted = number(Decision::evicts);
+            if evicted > 0 {
+                self.evictable_pods
+                    .with_label_values(&[size, mode])
+                    .add(evicted);
+                self.vpas_with_evictable_pods
+                    .with_label_values(&[size, mode])
+                    .inc();
+            }
+            let resized = number(Decision::resizes);
+            if resized > 0 {
+                self.in_place_updatable_pods
+                    .with_label_values(&[size])
+                    .add(resized);
+                self.vpas_with_in_place_updatable_pods
+                    .with_label_values(&[size])
+                    .inc();
+            }
+            let skipped = number(is_infeasible_skip);
+            self.in_place_infeasible_skips
+                .with_label_values(&[size, vpa.name.as_str(), vpa.namespace.as_str()])
+                .inc_by(skipped.unsigned_abs());
+        }
+    }
+
+    fn reset(&self) {
+        for gauge in [
+            &self.controlled_pods,
+            &self.evictable_pods,
+            &self.vpas_with_evictable_pods,
+            &self.vpas_with_evicted_pods,
+            &self.in_place_updatable_pods,
+            &self.vpas_with_in_place_updatable_pods,
+            &self.vpas_with_in_place_updated_pods,
+        ] {
+            gauge.reset();
+        }
+    }
+
+    /// Shows of how many VPAs pods were changed.
+    pub fn done(&self, outcomes: &[(&Decision, Outcome)], sizes: &Sizes) {
+        let mut changed: HashMap<(&str, &str), (&Vpa, bool, bool)> = HashMap::new();
+        for (decision, _) in outcomes.iter().filter(|(_, o)| matches!(o, Outcome::Done)) {
+            let vpa = &decision.vpa;
+            let key = (vpa.namespace.as_str(), vpa.name.as_str());
+            let (_, evicted, resized) = changed.entry(key).or_insert((vpa, false, false));
+            *evicted |= decision.evicts();
+            *resized |= decision.resizes();
+        }
+        for (vpa, evicted, resized) in changed.into_values() {
+            let (size, mode) = (sizes.of(vpa), vpa.update_mode.name());
+            self.vpas_with_evicted_pods
+                .with_label_values(&[size, mode])
+                .add(evicted.into());
+            self.vpas_with_in_place_updated_pods
+                .with_label_values(&[size])
+                .add(resized.into());
+        }
+    }
+
+    /// Counts what became of one decision.
+    pub fn outcome(&self, Decision { vpa, action, .. }: &Decision, outcome: &Outcome, size: &str) {
+        let mode = vpa.update_mode.name();
+        let (name, namespace) = (vpa.name.as_str(), vpa.namespace.as_str());
+        let evicts = matches!(action, Action::Evict(_));
+        let reason = match outcome {
+            Outcome::Gone => return,
+            Outcome::Done if evicts => {
+                let labels = [size, mode, name, namespace];
+                return self.evicted_pods.with_label_values(&labels).inc();
+            }
+            Outcome::Done => {
+                let labels = [size, name, namespace];
+                return self.in_place_updated_pods.with_label_values(&labels).inc();
+            }
+            _ if evicts => "EvictionError",
+            _ if matches!(action, Action::Unboost(_)) => "UnboostError",
+            Outcome::Infeasible(_) => "InPlaceUpdateInfeasible",
+            _ => "InPlaceUpdateError",
+        };
+        if evicts {
+            let labels = [size, mode, reason, name, namespace];
+            self.failed_evictions.with_label_values(&labels).inc();
+        } else {
+            let labels = [size, reason, name, namespace];
+            self.failed_in_place_updates
+                .with_label_values(&labels)
+                .inc();
+        }
+    }
+}
+
+/// The decisions of each VPA; those of one stand together.
+fn of_one_vpa(decisions: &[Decision]) -> impl Iterator<Item = &[Decision]> {
+    decisions.chunk_by(|a, b| (&a.vpa.namespace, &a.vpa.name) == (&b.vpa.namespace, &b.vpa.name))
+}
+
+/// True for a pod of mode `InPlace` whose node refused as much before.
+pub fn is_infeasible_skip(decision: &Decision) -> bool {
+    decision.vpa.update_mode == UpdateMode::InPlace
+        && decision.action == Action::Skip
+        && decision.reason == UpdateReason::ResizeRefused
+}
+
+/// The size label of each VPA of a snapshot, by its number of live pods.
+#[derive(Debug, Default)]
+pub struct Sizes(HashMap<(String, String), String>);
+
+impl Sizes {
+    /// Counts the pods.
+    pub fn new(snapshot: &Snapshot) -> Self {
+        let size = |w: &podfit_core::disruption::Workload| {
+            let live = w.pods.iter().filter(|p| !p.terminating).count();
+            let key = (w.vpa.namespace.clone(), w.vpa.name.clone());
+            (key, size_label(live))
+        };
+        Self(snapshot.workloads.iter().map(size).collect())
+    }
+
+    /// The label of a VPA.
+    pub fn of(&self, vpa: &Vpa) -> &str {
+        // Two short strings a VPA: less than a second map of references would be worth.
+        self.0
+            .get(&(vpa.namespace.clone(), vpa.name.clone()))
+            .map_or("0", String::as_str)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn all_metrics_can_be_registered() {
-        Metrics::new(&Registry::new()).unwrap();
-    }
-}
+mod tests;

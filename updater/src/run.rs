@@ -7,7 +7,7 @@ use podfit_cluster::admin::Health;
 use podfit_cluster::calls::Calls;
 use podfit_cluster::index::SharedIndex;
 use podfit_cluster::lease::{Leadership, StatusLease};
-use podfit_cluster::metrics::{StepTimer, size_label};
+use podfit_cluster::metrics::StepTimer;
 use podfit_cluster::process::{Shutdown, stopped};
 use podfit_cluster::{api::time::now, writes};
 use podfit_core::disruption::{
@@ -18,8 +18,8 @@ use tokio::time::{Duration, MissedTickBehavior, interval};
 
 use crate::act::{Actor, Outcome};
 use crate::conditions::{Blocked, Findings, has_ours, lasts, merge};
-use crate::metrics::Metrics;
-use crate::snapshot::{live_pods, snapshot};
+use crate::metrics::{Metrics, Sizes, is_infeasible_skip};
+use crate::snapshot::snapshot;
 
 /// The loop with all it needs.
 pub struct Updater {
@@ -94,16 +94,26 @@ impl Updater {
     async fn one_loop(&self, memory: &mut Memory) {
         let mut timer = StepTimer::start(&self.metrics.execution_latency);
         let now = now();
-        let snapshot = snapshot(&self.index.read());
+        let snapshot = {
+            let index = self.index.read();
+            timer.step("ListVPAs");
+            snapshot(&index, &self.config)
+        };
         timer.step("ListPods");
         memory.observe(&snapshot, now);
+        timer.step("AdmissionInit");
         let decisions = plan(&snapshot, memory, &self.config, now);
-        let pods = live_pods(&snapshot);
-        self.show(&snapshot, &decisions, &pods);
+        let sizes = Sizes::new(&snapshot);
+        self.metrics.plan(&snapshot, &decisions, &sizes);
         timer.step("FilterPods");
-        let outcomes = self.actor.carry_out(&decisions, &pods).await;
+        let skipped = decisions.iter().filter(|d| is_infeasible_skip(d));
+        skipped.for_each(|decision| self.actor.tell_skipped(decision));
+        let outcomes = self.actor.carry_out(&decisions, &sizes).await;
+        self.metrics.done(&outcomes, &sizes);
         for (decision, outcome) in &outcomes {
-            if let (Outcome::Infeasible(_), Action::Resize(changes)) = (outcome, &decision.action) {
+            if let (Outcome::Infeasible(_), Action::Resize(changes) | Action::Unboost(changes)) =
+                (outcome, &decision.action)
+            {
                 memory.refuse(&decision.pod.uid, changes.clone());
             }
         }
@@ -125,57 +135,6 @@ impl Updater {
         self.write_conditions(&snapshot, &decisions, &outcomes, now)
             .await;
         timer.total();
-    }
-
-    /// Brings the gauges up to date.
-    fn show(
-        &self,
-        snapshot: &Snapshot,
-        decisions: &[Decision],
-        pods: &HashMap<(String, String), usize>,
-    ) {
-        let metrics = &self.metrics;
-        metrics.controlled_pods.reset();
-        metrics.evictable_pods.reset();
-        metrics.in_place_updatable_pods.reset();
-        let size = |vpa: &podfit_core::vpa::Vpa| {
-            size_label(
-                pods.get(&(vpa.namespace.clone(), vpa.name.clone()))
-                    .copied()
-                    .unwrap_or(0),
-            )
-        };
-        for workload in &snapshot.workloads {
-            let live = workload.pods.iter().filter(|p| !p.terminating).count();
-            let labels = [&size(&workload.vpa), workload.vpa.update_mode.name()];
-            metrics
-                .controlled_pods
-                .with_label_values(&labels)
-                .add(i64::try_from(live).unwrap_or(i64::MAX));
-        }
-        for Decision {
-            vpa,
-            action,
-            pod,
-            reason,
-        } in decisions
-        {
-            match action {
-                Action::Evict(_) => {
-                    metrics
-                        .evictable_pods
-                        .with_label_values(&[size(vpa).as_str(), vpa.update_mode.name()])
-                        .inc();
-                }
-                Action::Resize(_) => metrics
-                    .in_place_updatable_pods
-                    .with_label_values(&[&size(vpa)])
-                    .inc(),
-                Action::Skip => {
-                    tracing::debug!(pod = pod.name, namespace = pod.namespace, vpa = vpa.name, %reason, "pod left alone");
-                }
-            }
-        }
     }
 
     /// Writes our conditions where they changed, also of VPAs that have no pods to update any more.

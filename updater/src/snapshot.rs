@@ -1,17 +1,21 @@
 //! From the watched objects to what a plan is made from.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use podfit_cluster::index::Index;
-use podfit_core::disruption::{ConfiguredReplicas, Snapshot, Workload, long_work};
+use podfit_core::disruption::{Config, ConfiguredReplicas, Snapshot, Workload, long_work};
 use podfit_core::node::Nodes;
 use podfit_core::ownership::{ControllerKey, is_well_known};
 use podfit_core::pod::{OwnerRef, Pod};
 use podfit_core::vpa::{UpdateMode, Vpa};
 
 /// All VPAs that change running pods, with the pods they control. Pods of one VPA are in order of their names.
-pub fn snapshot(index: &Index) -> Snapshot {
+pub fn snapshot(index: &Index, config: &Config) -> Snapshot {
+    let changes_running_pods = |vpa: &Vpa| {
+        !matches!(vpa.update_mode, UpdateMode::Off | UpdateMode::Initial)
+            || (config.gates.cpu_startup_boost && vpa.boosts())
+    };
     let mut workloads: BTreeMap<(String, String), Workload> = BTreeMap::new();
     for pod in index.pods.values() {
         let Some(vpa) = index.controlling_vpa(pod, changes_running_pods) else {
@@ -53,10 +57,6 @@ pub fn snapshot(index: &Index) -> Snapshot {
     }
 }
 
-fn changes_running_pods(vpa: &Vpa) -> bool {
-    !matches!(vpa.update_mode, UpdateMode::Off | UpdateMode::Initial)
-}
-
 /// How many replicas the direct owner of a pod asks for; `None` when the owner is not known to exist.
 fn configured_replicas(index: &Index, pod: &Pod, owner: &OwnerRef) -> Option<ConfiguredReplicas> {
     let key = ControllerKey::of(&pod.namespace, owner);
@@ -69,18 +69,4 @@ fn configured_replicas(index: &Index, pod: &Pod, owner: &OwnerRef) -> Option<Con
             .map(ConfiguredReplicas::Known),
         _ => Some(ConfiguredReplicas::Custom),
     }
-}
-
-/// How many live pods each VPA of a snapshot has.
-pub fn live_pods(snapshot: &Snapshot) -> HashMap<(String, String), usize> {
-    snapshot
-        .workloads
-        .iter()
-        .map(|w| {
-            (
-                (w.vpa.namespace.clone(), w.vpa.name.clone()),
-                w.pods.iter().filter(|p| !p.terminating).count(),
-            )
-        })
-        .collect()
 }

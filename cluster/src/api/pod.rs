@@ -415,45 +415,25 @@ mod tests {
 
     #[test]
     fn resize_conditions_are_read_in_any_order() {
-        let pending =
-            |reason: &str| json!({"type": "PodResizePending", "status": "True", "reason": reason});
-        let progress = json!({"type": "PodResizeInProgress", "status": "True"});
-        let failed = json!({"type": "PodResizeInProgress", "status": "True", "reason": "Error"});
-        let message = String::new;
-        let cases = [
-            (json!([]), ResizeState::None),
-            (
-                json!([{"type": "PodResizePending", "status": "False", "reason": "Deferred"}]),
-                ResizeState::None,
-            ),
-            (
-                json!([pending("Deferred")]),
-                ResizeState::Deferred { message: message() },
-            ),
-            (
-                json!([pending("Infeasible")]),
-                ResizeState::Infeasible { message: message() },
-            ),
-            (
-                json!([pending("")]),
-                ResizeState::Unknown { message: message() },
-            ),
-            (json!([progress]), ResizeState::InProgress),
-            (json!([failed]), ResizeState::Error { message: message() }),
-            (
-                json!([progress, pending("Deferred")]),
-                ResizeState::Deferred { message: message() },
-            ),
-            (
-                json!([pending("Infeasible"), failed]),
-                ResizeState::Infeasible { message: message() },
-            ),
-        ];
-        for (conditions, state) in cases {
-            assert_eq!(
-                pod(json!({"metadata": {}, "status": {"conditions": conditions}})).resize,
-                state
-            );
+        let condition = |text: &str| {
+            let [kind, status, reason, message] = text.split(' ').collect::<Vec<_>>()[..] else {
+                panic!("{text}")
+            };
+            json!({
+                "type": kind,
+                "status": status,
+                "reason": (reason != "-").then_some(reason),
+                "message": (message == "yes").then_some("words"),
+            })
+        };
+        let table = include_str!("../../testdata/resize_statuses.csv");
+        for row in table.lines().filter(|line| !line.starts_with('#')) {
+            let (cell, want) = row.split_once(';').unwrap();
+            let texts = cell.split(" + ").filter(|text| !text.is_empty());
+            let conditions: Vec<_> = texts.map(condition).collect();
+            let state = pod(json!({"status": {"conditions": conditions}})).resize;
+            let name = format!("{state:?}");
+            assert_eq!(name.split(' ').next(), Some(want), "{row}");
         }
     }
 

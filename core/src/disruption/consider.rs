@@ -84,7 +84,7 @@ fn is_updatable(pod: &Pod, setting: &Setting<'_>) -> Result<(), UpdateReason> {
         UpdateMode::Off | UpdateMode::Initial => {
             return Err(UpdateReason::ModeLeavesPodsAlone { mode });
         }
-        UpdateMode::InPlace if !setting.config.in_place_mode => {
+        UpdateMode::InPlace if !setting.config.gates.in_place => {
             return Err(UpdateReason::ModeNotEnabled { mode });
         }
         _ => {}
@@ -94,9 +94,6 @@ fn is_updatable(pod: &Pod, setting: &Setting<'_>) -> Result<(), UpdateReason> {
     }
     if pod.has_pod_resources && setting.config.is_safe() {
         return Err(UpdateReason::PodLevelResources);
-    }
-    if setting.config.startup_boost && pod.containers.iter().any(|c| c.before_boost.is_some()) {
-        return Err(UpdateReason::StartupBoost);
     }
     pod.owner
         .as_ref()

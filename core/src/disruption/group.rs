@@ -85,7 +85,13 @@ impl Group<'_> {
     /// Allowed as long as more pods run than the configured replicas less the tolerated ones. Where the tolerance
     /// rounds down to none, one pod of a complete group may go: else small groups would never be updated.
     pub(super) fn disrupt(&mut self) -> Result<(), UpdateReason> {
-        let configured = self.available()?;
+        self.available()?;
+        self.disrupt_at_any_size()
+    }
+
+    /// The same, without regard to how many pods must live.
+    pub(super) fn disrupt_at_any_size(&mut self) -> Result<(), UpdateReason> {
+        let configured = self.configured.ok_or(UpdateReason::ReplicasUnknown)?;
         let first_of_complete =
             configured == self.running && self.tolerated == 0 && self.disrupted == 0;
         if self.running - self.disrupted > configured - self.tolerated || first_of_complete {
@@ -100,8 +106,8 @@ impl Group<'_> {
         })
     }
 
-    /// The configured replicas of a group that is large enough to be disrupted.
-    pub(super) fn available(&self) -> Result<i64, UpdateReason> {
+    /// An error unless the group is large enough to be disrupted.
+    pub(super) fn available(&self) -> Result<(), UpdateReason> {
         let configured = self.configured.ok_or(UpdateReason::ReplicasUnknown)?;
         if self.live < self.required && configured <= 1 {
             return Err(UpdateReason::SingleReplica);
@@ -112,7 +118,7 @@ impl Group<'_> {
                 required: self.required,
             });
         }
-        Ok(configured)
+        Ok(())
     }
 
     /// Counts an action that needed no budget, so that later ones in the group see it.

@@ -133,9 +133,11 @@ fn quick_oom(container: &Container, setting: &Setting<'_>) -> Option<UpdateReaso
         .last_terminated
         .as_ref()
         .filter(|t| t.is_oom())?;
-    let ran = last
-        .ran_for()
-        .filter(|ran| *ran < setting.config.oom_threshold)?;
+    let own = setting.vpa.evict_after_oom;
+    let threshold = own
+        .filter(|_| setting.config.gates.per_vpa_config)
+        .unwrap_or(setting.config.oom_threshold);
+    let ran = last.ran_for().filter(|ran| *ran < threshold)?;
     Some(UpdateReason::QuickOom {
         container: container.name.clone(),
         ran,

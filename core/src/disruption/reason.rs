@@ -47,6 +47,11 @@ pub enum UpdateReason {
         /// The pod's age.
         age: Duration,
     },
+    /// Due: the startup boost of a container is over.
+    BoostOver {
+        /// The container.
+        container: String,
+    },
     /// Due by eviction: the resize in place did not end in time.
     ResizeTimedOut {
         /// The state it was left in.
@@ -185,6 +190,7 @@ impl UpdateReason {
             Self::QuickOom { .. } => "QuickOom",
             Self::OutOfMemory { .. } => "OutOfMemory",
             Self::Drifted { .. } => "Drifted",
+            Self::BoostOver { .. } => "BoostOver",
             Self::ResizeTimedOut { .. } => "ResizeTimedOut",
             Self::ResizeStuck { .. } => "ResizeStuck",
             Self::ResizeRefused => "ResizeRefused",
@@ -276,6 +282,9 @@ impl fmt::Display for UpdateReason {
                     percent(*change),
                     span(*age)
                 )
+            }
+            Self::BoostOver { container } => {
+                write!(f, "the startup boost of container {container} is over")
             }
             Self::ResizeTimedOut { state, waited } => {
                 write!(

@@ -1,5 +1,6 @@
 //! Upstream's tables (vectors 11), our rules on top of them, and laws.
 
+mod boost;
 mod budget;
 mod in_place;
 mod laws;
@@ -14,6 +15,7 @@ use super::*;
 use crate::ownership::ControllerKey;
 use crate::pod::{Container, ContainerStatus, EffectiveResources, Phase, ResizeState, Termination};
 use crate::quantity::{Bytes, Millicores, ResourceList};
+use crate::rows::{number, rows};
 use crate::vpa::{ContainerRecommendation, UpdateMode};
 
 const MI: i64 = 1 << 20;
@@ -31,6 +33,19 @@ fn list((cpu, memory): Amounts) -> ResourceList {
         cpu: set(cpu).map(Millicores),
         memory: set(memory).map(Bytes),
     }
+}
+
+/// `250m/1Gi`; `-` for what is not there, alone for both.
+fn amounts(cell: &str) -> Amounts {
+    let (cpu, memory) = cell.split_once('/').unwrap_or((cell, "-"));
+    let read = |text: &str, parse: fn(&str) -> i64| match text {
+        "-" => 0,
+        text => parse(text),
+    };
+    (
+        read(cpu, |text| Millicores::parse(text).unwrap().0),
+        read(memory, |text| Bytes::parse(text).unwrap().0),
+    )
 }
 
 fn hours(n: u64) -> Timestamp {
@@ -203,6 +218,7 @@ fn letter(decision: &Decision) -> char {
     match decision.action {
         Action::Resize(_) => 'R',
         Action::Evict(_) => 'E',
+        Action::Unboost(_) => 'U',
         Action::Skip => '-',
     }
 }

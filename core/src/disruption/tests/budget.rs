@@ -2,110 +2,46 @@
 
 use super::*;
 
-/// Pods by a letter each: `r` running, `p` pending, `i` running with an infeasible resize.
+/// Pods by a letter each: `r` running, `p` pending, `i` running with an infeasible resize, `b` running with a boost.
 fn group(states: &str) -> Vec<Pod> {
-    let state = |(i, state): (usize, char)| Pod {
-        phase: if state == 'p' {
-            Phase::Pending
-        } else {
-            Phase::Running
-        },
-        resize: if state == 'i' {
-            infeasible()
-        } else {
-            ResizeState::None
-        },
-        ..pod(&format!("p{i}"), FAR)
+    let state = |(i, state): (usize, char)| {
+        let mut pod = pod(&format!("p{i}"), FAR);
+        match state {
+            'p' => pod.phase = Phase::Pending,
+            'i' => pod.resize = infeasible(),
+            'b' => pod.containers[0].before_boost = Some(EffectiveResources::default()),
+            _ => {}
+        }
+        pod
     };
     states.chars().enumerate().map(state).collect()
 }
 
-struct Row {
-    name: &'static str,
-    replicas: ConfiguredReplicas,
-    tolerance: f64,
-    min_replicas: i64,
-    pods: &'static str,
-    /// Whether each pod may be evicted when it alone is due.
-    can: &'static str,
-    /// Which pods are evicted when all are due.
-    evicted: &'static str,
-}
-
-const fn row(
-    name: &'static str,
-    replicas: i64,
-    tolerance: f64,
-    pods: &'static str,
-    (can, evicted): (&'static str, &'static str),
-) -> Row {
-    let replicas = ConfiguredReplicas::Known(replicas);
-    Row {
-        name,
-        replicas,
-        tolerance,
-        min_replicas: 2,
-        pods,
-        can,
-        evicted,
-    }
-}
-
 #[test]
 fn a_group_is_disrupted_within_its_budget() {
-    let rows = [
-        row("half of 3", 3, 0.5, "rrr", ("EEE", "E--")),
-        row("half of 4", 4, 0.5, "rrrr", ("EEEE", "EE--")),
-        row("one missing", 4, 0.5, "rrr", ("EEE", "E--")),
-        row("small tolerance", 3, 0.1, "rrr", ("EEE", "E--")),
-        row("small tolerance, one missing", 3, 0.1, "rr", ("--", "--")),
-        row("one pending", 3, 0.5, "rpr", ("-E-", "-E-")),
-        row("pending always", 4, 0.5, "rppp", ("-EEE", "-EEE")),
-        row("single pod", 1, 0.5, "r", ("-", "-")),
-        Row {
-            min_replicas: 1,
-            ..row("single pod, one is enough", 1, 0.5, "r", ("E", "E"))
-        },
-        row("others resizing", 3, 0.5, "rii", ("EEE", "E--")),
-        row("missing and stuck", 4, 0.1, "rir", ("---", "---")),
-        row("full tolerance", 3, 1.0, "rir", ("EEE", "EEE")),
-        Row {
-            min_replicas: 10,
-            ..row("too few", 5, 0.5, "rrrrr", ("-----", "-----"))
-        },
-        row("5, much tolerance", 5, 0.8, "rrrrr", ("EEEEE", "EEEE-")),
-        row("5, little tolerance", 5, 0.1, "rrrrr", ("EEEEE", "E----")),
-        row("5, half", 5, 0.5, "rrrrr", ("EEEEE", "EE---")),
-        Row {
-            replicas: ConfiguredReplicas::LivePods,
-            ..row("Job of 5", 0, 0.5, "rrrrr", ("EEEEE", "EE---"))
-        },
-        Row {
-            replicas: ConfiguredReplicas::Custom,
-            ..row("custom owner", 0, 0.5, "rrr", ("EEE", "EEE"))
-        },
-        Row {
-            min_replicas: 5,
-            ..row("pending, too few", 4, 0.5, "rppp", ("----", "----"))
-        },
-        row("asks for none", 0, 0.5, "rrr", ("---", "---")),
-    ];
-    for row in rows {
-        let mut case = Case::new(Profile::Upstream, UpdateMode::Recreate, group(row.pods));
-        case.replicas = row.replicas;
-        case.config.eviction_tolerance = row.tolerance;
-        case.config.min_replicas = row.min_replicas;
-        let can: String = (0..case.pods.len())
+    for row in rows(include_str!("../../../testdata/eviction_budgets.csv")) {
+        let [name, replicas, tolerance, min_replicas, pods, can, evicted] = row[..] else {
+            panic!("{row:?}")
+        };
+        let mut case = Case::new(Profile::Upstream, UpdateMode::Recreate, group(pods));
+        case.replicas = match replicas {
+            "live" => ConfiguredReplicas::LivePods,
+            "custom" => ConfiguredReplicas::Custom,
+            number => ConfiguredReplicas::Known(number.parse().unwrap()),
+        };
+        case.config.eviction_tolerance = number(tolerance).unwrap();
+        case.config.min_replicas = number(min_replicas).unwrap();
+        case.config.gates.cpu_startup_boost = true;
+        let alone: String = (0..case.pods.len())
             .map(|i| letter(&case.decision_on(i)))
             .collect();
-        assert_eq!(can, row.can, "{}", row.name);
-        assert_eq!(letters(&case.decisions()), row.evicted, "{}", row.name);
+        assert_eq!(alone, can, "{name}");
+        assert_eq!(letters(&case.decisions()), evicted, "{name}");
         case.config.in_place_skip_disruption_budget = true;
         assert_eq!(
             letters(&case.decisions()),
-            row.evicted,
-            "{}: evictions keep the budget",
-            row.name
+            evicted,
+            "{name}: evictions keep the budget"
         );
     }
 }

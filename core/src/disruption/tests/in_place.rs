@@ -28,7 +28,7 @@ fn case(
     }
     case.replicas = ConfiguredReplicas::Known(configured);
     case.config.eviction_tolerance = tolerance;
-    case.config.in_place_mode = true;
+    case.config.gates.in_place = true;
     case
 }
 
@@ -55,14 +55,7 @@ fn state(name: &str) -> ResizeState {
 
 #[test]
 fn a_resize_is_started_awaited_or_given_up() {
-    let table = include_str!("../../../testdata/in_place_decisions.csv");
-    let rows: Vec<_> = table
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .collect();
-    assert_eq!(rows.len(), 26);
-    for row in rows {
-        let columns: Vec<_> = row.split(',').collect();
+    for row in rows(include_str!("../../../testdata/in_place_decisions.csv")) {
         let [
             mode,
             configured,
@@ -74,9 +67,9 @@ fn a_resize_is_started_awaited_or_given_up() {
             skip,
             action,
             code,
-        ] = columns[..]
+        ] = row[..]
         else {
-            panic!("columns: {row}")
+            panic!("{row:?}")
         };
         let mut case = case(
             UpdateMode::from_name(mode).unwrap(),
@@ -96,7 +89,7 @@ fn a_resize_is_started_awaited_or_given_up() {
                 decision.reason.code()
             ),
             (action, code),
-            "{row}"
+            "{row:?}"
         );
     }
 }
@@ -107,79 +100,61 @@ fn without_a_recommendation_or_the_gate_nothing_happens() {
     silent.vpa.recommendation = None;
     assert_eq!(codes(&silent.decisions()), ["NoRecommendation"; 3]);
     let mut gated = case(InPlace, 5, 1.0, 5, ResizeState::None);
-    gated.config.in_place_mode = false;
+    gated.config.gates.in_place = false;
     assert_eq!(codes(&gated.decisions()), ["ModeNotEnabled"; 5]);
 }
 
-/// Refused attempts: what was refused, what is recommended now; what happens in mode `InPlace` and in
-/// `InPlaceOrRecreate`.
-/// Upstream has no such memory in the latter, as there it evicts in the same loop.
-#[test]
-fn a_refused_resize_is_not_repeated() {
-    let rows: [(Option<Amounts>, Amounts, char, char); 4] = [
-        (Some((1000, GI)), (1000, GI), '-', 'E'),
-        (Some((2000, 2 * GI)), (1000, 2 * GI), 'R', 'R'),
-        (Some((1000, GI)), (2000, 2 * GI), '-', 'E'),
-        (None, (1000, GI), 'R', 'R'),
-    ];
-    for (refused, target, in_place, or_recreate) in rows {
-        for (mode, want) in [(InPlace, in_place), (InPlaceOrRecreate, or_recreate)] {
-            let mut case = case(mode, 3, 0.5, 3, ResizeState::None);
-            if let Some(refused) = refused {
-                case.vpa.recommendation = Some(vec![recommendation("c", [refused; 3])]);
-                let Action::Resize(changes) = case.decision_on(0).action else {
-                    panic!("a resize was due")
-                };
-                case.memory.refuse("uid-p0", changes);
-            }
-            case.vpa.recommendation = Some(vec![recommendation("c", [target; 3])]);
-            let decision = case.decision_on(0);
-            assert_eq!(
-                letter(&decision),
-                want,
-                "{mode:?} {refused:?} {target:?}: {}",
-                decision.reason
-            );
-        }
-    }
-}
-
-/// How many of a group are resized at once.
 #[test]
 fn resizes_keep_the_budget_unless_they_disrupt_nothing() {
-    let rows = [
-        ("too few", 10, 5, 0.5, 5, false, "-----"),
-        ("much tolerance", 2, 5, 0.8, 5, false, "RRRR-"),
-        ("budget skipped", 2, 5, 0.8, 5, true, "RRRRR"),
-        ("little tolerance", 2, 5, 0.1, 5, false, "R----"),
-        (
-            "little tolerance, budget skipped",
-            2,
-            5,
-            0.1,
-            5,
-            true,
-            "RRRRR",
-        ),
-        ("4 missing, budget skipped", 2, 5, 0.5, 1, true, "R"),
-        ("too few, budget skipped", 10, 5, 0.5, 5, true, "RRRRR"),
-        ("3, half", 2, 3, 0.5, 3, false, "R--"),
-        ("3, little", 2, 3, 0.1, 3, false, "R--"),
-        ("single", 2, 1, 0.5, 1, false, "-"),
-        ("single, one is enough", 1, 1, 0.5, 1, false, "R"),
-    ];
-    for (name, min_replicas, configured, tolerance, pods, skip, want) in rows {
-        let mut case = case(
-            InPlaceOrRecreate,
+    for row in rows(include_str!("../../../testdata/in_place_budgets.csv")) {
+        let [
+            name,
+            min_replicas,
             configured,
             tolerance,
             pods,
+            policies,
+            skip,
+            want,
+        ] = row[..]
+        else {
+            panic!("{row:?}")
+        };
+        let mut case = case(
+            InPlaceOrRecreate,
+            number(configured).unwrap(),
+            number(tolerance).unwrap(),
+            number(pods).unwrap(),
             ResizeState::None,
         );
-        case.config.min_replicas = min_replicas;
-        case.config.in_place_skip_disruption_budget = skip;
+        case.config.min_replicas = number(min_replicas).unwrap();
+        case.config.in_place_skip_disruption_budget = skip == "yes";
+        let with_policy = |(i, policy): (usize, &str)| Container {
+            restarts_on_cpu_resize: policy.starts_with('r'),
+            restarts_on_memory_resize: policy.ends_with('r'),
+            ..container(&format!("c{i}"), FAR)
+        };
+        let containers: Vec<_> = policies.split(' ').enumerate().map(with_policy).collect();
+        let all = containers
+            .iter()
+            .map(|c| recommendation(&c.name, [TARGET; 3]));
+        case.vpa.recommendation = Some(all.collect());
+        for pod in &mut case.pods {
+            pod.containers.clone_from(&containers);
+        }
         assert_eq!(letters(&case.decisions()), want, "{name}");
     }
+}
+
+/// Once refused, evicted where the mode lets it. Upstream has no such memory then: there the eviction is in the same loop.
+#[test]
+fn a_refused_resize_becomes_an_eviction_in_mode_in_place_or_recreate() {
+    let mut case = case(InPlaceOrRecreate, 3, 0.5, 3, ResizeState::None);
+    let Action::Resize(changes) = case.decision_on(0).action else {
+        panic!("a resize was due")
+    };
+    case.memory.refuse("uid-p0", changes);
+    assert_eq!(letter(&case.decision_on(0)), 'E');
 }
 
 #[test]
@@ -221,42 +196,6 @@ fn pods_of_one_group_stand_at_different_points() {
         "E--",
         "together they share one budget"
     );
-}
-
-/// Containers by the resize policy of CPU and of memory (true: restart); resizes in one pass of 5 pods, tolerance .1.
-#[test]
-fn a_resize_that_restarts_a_container_is_a_disruption() {
-    type Row = (&'static [(bool, bool)], bool, &'static str);
-    let rows: [Row; 8] = [
-        (&[(false, false)], true, "RRRRR"),
-        (&[(false, false)], false, "R----"),
-        (&[(true, false)], true, "R----"),
-        (&[(false, true)], true, "R----"),
-        (&[(false, false), (false, false)], true, "RRRRR"),
-        (&[(false, false), (true, false)], true, "R----"),
-        (&[(true, true), (false, false)], true, "R----"),
-        (&[], true, "-----"),
-    ];
-    for (containers, skip, want) in rows {
-        let mut case = case(InPlaceOrRecreate, 5, 0.1, 5, ResizeState::None);
-        case.config.in_place_skip_disruption_budget = skip;
-        let names: Vec<_> = (0..containers.len()).map(|i| format!("c{i}")).collect();
-        for pod in &mut case.pods {
-            let with_policy = |(name, (cpu, memory)): (&String, &(bool, bool))| Container {
-                restarts_on_cpu_resize: *cpu,
-                restarts_on_memory_resize: *memory,
-                ..container(name, FAR)
-            };
-            pod.containers = names.iter().zip(containers).map(with_policy).collect();
-        }
-        case.vpa.recommendation = Some(
-            names
-                .iter()
-                .map(|n| recommendation(n, [TARGET; 3]))
-                .collect(),
-        );
-        assert_eq!(letters(&case.decisions()), want, "{containers:?} {skip}");
-    }
 }
 
 /// Not upstream's rows: only what changes restarts a container.

@@ -110,7 +110,7 @@ fn takes_down(decision: &Decision) -> bool {
     match &decision.action {
         Action::Evict(_) => decision.pod.phase == Phase::Running,
         Action::Resize(changes) => changes.iter().any(restarts),
-        Action::Skip => false,
+        Action::Unboost(_) | Action::Skip => false,
     }
 }
 
