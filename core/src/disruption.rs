@@ -20,6 +20,7 @@ mod priority;
 mod protection;
 mod reason;
 mod requirements;
+mod resize;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -167,7 +168,12 @@ impl Decision {
 
     /// True when the pod is to be changed in place.
     pub fn resizes(&self) -> bool {
-        matches!(self.action, Action::Resize(_) | Action::Unboost(_))
+        matches!(self.action, Action::Resize(_) | Action::Unboost(_)) && !self.takes_back()
+    }
+
+    /// True when what the pod was asked for in vain is to be taken back: what is in force stays.
+    pub fn takes_back(&self) -> bool {
+        matches!(self.reason, UpdateReason::ResizeTakenBack { .. })
     }
 }
 
@@ -247,16 +253,27 @@ fn plan_workload(workload: &Workload, setting: &Setting<'_>, decisions: &mut Vec
         }
         match consider::consider(pod, setting) {
             Ok(candidate) => candidates.push((pod, candidate)),
-            Err(reason) => decide(pod, Action::Skip, reason),
+            Err(reason) => {
+                let (action, reason) = nothing_else(pod, reason, setting);
+                decide(pod, action, reason);
+            }
         }
     }
     candidates.sort_by(|(_, a), (_, b)| b.priority.cmp(&a.priority));
     for (pod, candidate) in candidates {
         match act::act(candidate, &mut groups, setting) {
             Ok((action, reason)) => decide(pod, action, reason),
-            Err(reason) => decide(pod, Action::Skip, reason),
+            Err(reason) => {
+                let (action, reason) = nothing_else(pod, reason, setting);
+                decide(pod, action, reason);
+            }
         }
     }
+}
+
+/// For a pod that is not to be changed: at most what it was asked for in vain is taken back.
+fn nothing_else(pod: &Pod, reason: UpdateReason, setting: &Setting<'_>) -> (Action, UpdateReason) {
+    resize::take_back(pod, setting).unwrap_or((Action::Skip, reason))
 }
 
 #[cfg(test)]

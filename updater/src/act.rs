@@ -196,6 +196,13 @@ impl Actor {
             message,
             warning: false,
         };
+        if let (Action::Resize(_), UpdateReason::ResizeTakenBack { .. }) = (action, reason) {
+            self.events.tell(Notice {
+                warning: true,
+                ..pod_event("InPlaceResizeTakenBack", reason.to_string())
+            });
+            return;
+        }
         if !matches!(action, Action::Evict(_)) {
             self.events.tell(pod_event(
                 "InPlaceResizedByVPA",

@@ -55,6 +55,7 @@ pub fn lasts(reason: &UpdateReason) -> bool {
             | UpdateReason::RequirementsNotMet
             | UpdateReason::ResizeStuck { .. }
             | UpdateReason::ResizeRefused
+            | UpdateReason::ResizedInVain { .. }
             | UpdateReason::ReplacementNotSized { .. }
             | UpdateReason::PodLevelResources
             | UpdateReason::NoController

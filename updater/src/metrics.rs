@@ -200,7 +200,12 @@ impl Metrics {
     }
 
     /// Counts what became of one decision.
-    pub fn outcome(&self, Decision { vpa, action, .. }: &Decision, outcome: &Outcome, size: &str) {
+    pub fn outcome(&self, decision: &Decision, outcome: &Outcome, size: &str) {
+        let Decision { vpa, action, .. } = decision;
+        // Nothing new is in force where something was only taken back.
+        if decision.takes_back() {
+            return;
+        }
         let mode = vpa.update_mode.name();
         let (name, namespace) = (vpa.name.as_str(), vpa.namespace.as_str());
         let evicts = matches!(action, Action::Evict(_));

@@ -111,10 +111,10 @@ impl Updater {
         let outcomes = self.actor.carry_out(&decisions, &sizes).await;
         self.metrics.done(&outcomes, &sizes);
         for (decision, outcome) in &outcomes {
-            if let (Outcome::Infeasible(_), Action::Resize(changes) | Action::Unboost(changes)) =
-                (outcome, &decision.action)
-            {
-                memory.refuse(&decision.pod.uid, changes.clone());
+            match outcome {
+                Outcome::Done => memory.resized(decision, None, now),
+                Outcome::Infeasible(why) => memory.resized(decision, Some(why), now),
+                _ => {}
             }
         }
         let evicted: HashSet<_> = outcomes

@@ -1,4 +1,4 @@
-//! How a due change reaches a pod: in place, by eviction, or not yet.
+//! How a due change reaches a pod: in place, by eviction, or not yet. See `resize` for how profile `safe` resizes.
 
 use super::consider::Candidate;
 use super::group::{Group, Groups};
@@ -9,7 +9,7 @@ use crate::quantity::Resource;
 use crate::vpa::UpdateMode;
 
 /// An action and why, or why there is none.
-type Outcome = Result<(Action, UpdateReason), UpdateReason>;
+pub(super) type Outcome = Result<(Action, UpdateReason), UpdateReason>;
 
 pub(super) fn act(
     candidate: Candidate<'_>,
@@ -20,17 +20,20 @@ pub(super) fn act(
         .of_pod(candidate.pod)
         .ok_or(UpdateReason::NoController)?;
     match setting.vpa.update_mode {
+        UpdateMode::InPlace | UpdateMode::InPlaceOrRecreate if setting.config.is_safe() => {
+            super::resize::act(candidate, group, setting)
+        }
         UpdateMode::InPlace | UpdateMode::InPlaceOrRecreate => {
-            act_in_place(candidate, group, setting)
+            as_upstream(candidate, group, setting)
         }
         _ => {
             let due = stuck(candidate.pod, setting)?.unwrap_or_else(|| candidate.due.clone());
-            evict(candidate, due, group, setting)
+            evict(&candidate, due, group, setting)
         }
     }
 }
 
-fn act_in_place(candidate: Candidate<'_>, group: &mut Group<'_>, setting: &Setting<'_>) -> Outcome {
+fn as_upstream(candidate: Candidate<'_>, group: &mut Group<'_>, setting: &Setting<'_>) -> Outcome {
     let pod = candidate.pod;
     if pod.phase == Phase::Pending {
         return Err(UpdateReason::NotStarted);
@@ -38,27 +41,16 @@ fn act_in_place(candidate: Candidate<'_>, group: &mut Group<'_>, setting: &Setti
     let may_evict = setting.vpa.update_mode == UpdateMode::InPlaceOrRecreate;
     if setting.memory.refuses(&pod.uid, &candidate.changes) {
         return if may_evict {
-            evict(candidate, UpdateReason::ResizeRefused, group, setting)
+            evict(&candidate, UpdateReason::ResizeRefused, group, setting)
         } else {
             Err(UpdateReason::ResizeRefused)
         };
-    }
-    // A resize now would not reach the pod's cgroup (see `resized_in_vain`). Most come up again at once; one in a crash
-    // loop is better made anew.
-    if let Some((container, restarts)) = pod.down_after_oom().filter(|_| setting.config.is_safe()) {
-        if may_evict && restarts >= CRASH_LOOP && protection::of_evictions(pod, group).is_none() {
-            let due = candidate.due.clone();
-            return evict(candidate, due, group, setting);
-        }
-        return Err(UpdateReason::ContainerDown {
-            container: container.name.clone(),
-        });
     }
     match (&pod.resize, may_evict) {
         (ResizeState::None, _) => resize(candidate, group, setting),
         (_, true) => {
             let due = stuck(pod, setting)?.unwrap_or_else(|| candidate.due.clone());
-            evict(candidate, due, group, setting)
+            evict(&candidate, due, group, setting)
         }
         // What the node can never hold stays in the spec; asking for less may succeed.
         (ResizeState::Infeasible { .. }, false) if asks_less(&candidate) => {
@@ -79,7 +71,11 @@ fn asks_less(candidate: &Candidate<'_>) -> bool {
         .any(|change| spec(change.index).is_some_and(|old| lower_in(change.requests, old)))
 }
 
-fn resize(mut candidate: Candidate<'_>, group: &mut Group<'_>, setting: &Setting<'_>) -> Outcome {
+pub(super) fn resize(
+    mut candidate: Candidate<'_>,
+    group: &mut Group<'_>,
+    setting: &Setting<'_>,
+) -> Outcome {
     if let Some(reason) = only_grows(&candidate, group, setting) {
         candidate.raise_only();
         if !candidate.alters_spec() {
@@ -127,11 +123,18 @@ fn restarts_a_container(candidate: &Candidate<'_>) -> bool {
 
 /// Why a pod in the middle of a resize is to be evicted instead; an error while it is to be waited for, nothing when it
 /// is not being resized.
-fn stuck(pod: &Pod, setting: &Setting<'_>) -> Result<Option<UpdateReason>, UpdateReason> {
+pub(super) fn stuck(
+    pod: &Pod,
+    setting: &Setting<'_>,
+) -> Result<Option<UpdateReason>, UpdateReason> {
     let timeout = match pod.resize {
         ResizeState::None => return Ok(None),
         ResizeState::Deferred { .. } => setting.config.deferred_timeout,
         ResizeState::InProgress => setting.config.in_progress_timeout,
+        // The kubelet tries again by itself, and what it could not do may pass.
+        ResizeState::Error { .. } | ResizeState::Unknown { .. } if setting.config.is_safe() => {
+            setting.config.deferred_timeout
+        }
         _ => {
             return Ok(Some(UpdateReason::ResizeStuck {
                 state: pod.resize.clone(),
@@ -156,8 +159,8 @@ fn stuck(pod: &Pod, setting: &Setting<'_>) -> Result<Option<UpdateReason>, Updat
     })
 }
 
-fn evict(
-    candidate: Candidate<'_>,
+pub(super) fn evict(
+    candidate: &Candidate<'_>,
     due: UpdateReason,
     group: &mut Group<'_>,
     setting: &Setting<'_>,
@@ -187,5 +190,5 @@ fn evict(
     } else {
         group.disrupt()?;
     }
-    Ok((Action::Evict(candidate.changes), due))
+    Ok((Action::Evict(candidate.changes.clone()), due))
 }

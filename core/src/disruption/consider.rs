@@ -5,13 +5,15 @@ use super::group::is_live;
 use super::priority::{Assessment, Priority, assess};
 use super::{CRASH_LOOP, IN_PLACE_ANNOTATION, Setting, UpdateReason, requirements};
 use crate::pod::{Container, Pod};
-use crate::policy::{ContainerChange, Rules, cap_for_pod, changes};
+use crate::policy::{ContainerChange, PodRecommendation, Rules, cap_for_pod, changes};
 use crate::vpa::UpdateMode;
 
 /// A pod whose change is due.
 pub(super) struct Candidate<'a> {
     pub pod: &'a Pod,
     pub changes: Vec<ContainerChange>,
+    /// What they are made from.
+    pub recommended: Vec<PodRecommendation>,
     pub priority: Priority,
     /// What makes it due.
     pub due: UpdateReason,
@@ -53,11 +55,7 @@ pub(super) fn consider<'a>(
     }
     let mode = setting.vpa.update_mode;
     let capped = setting.fits.cap(pod, &mut recommended, &rules, mode);
-    let mut changes = changes(pod, &recommended, &rules);
-    if mode.is_in_place() {
-        let in_place = |c: ContainerChange| pod.containers.get(c.index).map(|own| c.in_place(own));
-        changes = changes.into_iter().filter_map(in_place).collect();
-    }
+    let changes = changes_in_mode(pod, &recommended, &rules, mode);
     let assessment = assess(pod, &recommended, setting);
     let priority = assessment.priority;
     let due = match is_changed(pod, &changes) {
@@ -71,10 +69,26 @@ pub(super) fn consider<'a>(
     Ok(Candidate {
         pod,
         changes,
+        recommended,
         priority,
         due,
         capped,
     })
+}
+
+/// What the containers of a pod are given: a new one, or this one where the mode is to resize in place.
+pub(super) fn changes_in_mode(
+    pod: &Pod,
+    recommended: &[PodRecommendation],
+    rules: &Rules<'_>,
+    mode: UpdateMode,
+) -> Vec<ContainerChange> {
+    let changes = changes(pod, recommended, rules);
+    if !mode.is_in_place() {
+        return changes;
+    }
+    let in_place = |c: ContainerChange| pod.containers.get(c.index).map(|own| c.in_place(own));
+    changes.into_iter().filter_map(in_place).collect()
 }
 
 /// Rules out pods, and modes, in which nothing is ever updated.

@@ -58,6 +58,11 @@ impl<'a> Fits<'a> {
         }
     }
 
+    /// The nodes, when they are to be looked at.
+    pub(super) fn nodes(&self) -> Option<&'a Nodes> {
+        self.nodes
+    }
+
     /// What a pod can have at most, when it needs more than that. In mode `InPlace` it has its own node only.
     fn too_small(&self, pod: &Pod, need: Room, mode: UpdateMode) -> Option<Room> {
         let nodes = self.nodes?;

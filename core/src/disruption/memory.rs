@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::lately::Lately;
+use super::resize::Refused;
 use super::{Snapshot, UpdateReason, Workload};
 use crate::admission::UPDATES_ANNOTATION;
 use crate::pod::{OwnerRef, Pod, ResizeState};
@@ -19,7 +20,7 @@ pub struct Memory {
     /// The state of each pod's resize, and since when it has been in that state.
     resizing: HashMap<String, (Discriminant<ResizeState>, Timestamp)>,
     /// What each pod was to be resized to when the API server or its node refused.
-    refused: HashMap<String, Vec<ContainerChange>>,
+    pub(super) refused: HashMap<String, Refused>,
     /// The last eviction of each VPA, by namespace and name.
     evicted: HashMap<(String, String), Evicted>,
     /// How large groups were whose controllers cannot be asked.
@@ -92,11 +93,6 @@ impl Memory {
         }
     }
 
-    /// Takes note that a pod could not be resized: its node cannot hold it (403 or "infeasible").
-    pub fn refuse(&mut self, pod_uid: &str, changes: Vec<ContainerChange>) {
-        self.refused.insert(pod_uid.to_owned(), changes);
-    }
-
     /// Takes note that a pod of a workload was evicted.
     pub fn evicted(&mut self, workload: &Workload, now: Timestamp) {
         let key = (workload.vpa.namespace.clone(), workload.vpa.name.clone());
@@ -141,13 +137,14 @@ impl Memory {
 
     /// True when the pod was refused a resize, and `changes` ask for no less of anything.
     pub(super) fn refuses(&self, pod_uid: &str, changes: &[ContainerChange]) -> bool {
-        self.refused.get(pod_uid).is_some_and(|refused| {
-            !changes.iter().any(|change| {
-                refused
-                    .iter()
-                    .any(|r| r.name == change.name && lower_in(change.requests, r.requests))
-            })
-        })
+        let lower = |refused: &Refused| {
+            Resource::ALL
+                .into_iter()
+                .any(|r| refused.is_lower(r, changes))
+        };
+        self.refused
+            .get(pod_uid)
+            .is_some_and(|refused| !lower(refused))
     }
 }
 

@@ -64,6 +64,13 @@ pub enum UpdateReason {
         /// What the kubelet says.
         state: ResizeState,
     },
+    /// Due: what was asked for is taken back, as the kubelet cannot do it, or did not in time, and no eviction can be made.
+    ResizeTakenBack {
+        /// What the kubelet says.
+        state: ResizeState,
+        /// For how long it was waited for; `None` when waiting could not help.
+        waited: Option<Duration>,
+    },
     /// The API server, or the node, refused the resize earlier: due by eviction, or in mode `InPlace` the end until
     /// less is recommended.
     ResizeRefused,
@@ -193,6 +200,7 @@ impl UpdateReason {
             Self::BoostOver { .. } => "BoostOver",
             Self::ResizeTimedOut { .. } => "ResizeTimedOut",
             Self::ResizeStuck { .. } => "ResizeStuck",
+            Self::ResizeTakenBack { .. } => "ResizeTakenBack",
             Self::ResizeRefused => "ResizeRefused",
             Self::ResizedInVain { .. } => "ResizedInVain",
             Self::ContainerDown { .. } => "ContainerDown",
@@ -296,6 +304,10 @@ impl fmt::Display for UpdateReason {
             }
             Self::ResizeStuck { state } => {
                 write!(f, "its resize in place failed: {}", words(state))
+            }
+            Self::ResizeTakenBack { state, waited } => {
+                let waited = waited.map_or_else(String::new, |w| format!(" for {}", span(w)));
+                write!(f, "its resize in place is {}{waited}; what is in force stays", words(state))
             }
             Self::ResizeRefused => {
                 f.write_str("a resize to no more than this was refused: its node cannot hold it")

@@ -9,6 +9,7 @@ mod nodes;
 mod priority;
 mod protection;
 mod requirements;
+mod resize;
 mod safe;
 
 use super::*;

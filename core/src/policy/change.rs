@@ -80,6 +80,13 @@ impl ContainerChange {
         self
     }
 
+    /// Takes one resource out of the change: it stays as it is.
+    pub fn leave(&mut self, resource: Resource) {
+        self.requests.set(resource, None);
+        self.limits.set(resource, None);
+        self.removed_limits.retain(|r| *r != resource);
+    }
+
     /// Makes the change.
     pub(crate) fn apply(&self, container: &mut Container) {
         for resource in Resource::ALL {

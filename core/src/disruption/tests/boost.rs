@@ -173,6 +173,6 @@ fn a_boost_that_cannot_be_taken_back_is_not_asked_for_time_and_again() {
     let Action::Unboost(changes) = case.decisions().swap_remove(0).action else {
         panic!("the boost is over")
     };
-    case.memory.refuse("uid-p0", changes);
+    case.memory.refuse("uid-p0", &changes);
     assert_eq!(codes(&case.decisions()), ["ResizeRefused"]);
 }

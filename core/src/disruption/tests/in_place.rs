@@ -153,7 +153,7 @@ fn a_refused_resize_becomes_an_eviction_in_mode_in_place_or_recreate() {
     let Action::Resize(changes) = case.decision_on(0).action else {
         panic!("a resize was due")
     };
-    case.memory.refuse("uid-p0", changes);
+    case.memory.refuse("uid-p0", &changes);
     assert_eq!(letter(&case.decision_on(0)), 'E');
 }
 
@@ -243,7 +243,7 @@ fn each_resize_and_each_pod_has_its_own_clock() {
 fn what_is_gone_is_forgotten() {
     let mut case = case(InPlace, 3, 0.5, 3, deferred());
     case.memory.observe(&case.snapshot(), at(0));
-    case.memory.refuse("uid-p1", vec![]);
+    case.memory.refuse("uid-p1", &[]);
     assert_ne!(case.memory, Memory::default());
     case.pods.clear();
     case.memory.observe(&case.snapshot(), at(1));

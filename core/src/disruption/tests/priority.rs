@@ -221,7 +221,7 @@ fn what_was_refused_is_tried_again_when_less_is_asked() {
         case.vpa.recommendation = Some(vec![recommendation("c", [amounts(now); 3])]);
         if !refused.is_empty() {
             let attempt = attempt(&[("c", amounts(refused))]);
-            case.memory.refuse("uid-p0", attempt);
+            case.memory.refuse("uid-p0", &attempt);
         }
         let decision = case.decision_on(0);
         let acted = decision.action != Action::Skip;
@@ -251,7 +251,7 @@ fn lower_than_before() {
             attempt(&borrowed)
         };
         let mut memory = Memory::default();
-        memory.refuse("uid", read(row[0]));
+        memory.refuse("uid", &read(row[0]));
         assert_eq!(
             memory.refuses("uid", &read(row[1])),
             row[2] == "no",
