@@ -5,8 +5,9 @@
 
 mod boost;
 
-use crate::pod::Pod;
-use crate::policy::{LimitRangeItem, Rules, cap_for_pod, changes};
+use crate::pod::{Container, Pod};
+use crate::policy::scale_down::keep_up;
+use crate::policy::{LimitRangeItem, Rules, ScaleDown, cap_for_pod, changes};
 use crate::profile::Profile;
 use crate::quantity::Millicores;
 use crate::vpa::{UpdateMode, Vpa};
@@ -115,12 +116,24 @@ fn settled<'a>(
     if vpa.update_mode == UpdateMode::Off {
         return Vec::new();
     }
-    let look = |pod: &Pod| {
+    let sized_before = Some(pod)
+        .filter(|pod| says_so(pod, vpa))
+        .and_then(observed_containers)
+        .unwrap_or_default();
+    let look = |pod: &Pod, is_first: bool| {
         let rules = rules(pod);
         let recommended = vpa.recommendation.as_deref().unwrap_or_default();
-        changes(pod, &cap_for_pod(pod, recommended, &rules), &rules)
+        let mut recommended = cap_for_pod(pod, recommended, &rules);
+        if let Some(scale_down) = scale_down(vpa) {
+            // What was boosted is written down as it was.
+            let is_template = |c: &Container| {
+                is_first && (c.before_boost.is_some() || !sized_before.contains(&c.name.as_str()))
+            };
+            keep_up(pod, &mut recommended, &rules, (scale_down, is_template));
+        }
+        changes(pod, &recommended, &rules)
     };
-    let mut settled = look(pod);
+    let mut settled = look(pod, true);
     // Without LimitRanges nothing binds by a proportion.
     if without_limit_ranges {
         return settled;
@@ -130,7 +143,7 @@ fn settled<'a>(
         for change in &settled {
             change.apply(&mut sized.containers[change.index]);
         }
-        let again = look(&sized);
+        let again = look(&sized, false);
         let mut same = true;
         for (first, again) in settled.iter_mut().zip(again) {
             same &= (first.requests, first.limits) == (again.requests, again.limits);
@@ -143,6 +156,27 @@ fn settled<'a>(
     settled
 }
 
+/// How new pods of a VPA may be smaller than they ask to be. A slow step is for pods that are resized in place from there
+/// on; where pods are made anew for each step, each would begin with the first.
+fn scale_down(vpa: &Vpa) -> Option<ScaleDown> {
+    match vpa.scale_down {
+        ScaleDown::Free => None,
+        ScaleDown::Slow if !vpa.update_mode.is_in_place() => None,
+        scale_down => Some(scale_down),
+    }
+}
+
+/// What the annotation [`UPDATES_ANNOTATION`] begins with.
+fn updated_by(vpa: &Vpa) -> String {
+    format!("Pod resources updated by {}: ", vpa.name)
+}
+
+/// True for a pod that was here before.
+fn says_so(pod: &Pod, vpa: &Vpa) -> bool {
+    let text = pod.annotation(UPDATES_ANNOTATION);
+    text.is_some_and(|text| text.starts_with(&updated_by(vpa)))
+}
+
 /// The whole admission, or nothing when the pod is as it should be and says so.
 fn annotated(
     pod: &Pod,
@@ -150,14 +184,10 @@ fn annotated(
     containers: Vec<ContainerChange>,
     boosts: Vec<Boost>,
 ) -> Admission {
-    let prefix = format!("Pod resources updated by {}: ", vpa.name);
+    let prefix = updated_by(vpa);
     let names: Vec<_> = pod.containers.iter().map(|c| c.name.as_str()).collect();
     let observed = names.join(", ");
-    let says_so = || {
-        let text = pod.annotation(UPDATES_ANNOTATION);
-        text.is_some_and(|text| text.starts_with(&prefix))
-    };
-    let done = (containers.is_empty() || says_so())
+    let done = (containers.is_empty() || says_so(pod, vpa))
         && pod.annotation(OBSERVED_CONTAINERS_ANNOTATION) == Some(&observed)
         && containers
             .iter()

@@ -21,6 +21,7 @@ mod protection;
 mod reason;
 mod requirements;
 mod resize;
+mod shrink;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub use fit::{CappedByNode, capped_by_node};
 pub use memory::Memory;
 pub use protection::long_work;
 pub use reason::UpdateReason;
+pub use shrink::ShrinkHold;
 
 pub use crate::profile::Profile;
 
@@ -67,6 +69,8 @@ pub struct Config {
     pub deferred_timeout: Duration,
     /// How long a resize may be in progress before the pod is evicted instead.
     pub in_progress_timeout: Duration,
+    /// Profile `safe`: a workload goes down one step in this time at most.
+    pub shrink_interval: Duration,
     /// True when a resize that restarts no container counts as no disruption, and so needs neither budget nor replicas.
     pub in_place_skip_disruption_budget: bool,
     /// Whether update mode `InPlace` is acted on, startup boosts are taken back once they are over (and boosted pods left
@@ -88,6 +92,7 @@ impl Config {
             oom_threshold: Duration::from_mins(10),
             deferred_timeout: Duration::from_mins(5),
             in_progress_timeout: Duration::from_hours(1),
+            shrink_interval: Duration::from_hours(1),
             in_place_skip_disruption_budget: profile == Profile::Safe,
             gates: FeatureGates {
                 in_place: profile == Profile::Safe,
@@ -206,6 +211,11 @@ pub fn plan(
             vpa: &workload.vpa,
             limit_ranges: snapshot.limit_ranges(&workload.vpa.namespace),
             fits: &fits,
+            shrinks: memory
+                .shrinks
+                .of(&workload.vpa.uid)
+                .filter(|_| config.is_safe()),
+            window_open: false,
             memory,
             config,
             now,
@@ -221,6 +231,10 @@ struct Setting<'a> {
     vpa: &'a Vpa,
     limit_ranges: &'a [LimitRangeItem],
     fits: &'a fit::Fits<'a>,
+    /// What of the VPA's pods was lowered lately.
+    shrinks: Option<&'a shrink::OfWorkload>,
+    /// True in the VPA's maintenance window.
+    window_open: bool,
     memory: &'a Memory,
     config: &'a Config,
     now: Timestamp,

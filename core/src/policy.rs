@@ -11,6 +11,7 @@ pub mod note;
 pub mod pod;
 mod pod_range;
 pub mod rules;
+pub mod scale_down;
 
 pub use change::{ContainerChange, changes};
 pub use limit_range::{LimitRangeItem, LimitRangeScope, Ratios};
@@ -18,6 +19,7 @@ pub use limits::{LIMITS_ANNOTATION, LimitPolicies, LimitPolicy};
 pub use note::Note;
 pub use pod::{PodRecommendation, cap_for_pod};
 pub use rules::Rules;
+pub use scale_down::{SCALE_DOWN_ANNOTATION, ScaleDown};
 
 use crate::explanation::Cause;
 use crate::quantity::{Resource, ResourceList};

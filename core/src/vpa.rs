@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::pod::OwnerRef;
-use crate::policy::LimitPolicies;
+use crate::policy::{LimitPolicies, ScaleDown};
 use crate::quantity::{Bytes, Millicores, ResourceList};
 use crate::time::Timestamp;
 
@@ -43,6 +43,8 @@ pub struct Vpa {
     pub container_policies: Vec<ContainerPolicy>,
     /// What becomes of limits: the annotation `podfit.dev/limits`.
     pub limits: LimitPolicies,
+    /// How requests go down: the annotation `podfit.dev/scale-down`.
+    pub scale_down: ScaleDown,
     /// How much more CPU its containers get while they start.
     pub startup_boost: Option<StartupBoost>,
     /// Which recommenders size it; empty means `default`.

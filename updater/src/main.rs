@@ -118,6 +118,7 @@ fn config(cluster: &ClusterOptions, options: &DisruptionOptions) -> disruption::
             .unwrap_or(defaults.in_place_skip_disruption_budget),
         deferred_timeout: options.resize.resize_deferred_timeout.0,
         in_progress_timeout: options.resize.resize_in_progress_timeout.0,
+        shrink_interval: options.resize.shrink_interval.0,
         node_fit: options.resize.node_fit.unwrap_or(defaults.node_fit),
         gates: cluster.gates(),
         ..defaults

@@ -112,7 +112,7 @@ impl Updater {
         self.metrics.done(&outcomes, &sizes);
         for (decision, outcome) in &outcomes {
             match outcome {
-                Outcome::Done => memory.resized(decision, None, now),
+                Outcome::Done => memory.done(decision, &self.config, now),
                 Outcome::Infeasible(why) => memory.resized(decision, Some(why), now),
                 _ => {}
             }

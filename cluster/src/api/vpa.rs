@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kube::api::ObjectMeta;
 use podfit_core::pod::OwnerRef;
-use podfit_core::policy::{LIMITS_ANNOTATION, LimitPolicies};
+use podfit_core::policy::{LIMITS_ANNOTATION, LimitPolicies, SCALE_DOWN_ANNOTATION, ScaleDown};
 use podfit_core::quantity::{Bytes, Millicores, Resource, ResourceList};
 use podfit_core::vpa::{
     BoostBy, ChangeRequirement, Condition, ContainerPolicy, ContainerRecommendation, CpuBoost,
@@ -72,7 +72,12 @@ impl From<&VpaObject> for Vpa {
             eviction_requirements: read
                 .eviction_requirements(&spec["updatePolicy"]["evictionRequirements"]),
             container_policies: read.container_policies(&spec["resourcePolicy"]),
-            limits: read.limits(meta),
+            limits: read
+                .annotation(meta, LIMITS_ANNOTATION, LimitPolicies::parse)
+                .unwrap_or_default(),
+            scale_down: read
+                .annotation(meta, SCALE_DOWN_ANNOTATION, ScaleDown::parse)
+                .unwrap_or_default(),
             startup_boost: read.startup_boost("spec.startupBoost", &spec["startupBoost"]),
             recommenders: items(&spec["recommenders"])
                 .filter_map(|r| text(&r["name"]))
@@ -247,20 +252,22 @@ impl Reader {
         number.map(|n| u32::try_from(n).unwrap_or(u32::MAX))
     }
 
-    fn limits(&mut self, meta: &ObjectMeta) -> LimitPolicies {
-        let text = meta
-            .annotations
-            .as_ref()
-            .and_then(|a| a.get(LIMITS_ANNOTATION));
-        let read = text.map(|text| LimitPolicies::parse(text)).transpose();
-        let read = read.unwrap_or_else(|why| {
+    /// An annotation; `None` when it is absent or not understood.
+    fn annotation<T, E: std::fmt::Display>(
+        &mut self,
+        meta: &ObjectMeta,
+        key: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let text = meta.annotations.as_ref()?.get(key)?;
+        let read = parse(text);
+        read.inspect_err(|why| {
             self.problem(
-                &format!("metadata.annotations[{LIMITS_ANNOTATION}]"),
+                &format!("metadata.annotations[{key}]"),
                 format!("{why}; left out"),
             );
-            None
-        });
-        read.unwrap_or_default()
+        })
+        .ok()
     }
 
     /// A boost that cannot be understood boosts nothing; a recommendation holds all the same.

@@ -3,6 +3,7 @@
 mod boost;
 mod laws;
 mod safe;
+mod scale_down;
 
 use std::collections::BTreeMap;
 

@@ -3,6 +3,7 @@
 use super::fit::CappedByNode;
 use super::group::is_live;
 use super::priority::{Assessment, Priority, assess};
+use super::shrink::{self, Care};
 use super::{CRASH_LOOP, IN_PLACE_ANNOTATION, Setting, UpdateReason, requirements};
 use crate::pod::{Container, Pod};
 use crate::policy::{ContainerChange, PodRecommendation, Rules, cap_for_pod, changes};
@@ -53,15 +54,20 @@ pub(super) fn consider<'a>(
     if recommended.is_empty() {
         return Err(UpdateReason::NoRecommendation);
     }
+    let care = Care::take(pod, &mut recommended, &rules, setting);
     let mode = setting.vpa.update_mode;
     let capped = setting.fits.cap(pod, &mut recommended, &rules, mode);
-    let changes = changes_in_mode(pod, &recommended, &rules, mode);
     let assessment = assess(pod, &recommended, setting);
+    care.one_step(&mut recommended);
+    let changes = changes_in_mode(pod, &recommended, &rules, setting);
     let priority = assessment.priority;
-    let due = match is_changed(pod, &changes) {
-        Ok(()) => accept(pod, assessment, setting)?,
-        Err(UpdateReason::UpToDate) => resized_in_vain(pod, setting)?,
-        Err(reason) => return Err(reason),
+    let due = match (is_changed(pod, &changes), care.rollback) {
+        (Ok(()), Some(rollback)) => rollback,
+        (Ok(()), None) => accept(pod, assessment, setting)?,
+        (Err(UpdateReason::UpToDate), _) => {
+            resized_in_vain(pod, setting).map_err(|up_to_date| care.held.unwrap_or(up_to_date))?
+        }
+        (Err(reason), _) => return Err(reason),
     };
     if !requirements::are_met(pod, &recommended, &setting.vpa.eviction_requirements) {
         return Err(UpdateReason::RequirementsNotMet);
@@ -81,14 +87,18 @@ pub(super) fn changes_in_mode(
     pod: &Pod,
     recommended: &[PodRecommendation],
     rules: &Rules<'_>,
-    mode: UpdateMode,
+    setting: &Setting<'_>,
 ) -> Vec<ContainerChange> {
     let changes = changes(pod, recommended, rules);
-    if !mode.is_in_place() {
+    if !setting.vpa.update_mode.is_in_place() {
         return changes;
     }
     let in_place = |c: ContainerChange| pod.containers.get(c.index).map(|own| c.in_place(own));
-    changes.into_iter().filter_map(in_place).collect()
+    let mut changes: Vec<_> = changes.into_iter().filter_map(in_place).collect();
+    if setting.config.is_safe() {
+        shrink::keep_peaks(pod, &mut changes, recommended, rules, setting);
+    }
+    changes
 }
 
 /// Rules out pods, and modes, in which nothing is ever updated.

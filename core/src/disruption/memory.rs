@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::lately::Lately;
 use super::resize::Refused;
-use super::{Snapshot, UpdateReason, Workload};
+use super::shrink::Shrinks;
+use super::{Config, Decision, Snapshot, UpdateReason, Workload};
 use crate::admission::UPDATES_ANNOTATION;
 use crate::pod::{OwnerRef, Pod, ResizeState};
 use crate::policy::ContainerChange;
@@ -25,6 +26,8 @@ pub struct Memory {
     evicted: HashMap<(String, String), Evicted>,
     /// How large groups were whose controllers cannot be asked.
     lately: Lately,
+    /// What was lowered.
+    pub(super) shrinks: Shrinks,
 }
 
 /// What is remembered of a VPA's last eviction, to see whether it led to anything.
@@ -63,6 +66,7 @@ impl Memory {
     /// Takes note of the pods' resizes, and forgets pods that are gone. Call it with each snapshot before planning.
     pub fn observe(&mut self, snapshot: &Snapshot, now: Timestamp) {
         self.lately.observe(snapshot, now);
+        self.shrinks.observe(snapshot, now);
         let pods = || snapshot.workloads.iter().flat_map(|w| &w.pods);
         self.resizing = pods()
             .filter(|pod| pod.is_resizing())
@@ -91,6 +95,12 @@ impl Memory {
             let alive: HashSet<_> = pods().map(|pod| pod.uid.as_str()).collect();
             self.refused.retain(|uid, _| alive.contains(uid.as_str()));
         }
+    }
+
+    /// Takes note of a decision that was carried out.
+    pub fn done(&mut self, decision: &Decision, config: &Config, now: Timestamp) {
+        self.resized(decision, None, now);
+        self.shrinks.note(decision, config.shrink_interval, now);
     }
 
     /// Takes note that a pod of a workload was evicted.

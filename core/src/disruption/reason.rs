@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::CappedByNode;
+use super::{CappedByNode, ShrinkHold};
 use crate::pod::ResizeState;
 use crate::quantity::{Bytes, Resource};
 use crate::vpa::UpdateMode;
@@ -126,6 +126,22 @@ pub enum UpdateReason {
     NoController,
     /// No: nothing is recommended for the pod's containers.
     NoRecommendation,
+    /// Due: a container was restarted after it was lowered, and gets back what it had.
+    ShrunkTooFar {
+        /// The container.
+        container: String,
+        /// The resource.
+        resource: Resource,
+    },
+    /// Not now: less is recommended, and is not to be given now.
+    ShrinkHeld {
+        /// The container.
+        container: String,
+        /// The resource.
+        resource: Resource,
+        /// Why not.
+        why: ShrinkHold,
+    },
     /// No: the pod is as recommended.
     UpToDate,
     /// Not now: the change is too small for the pod's age.
@@ -215,6 +231,8 @@ impl UpdateReason {
             Self::StartupBoost => "StartupBoost",
             Self::NoController => "NoController",
             Self::NoRecommendation => "NoRecommendation",
+            Self::ShrunkTooFar { .. } => "ShrunkTooFar",
+            Self::ShrinkHeld { .. } => "ShrinkHeld",
             Self::UpToDate => "UpToDate",
             Self::WithinBounds { .. } => "WithinBounds",
             Self::LargerThanNodes(_) => "LargerThanNodes",
@@ -360,6 +378,16 @@ impl fmt::Display for UpdateReason {
             Self::StartupBoost => f.write_str("it has its startup boost"),
             Self::NoController => f.write_str("no controller would replace it"),
             Self::NoRecommendation => f.write_str("nothing is recommended for its containers"),
+            Self::ShrunkTooFar { container, resource } => write!(
+                f,
+                "container {container} was restarted after its {} was lowered, and gets it back",
+                resource.name()
+            ),
+            Self::ShrinkHeld { container, resource, why } => write!(
+                f,
+                "container {container} should have less {}, and keeps what it has: {why}",
+                resource.name()
+            ),
             Self::UpToDate => f.write_str("it is as recommended"),
             Self::WithinBounds {
                 change,

@@ -85,8 +85,7 @@ fn ask(
             setting.config.profile,
         );
         cap_to(room, pod, &mut candidate.recommended, &rules);
-        candidate.changes =
-            changes_in_mode(pod, &candidate.recommended, &rules, setting.vpa.update_mode);
+        candidate.changes = changes_in_mode(pod, &candidate.recommended, &rules, setting);
     }
     for resource in held {
         for change in &mut candidate.changes {

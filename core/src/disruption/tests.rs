@@ -11,6 +11,7 @@ mod protection;
 mod requirements;
 mod resize;
 mod safe;
+mod shrink;
 
 use super::*;
 use crate::ownership::ControllerKey;

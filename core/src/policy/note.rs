@@ -26,6 +26,8 @@ pub enum Note {
     StaysGuaranteed(Resource),
     /// Rounded to whole cores, as the pod is of the class Guaranteed and had them.
     WholeCores,
+    /// What the pod asks for itself is not lowered, or not by so much, as the VPA's annotation asks.
+    NotScaledDown(Resource),
     /// The container has no limit, so it gets none.
     NoOriginalLimit(Resource),
     /// Nothing is recommended, so the limit cannot follow.
@@ -76,6 +78,7 @@ impl fmt::Display for Note {
                 r,
                 ": failed to keep limit to request ratio; capping limit to int64",
             ),
+            Self::NotScaledDown(r) => (r, " not scaled down: podfit.dev/scale-down"),
             Self::RequestSet(r) => (r, " request"),
             Self::LimitSet(r) => (r, " limit"),
         };

@@ -20,4 +20,13 @@ pub struct ResizeOptions {
     /// How long a resize in place may be in progress, before the same.
     #[arg(long, env = "PODFIT_RESIZE_IN_PROGRESS_TIMEOUT", default_value = "1h", value_parser = positive, value_name = "DURATION")]
     pub resize_in_progress_timeout: GoDuration,
+
+    /// Profile safe: the pods of a workload go down one step in this time at most. Up they go at once.
+    #[arg(
+        long,
+        env = "PODFIT_SHRINK_INTERVAL",
+        default_value = "1h",
+        value_name = "DURATION"
+    )]
+    pub shrink_interval: GoDuration,
 }

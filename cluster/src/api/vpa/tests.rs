@@ -233,3 +233,17 @@ fn the_annotation_on_limits_is_read() {
     let told = |p: &String| p.starts_with("metadata.annotations[podfit.dev/limits]: \"double\"");
     assert!(bad.problems.iter().any(told), "{:?}", bad.problems);
 }
+
+#[test]
+fn how_requests_go_down_is_read() {
+    use podfit_core::policy::ScaleDown;
+    let read = |text: &str| {
+        let object = json!({"metadata": {"annotations": {"podfit.dev/scale-down": text}}});
+        Vpa::from(&serde_json::from_value::<VpaObject>(object).unwrap())
+    };
+    assert_eq!(read("never").scale_down, ScaleDown::Never);
+    let odd = read("often");
+    assert_eq!(odd.scale_down, ScaleDown::Free);
+    let told = |p: &String| p.starts_with("metadata.annotations[podfit.dev/scale-down]: \"often\"");
+    assert!(odd.problems.iter().any(told), "{:?}", odd.problems);
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::policy::{LimitPolicies, LimitPolicy};
+use crate::policy::{LimitPolicies, LimitPolicy, ScaleDown};
 use crate::vpa::{BoostBy, CpuBoost, StartupBoost};
 
 /// Any amounts, with "not set", zero, negative and the greatest among them.
@@ -137,16 +137,24 @@ fn boosts() -> impl Strategy<Value = Option<StartupBoost>> {
     }))
 }
 
+fn scale_down() -> impl Strategy<Value = ScaleDown> {
+    prop_oneof![
+        3 => Just(ScaleDown::Free),
+        1 => Just(ScaleDown::Slow),
+        1 => Just(ScaleDown::Never),
+    ]
+}
+
 fn sound_pods() -> impl Strategy<Value = Sound> {
     (
         proptest::collection::vec(sound_container(), 1..4),
         (limit_policy(), limit_policy()),
-        (any::<bool>(), boosts()),
+        (any::<bool>(), boosts(), scale_down()),
         proptest::option::of(sound_amounts()),
         prop_oneof![3 => Just(Profile::Safe), 1 => Just(Profile::Upstream)],
     )
         .prop_map(
-            |(containers, limits, (requests_only, boost), most, profile)| {
+            |(containers, limits, (requests_only, boost, scale_down), most, profile)| {
                 let (mut specs, targets): (Vec<_>, Vec<_>) = containers.into_iter().unzip();
                 for (i, container) in specs.iter_mut().enumerate() {
                     container.name = format!("c{i}");
@@ -168,6 +176,8 @@ fn sound_pods() -> impl Strategy<Value = Sound> {
                         memory: limits.1,
                     },
                     startup_boost: boost,
+                    scale_down,
+                    update_mode: UpdateMode::InPlace,
                     ..vpa(&recommended, policy)
                 };
                 let settings = Settings {

@@ -21,6 +21,8 @@ fn measure(pod: &Pod, recommended: &[ContainerRecommendation]) -> Assessment {
         vpa: &vpa,
         limit_ranges: &[],
         fits: &fit::Fits::new(&nodes, &config),
+        shrinks: None,
+        window_open: false,
         memory: &memory,
         config: &config,
         now: hours(24),
