@@ -16,9 +16,11 @@ mod fit;
 mod group;
 mod lately;
 mod memory;
+mod outcome;
 mod priority;
 mod protection;
 mod reason;
+mod refusals;
 mod requirements;
 mod resize;
 mod shrink;
@@ -30,8 +32,10 @@ use std::time::Duration;
 pub use capped::{CappedByLimit, capped_by_limit};
 pub use fit::{CappedByNode, capped_by_node};
 pub use memory::Memory;
+pub use outcome::{Fault, NotApplied, Outcomes};
 pub use protection::long_work;
 pub use reason::UpdateReason;
+pub use refusals::{Budget, Refusals};
 pub use shrink::ShrinkHold;
 
 pub use crate::profile::Profile;
@@ -40,6 +44,7 @@ use crate::feature_gates::FeatureGates;
 use crate::node::Nodes;
 use crate::pod::{OwnerRef, Pod};
 use crate::policy::{ContainerChange, LimitRangeItem};
+use crate::quota::{Headroom, Quota};
 use crate::time::Timestamp;
 use crate::vpa::Vpa;
 
@@ -128,6 +133,8 @@ pub struct Snapshot {
     pub limit_ranges: BTreeMap<String, Vec<LimitRangeItem>>,
     /// The nodes; none when they are not known.
     pub nodes: Nodes,
+    /// ResourceQuotas by namespace.
+    pub quotas: BTreeMap<String, Vec<Quota>>,
 }
 
 impl Snapshot {
@@ -206,6 +213,7 @@ pub fn plan(
 ) -> Vec<Decision> {
     let mut decisions = Vec::new();
     let fits = fit::Fits::new(&snapshot.nodes, config);
+    let headroom = Headroom::new(&snapshot.quotas);
     for workload in &snapshot.workloads {
         let setting = Setting {
             vpa: &workload.vpa,
@@ -216,10 +224,14 @@ pub fn plan(
                 .of(&workload.vpa.uid)
                 .filter(|_| config.is_safe()),
             window_open: false,
+            headroom: &headroom,
             memory,
             config,
             now,
-            paused: memory.paused(workload, now).filter(|_| config.is_safe()),
+            paused: memory
+                .outcomes
+                .hold_back(&workload.vpa, now)
+                .filter(|_| config.is_safe()),
         };
         plan_workload(workload, &setting, &mut decisions);
     }
@@ -235,6 +247,7 @@ struct Setting<'a> {
     shrinks: Option<&'a shrink::OfWorkload>,
     /// True in the VPA's maintenance window.
     window_open: bool,
+    headroom: &'a Headroom<'a>,
     memory: &'a Memory,
     config: &'a Config,
     now: Timestamp,
