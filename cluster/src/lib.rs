@@ -15,7 +15,6 @@ pub mod index;
 pub mod lease;
 pub mod metrics;
 pub mod options;
-pub mod probe;
 pub mod process;
 pub mod prometheus;
 pub mod request_metrics;

@@ -75,28 +75,14 @@ itself. All three components must agree: the updater would evict again and again
 {{- if $webhook.namespaceSelector -}}
 {{ toYaml $webhook.namespaceSelector }}
 {{- else -}}
-{{- $left := list -}}
-{{- if not .Values.vpaObjectNamespace -}}
-{{- $left = without (include "podfit.ignoredNamespaces" . | fromJsonArray) .Release.Namespace -}}
-{{- end -}}
-{{- if or .Values.vpaObjectNamespace $left -}}
 matchExpressions:
   - key: kubernetes.io/metadata.name
 {{- if .Values.vpaObjectNamespace }}
     operator: In
-    values: {{ list .Values.vpaObjectNamespace .Release.Namespace | uniq | toJson }}
+    values: [{{ .Values.vpaObjectNamespace }}]
 {{- else }}
     operator: NotIn
-    values: {{ toJson $left }}
+    values: {{ include "podfit.ignoredNamespaces" . }}
 {{- end }}
-{{- else -}}
-{}
 {{- end -}}
-{{- end -}}
-{{- end }}
-
-{{/* Not empty when nothing of podfit's own namespace is sent to the webhook but the updater's probes. */}}
-{{- define "podfit.probesOnly" -}}
-{{- $selector := .Values.webhook.mutatingWebhookConfiguration.namespaceSelector -}}
-{{- if and (not $selector) (ne .Values.vpaObjectNamespace .Release.Namespace) -}}true{{- end -}}
 {{- end }}

@@ -2,14 +2,13 @@
 
 mod boost;
 mod budget;
+mod fire;
 mod in_place;
 mod laws;
 mod limits;
 mod nodes;
-mod outcome;
 mod priority;
 mod protection;
-mod refusals;
 mod requirements;
 mod resize;
 mod safe;
@@ -154,7 +153,12 @@ impl Case {
     /// As many replicas as pods.
     fn new(profile: Profile, mode: UpdateMode, pods: Vec<Pod>) -> Self {
         let replicas = ConfiguredReplicas::Known(pods.len() as i64);
-        let (vpa, config) = (vpa(mode), Config::new(profile));
+        let config = Config {
+            // The tables plan whole groups at once; `fire` asks for proof.
+            prove_first: false,
+            ..Config::new(profile)
+        };
+        let vpa = vpa(mode);
         Self {
             vpa,
             pods,
