@@ -1,5 +1,7 @@
 //! The objects a binary watches, as plain values indexed for look-ups.
 
+mod per_namespace;
+
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -7,25 +9,31 @@ use kube::Client;
 use kube::api::{Api, ApiResource, PartialObjectMeta};
 use kube::core::{DynamicResourceScope, NamespaceResourceScope};
 use kube::{Resource, ResourceExt};
+use podfit_core::disruption::Budget;
 use podfit_core::node::Node;
 use podfit_core::ownership::{
     Controller, ControllerKey, ForeignKind, GroupKind, Owners, Vpas, WELL_KNOWN_KINDS,
 };
 use podfit_core::pod::{OwnerRef, Pod};
 use podfit_core::policy::LimitRangeItem;
+use podfit_core::quota::Quota;
 use podfit_core::vpa::Vpa;
 use tokio::sync::mpsc;
 
 use crate::api::controller::{ControllerObject, api_resource, controlling_owner};
+use crate::api::disruption_budget::DisruptionBudgetObject;
 use crate::api::event::{EVICTIONS, EventObject};
 use crate::api::limit_range::LimitRangeObject;
 use crate::api::node::NodeObject;
 use crate::api::pod::PodObject;
+use crate::api::resource_quota::ResourceQuotaObject;
 use crate::api::vpa::VpaObject;
 use crate::calls::Calls;
 use crate::foreign_kinds::Lookup;
 use crate::options::ClusterOptions;
 use crate::watch::{self, Change, Synced, Watch};
+
+pub use self::per_namespace::PerNamespace;
 
 /// Everything watched. Fed by [`Watches`], read by the loops and the webhook.
 #[derive(Debug, Default)]
@@ -38,8 +46,12 @@ pub struct Index {
     pub pods: HashMap<(String, String), Arc<Pod>>,
     /// All nodes, by name.
     pub nodes: HashMap<String, Arc<Node>>,
-    /// The items of all LimitRanges, by namespace and name of the object.
-    limit_ranges: HashMap<String, HashMap<String, Vec<LimitRangeItem>>>,
+    /// The items of all LimitRanges.
+    limit_ranges: PerNamespace<Vec<LimitRangeItem>>,
+    /// All ResourceQuotas that count the pods that podfit sizes.
+    pub quotas: PerNamespace<Quota>,
+    /// All PodDisruptionBudgets.
+    pub budgets: PerNamespace<Budget>,
     /// Where kinds go that are not known yet, to be looked up.
     unknown_kinds: Option<mpsc::Sender<GroupKind>>,
 }
@@ -77,18 +89,12 @@ impl Index {
 
     /// The items of all LimitRanges of a namespace.
     pub fn limit_ranges(&self, namespace: &str) -> Vec<LimitRangeItem> {
-        self.limit_ranges
-            .get(namespace)
-            .into_iter()
-            .flat_map(HashMap::values)
-            .flatten()
-            .copied()
-            .collect()
+        self.limit_ranges.of(namespace).flatten().copied().collect()
     }
 
     /// The namespaces that have LimitRanges.
     pub fn limited_namespaces(&self) -> impl Iterator<Item = &String> {
-        self.limit_ranges.keys()
+        self.limit_ranges.namespaces()
     }
 
     fn vpa(&mut self, change: Change<VpaObject>, options: &ClusterOptions) {
@@ -189,34 +195,6 @@ impl Index {
                 .nodes
                 .retain(|name, _| there.contains(&(String::new(), name.clone()))),
         }
-    }
-
-    fn limit_range(&mut self, change: Change<LimitRangeObject>) {
-        match change {
-            Change::Apply(object) => {
-                let namespace = object.namespace().unwrap_or_default();
-                self.limit_ranges
-                    .entry(namespace)
-                    .or_default()
-                    .insert(object.name_any(), object.items());
-            }
-            Change::Delete(object) => {
-                if let Some(of_namespace) = self
-                    .limit_ranges
-                    .get_mut(&object.namespace().unwrap_or_default())
-                {
-                    of_namespace.remove(&object.name_any());
-                }
-            }
-            Change::Listed(there) => {
-                for (namespace, of_namespace) in &mut self.limit_ranges {
-                    of_namespace
-                        .retain(|name, _| there.contains(&(namespace.clone(), name.clone())));
-                }
-            }
-        }
-        self.limit_ranges
-            .retain(|_, of_namespace| !of_namespace.is_empty());
     }
 }
 
@@ -350,11 +328,7 @@ impl Watches {
     /// Events of evictions; `tell` gets each, also those that are there already, and some twice. Nobody waits for the first
     /// list: without the right to read events all else works.
     pub fn evictions(&self, mut tell: impl FnMut(&EventObject) + Send + 'static) -> &Self {
-        let watch = Watch {
-            synced: Synced::default(),
-            ..self.watch("events", NOT_IN_CLUSTER)
-        };
-        let api = self.api::<EventObject>();
+        let (api, watch) = (self.api::<EventObject>(), self.optional("events"));
         watch::selected(api, EVICTIONS, watch, move |change| {
             if let Change::Apply(event) = change {
                 tell(&event);
@@ -370,20 +344,40 @@ impl Watches {
             self.api::<LimitRangeObject>(),
             self.watch("limitranges", NOT_IN_CLUSTER),
             move |change| {
-                index.write().limit_range(change);
+                let items = |object: &LimitRangeObject| Some(object.items());
+                index.write().limit_ranges.change(change, items);
             },
         );
+        self
+    }
+
+    /// ResourceQuotas. Nobody waits for the first list but who asks for it: without the right to list them all else works.
+    pub fn quotas(&self) -> Synced {
+        let (index, watch) = (self.index.clone(), self.optional("resourcequotas"));
+        let synced = watch.synced.clone();
+        watch::objects(self.api::<ResourceQuotaObject>(), watch, move |change| {
+            index
+                .write()
+                .quotas
+                .change(change, ResourceQuotaObject::quota);
+        });
+        synced
+    }
+
+    /// PodDisruptionBudgets. Nobody waits for the first list.
+    pub fn budgets(&self) -> &Self {
+        let (index, watch) = (self.index.clone(), self.optional("poddisruptionbudgets"));
+        watch::objects(self.api::<DisruptionBudgetObject>(), watch, move |change| {
+            let budget = |object: &DisruptionBudgetObject| Some(object.budget());
+            index.write().budgets.change(change, budget);
+        });
         self
     }
 
     /// Nodes. Nobody waits for the first list but who asks for it with what this gives back: without the right to list
     /// nodes all else works.
     pub fn nodes(&self) -> Synced {
-        let index = self.index.clone();
-        let watch = Watch {
-            synced: Synced::default(),
-            ..self.watch("nodes", NOT_IN_CLUSTER)
-        };
+        let (index, watch) = (self.index.clone(), self.optional("nodes"));
         let synced = watch.synced.clone();
         watch::objects(
             Api::<NodeObject>::all(self.client.clone()),
@@ -391,6 +385,14 @@ impl Watches {
             move |change| index.write().node(change),
         );
         synced
+    }
+
+    /// One that nobody waits for.
+    fn optional(&self, what: &'static str) -> Watch {
+        Watch {
+            synced: Synced::default(),
+            ..self.watch(what, NOT_IN_CLUSTER)
+        }
     }
 
     fn watch(&self, what: &'static str, when_absent: &'static str) -> Watch {

@@ -15,6 +15,7 @@ pub mod index;
 pub mod lease;
 pub mod metrics;
 pub mod options;
+pub mod probe;
 pub mod process;
 pub mod prometheus;
 pub mod request_metrics;

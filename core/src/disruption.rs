@@ -16,13 +16,14 @@ mod fit;
 mod group;
 mod lately;
 mod memory;
+mod outcome;
 mod priority;
 mod protection;
 mod reason;
+mod refusals;
 mod requirements;
 mod resize;
 mod shrink;
-mod trial;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -31,8 +32,10 @@ use std::time::Duration;
 pub use capped::{CappedByLimit, capped_by_limit};
 pub use fit::{CappedByNode, capped_by_node};
 pub use memory::Memory;
+pub use outcome::{Fault, NotApplied, Outcomes};
 pub use protection::long_work;
 pub use reason::UpdateReason;
+pub use refusals::{Budget, Refusals};
 pub use shrink::ShrinkHold;
 
 pub use crate::profile::Profile;
@@ -41,6 +44,7 @@ use crate::feature_gates::FeatureGates;
 use crate::node::Nodes;
 use crate::pod::{OwnerRef, Pod};
 use crate::policy::{ContainerChange, LimitRangeItem};
+use crate::quota::{Headroom, Quota};
 use crate::time::Timestamp;
 use crate::vpa::Vpa;
 
@@ -79,8 +83,6 @@ pub struct Config {
     pub gates: FeatureGates,
     /// True when no pod is to get more than some node it could run on can hold.
     pub node_fit: bool,
-    /// True when a workload loses one pod first, and no other until its replacement is seen to be sized.
-    pub prove_first: bool,
 }
 
 impl Config {
@@ -102,7 +104,6 @@ impl Config {
                 ..FeatureGates::default()
             },
             node_fit: profile == Profile::Safe,
-            prove_first: profile == Profile::Safe,
         }
     }
 
@@ -132,6 +133,8 @@ pub struct Snapshot {
     pub limit_ranges: BTreeMap<String, Vec<LimitRangeItem>>,
     /// The nodes; none when they are not known.
     pub nodes: Nodes,
+    /// ResourceQuotas by namespace.
+    pub quotas: BTreeMap<String, Vec<Quota>>,
 }
 
 impl Snapshot {
@@ -208,9 +211,9 @@ pub fn plan(
     config: &Config,
     now: Timestamp,
 ) -> Vec<Decision> {
-    let pods = snapshot.workloads.iter().map(|w| w.pods.len()).sum();
-    let mut decisions = Vec::with_capacity(pods);
+    let mut decisions = Vec::new();
     let fits = fit::Fits::new(&snapshot.nodes, config);
+    let headroom = Headroom::new(&snapshot.quotas);
     for workload in &snapshot.workloads {
         let setting = Setting {
             vpa: &workload.vpa,
@@ -221,15 +224,14 @@ pub fn plan(
                 .of(&workload.vpa.uid)
                 .filter(|_| config.is_safe()),
             window_open: false,
+            headroom: &headroom,
             memory,
             config,
             now,
-            paused: memory.paused(workload, now).filter(|_| config.is_safe()),
-            trial: if config.prove_first {
-                memory.trials.of(&workload.vpa)
-            } else {
-                trial::Trial::passed()
-            },
+            paused: memory
+                .outcomes
+                .hold_back(&workload.vpa, now)
+                .filter(|_| config.is_safe()),
         };
         plan_workload(workload, &setting, &mut decisions);
     }
@@ -245,12 +247,12 @@ struct Setting<'a> {
     shrinks: Option<&'a shrink::OfWorkload>,
     /// True in the VPA's maintenance window.
     window_open: bool,
+    headroom: &'a Headroom<'a>,
     memory: &'a Memory,
     config: &'a Config,
     now: Timestamp,
     /// Why none of the VPA's pods is evicted for now.
     paused: Option<UpdateReason>,
-    trial: trial::Trial,
 }
 
 fn plan_workload(workload: &Workload, setting: &Setting<'_>, decisions: &mut Vec<Decision>) {

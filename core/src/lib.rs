@@ -28,6 +28,7 @@ pub mod policy;
 pub mod profile;
 pub mod quality;
 pub mod quantity;
+pub mod quota;
 pub mod reason;
 pub mod recent;
 pub mod recommendation;

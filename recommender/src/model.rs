@@ -25,8 +25,9 @@ pub struct Model {
     targets: HashMap<ControllerKey, Target>,
 }
 
-/// What is known of one target's containers, by their names.
-type Target = BTreeMap<String, Known>;
+/// What is known of one target's containers, by their names. Boxed, because a map makes room for eleven at a time, and
+/// most targets have one container.
+type Target = BTreeMap<String, Box<Known>>;
 
 /// What is known of one container of a target.
 #[derive(Debug)]
@@ -246,7 +247,7 @@ impl Model {
     pub fn release_oom_floors(&mut self, view: &View, now: Timestamp) {
         for (target, state) in &mut self.targets {
             let killed = |known: &Known| known.history.stored_oom_floor().is_some();
-            if !state.values().any(killed) {
+            if !state.values().any(|known| killed(known)) {
                 continue;
             }
             let pods = view.pods_of(target);
@@ -331,7 +332,7 @@ impl Model {
         };
         self.targets
             .get(target)
-            .is_some_and(|state| state.values().any(has))
+            .is_some_and(|state| state.values().any(|known| has(known)))
     }
 
     /// Begins the histories of `to` with those of `from`, where it has none: its VPA now names another kind of controller
@@ -464,7 +465,7 @@ fn known<'a>(
 ) -> &'a mut Known {
     state
         .entry(container.to_owned())
-        .or_insert_with(|| Known::new(config, now))
+        .or_insert_with(|| Box::new(Known::new(config, now)))
 }
 
 #[cfg(test)]

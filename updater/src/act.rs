@@ -10,7 +10,7 @@ use podfit_cluster::calls::{Calls, RateLimiter};
 use podfit_cluster::events::{Events, Notice, pod_reference, vpa_reference};
 use podfit_cluster::writes;
 use podfit_core::admission::BOOST_ANNOTATION_PREFIX;
-use podfit_core::disruption::{Action, Decision, IN_PLACE_ANNOTATION, UpdateReason};
+use podfit_core::disruption::{Action, Decision, IN_PLACE_ANNOTATION, NotApplied, UpdateReason};
 use podfit_core::policy::ContainerChange;
 use podfit_core::profile::Profile;
 use serde_json::{Map, Value, json};
@@ -47,10 +47,8 @@ pub struct Actor {
     profile: Profile,
 }
 
-/// How many replication groups are served at once. The API server takes a tenth of a second and more for an eviction, most
-/// of which it waits for a look at the PodDisruptionBudgets that is fresh enough: only many at once reach the rate limit of
-/// requests.
-const PARALLEL_GROUPS: usize = 50;
+/// How many replication groups are served at once.
+const PARALLEL_GROUPS: usize = 20;
 
 /// The decisions to act on by VPA and direct owner of the pod, each group in its order.
 fn groups(decisions: &[Decision]) -> Vec<Vec<&Decision>> {
@@ -99,8 +97,18 @@ impl Actor {
         let served = groups(decisions).into_iter().map(|group| async move {
             let size = sizes.of(&group[0].vpa);
             let mut outcomes = Vec::with_capacity(group.len());
+            // What a budget said of a pod it would say of the next one as well: by whether they are ready.
+            let mut refused: [Option<String>; 2] = [None, None];
             for decision in group {
-                outcomes.push((decision, self.one(decision, size).await));
+                let known = &mut refused[usize::from(decision.pod.ready_since.is_some())];
+                let outcome = match known.clone().filter(|_| self.asks_once(decision)) {
+                    Some(words) => Outcome::Budget(words),
+                    None => self.one(decision, size).await,
+                };
+                if let Outcome::Budget(words) = &outcome {
+                    *known = Some(words.clone());
+                }
+                outcomes.push((decision, outcome));
             }
             outcomes
         });
@@ -108,6 +116,23 @@ impl Actor {
             .buffer_unordered(PARALLEL_GROUPS)
             .concat()
             .await
+    }
+
+    /// True for an eviction that is not asked for when a budget has just refused one like it.
+    fn asks_once(&self, decision: &Decision) -> bool {
+        self.profile.is_safe() && decision.evicts()
+    }
+
+    /// Tells of a replacement that is not as asked.
+    pub fn tell_not_applied(&self, missed: &NotApplied) {
+        let NotApplied { vpa, pod, fault } = missed;
+        tracing::warn!(pod, namespace = vpa.namespace, vpa = vpa.name, %fault, "update not applied");
+        self.events.tell(Notice {
+            about: vpa_reference(&vpa.namespace, &vpa.name, &vpa.uid),
+            reason: "UpdateNotApplied",
+            message: format!("Pod {pod} {fault}"),
+            warning: true,
+        });
     }
 
     /// Forgets pods that are gone.

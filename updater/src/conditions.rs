@@ -1,11 +1,12 @@
 //! The updater's conditions of a VPA: `UpdateBlocked`, while pods wait for a change that cannot be made, `CappedByLimit`,
 //! while they need more than a limit lets them have, and `CappedByNode`, while they need more than a node has.
 
-use podfit_core::disruption::{CappedByLimit, CappedByNode, UpdateReason};
+use podfit_core::disruption::{CappedByLimit, CappedByNode, NotApplied, UpdateReason};
 use podfit_core::time::Timestamp;
 use podfit_core::vpa::{Condition, Vpa};
 
 const BLOCKED: &str = "UpdateBlocked";
+const NOT_APPLIED: &str = "UpdateNotApplied";
 const CAPPED: &str = "CappedByLimit";
 const CAPPED_BY_NODE: &str = "CappedByNode";
 
@@ -57,6 +58,9 @@ pub fn lasts(reason: &UpdateReason) -> bool {
             | UpdateReason::ResizeRefused
             | UpdateReason::ResizedInVain { .. }
             | UpdateReason::ReplacementNotSized { .. }
+            | UpdateReason::EvictionsStopped { .. }
+            | UpdateReason::RefusedByBudget { .. }
+            | UpdateReason::CouldNotComeBack(_)
             | UpdateReason::PodLevelResources
             | UpdateReason::NoController
             | UpdateReason::LargerThanNodes(_)
@@ -65,10 +69,12 @@ pub fn lasts(reason: &UpdateReason) -> bool {
 }
 
 /// What the updater has to say of a VPA.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Findings {
     /// Pods that wait.
     pub blocked: Option<Blocked>,
+    /// The pod that came back from an eviction otherwise than asked.
+    pub not_applied: Option<NotApplied>,
     /// Limits that cut off what is recommended.
     pub capped: Vec<CappedByLimit>,
     /// What no node can hold of what is recommended.
@@ -81,7 +87,7 @@ pub fn has_ours(vpa: &Vpa) -> bool {
 }
 
 fn is_ours(kind: &str) -> bool {
-    [BLOCKED, CAPPED, CAPPED_BY_NODE].contains(&kind)
+    [BLOCKED, NOT_APPLIED, CAPPED, CAPPED_BY_NODE].contains(&kind)
 }
 
 /// The VPA's conditions with ours brought up to date; `None` when nothing is to be written.
@@ -99,6 +105,7 @@ pub fn merge(present: &[Condition], found: &Findings, now: Timestamp) -> Option<
     };
     let all_ours = [
         found.blocked.as_ref().map(blocked),
+        found.not_applied.as_ref().map(not_applied),
         capped(&found.capped),
         capped_by_node(&found.capped_by_node),
     ];
@@ -133,6 +140,10 @@ fn blocked(blocked: &Blocked) -> Condition {
         &blocked.code,
         format!("Pod {}: {}{others}", blocked.pod, blocked.message),
     )
+}
+
+fn not_applied(NotApplied { pod, fault, .. }: &NotApplied) -> Condition {
+    condition(NOT_APPLIED, fault.code(), format!("Pod {pod} {fault}"))
 }
 
 fn capped(capped: &[CappedByLimit]) -> Option<Condition> {

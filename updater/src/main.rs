@@ -4,6 +4,7 @@ mod act;
 mod conditions;
 mod metrics;
 mod options;
+mod probe;
 mod refusal;
 mod run;
 mod snapshot;
@@ -23,8 +24,8 @@ use podfit_core::disruption;
 
 use crate::options::{DisruptionOptions, Options};
 
-/// How long the first loop waits for nodes.
-const NODES_WAIT: Duration = Duration::from_secs(10);
+/// How long the first loop waits for what is not indispensable.
+const WAIT: Duration = Duration::from_secs(10);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -52,19 +53,28 @@ async fn start() -> anyhow::Result<()> {
         .pods(|_, _| {});
     let config = config(&options.cluster, &options.disruption);
     let nodes = config.node_fit.then(|| watches.nodes());
+    let quotas = config.profile.is_safe().then(|| watches.budgets().quotas());
     let synced = watches.synced();
     tokio::select! {
         () = synced.complete() => {}
         () = process::stopped(&shutdown) => return Ok(()),
     }
-    if let Some(nodes) = nodes
-        && tokio::time::timeout(NODES_WAIT, nodes.complete())
-            .await
-            .is_err()
-    {
-        tracing::warn!(
-            "nodes cannot be listed: until they are, pods may be given more than any node holds"
-        );
+    let consequences = [
+        (
+            nodes,
+            "nodes cannot be listed: until they are, pods may be given more than any node holds",
+        ),
+        (
+            quotas,
+            "ResourceQuotas cannot be listed: until they are, pods may be evicted that a quota does not let come back",
+        ),
+    ];
+    for (watch, consequence) in consequences {
+        if let Some(watch) = watch
+            && tokio::time::timeout(WAIT, watch.complete()).await.is_err()
+        {
+            tracing::warn!("{consequence}");
+        }
     }
     tracing::info!("all watches have listed");
     health.set_ready(true);
@@ -85,13 +95,14 @@ async fn start() -> anyhow::Result<()> {
         index: watches.index(),
         actor: act::Actor::new(
             calls.clone(),
-            Events::start(&calls, "vpa-updater"),
+            Events::start(calls.clone(), "vpa-updater"),
             metrics.clone(),
             health.clone(),
             rate,
             options.cluster.profile.into(),
         ),
         webhook: options.webhook.status_lease(),
+        probe: probe::Probe::new(calls.clone()),
         config,
         calls,
         leadership,

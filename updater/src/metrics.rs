@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use podfit_cluster::metrics::{EXECUTION_BUCKETS, histogram, register, size_label};
 use podfit_core::disruption::{Action, Decision, Snapshot, UpdateReason};
 use podfit_core::vpa::{UpdateMode, Vpa};
-use prometheus::{HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use crate::act::Outcome;
 
@@ -26,6 +26,7 @@ pub struct Metrics {
     vpas_with_in_place_updated_pods: IntGaugeVec,
     failed_in_place_updates: IntCounterVec,
     in_place_infeasible_skips: IntCounterVec,
+    evictions_stopped: IntGauge,
 }
 
 impl Metrics {
@@ -110,6 +111,13 @@ impl Metrics {
                 "in_place_infeasible_skip_pods_total",
                 "Resizes not asked for again, since the node refused as much before.",
                 vpa,
+            )?,
+            evictions_stopped: register(
+                registry,
+                IntGauge::new(
+                    "podfit_updater_evictions_stopped",
+                    "1 while nothing is evicted since evicted pods came back otherwise than asked.",
+                )?,
             )?,
         })
     }
@@ -197,6 +205,11 @@ impl Metrics {
                 .with_label_values(&[size])
                 .add(resized.into());
         }
+    }
+
+    /// Shows whether nothing is evicted any more.
+    pub fn stopped(&self, stopped: bool) {
+        self.evictions_stopped.set(stopped.into());
     }
 
     /// Counts what became of one decision.

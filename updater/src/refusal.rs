@@ -29,6 +29,12 @@ pub fn of_eviction(error: &CallError) -> Outcome {
     }
 }
 
+/// The name of the budget in the server's words: `The disruption budget web needs 2 healthy pods and has 2 currently`.
+pub fn budget_name(words: &str) -> Option<&str> {
+    let (_, rest) = words.split_once("The disruption budget ")?;
+    rest.split(' ').next().filter(|name| !name.is_empty())
+}
+
 /// What the API server's answer to a resize means. Only what an eviction can mend is infeasible: a quota or missing
 /// rights would refuse the replacement as well.
 pub fn of_resize(error: &CallError) -> Outcome {
@@ -147,6 +153,19 @@ mod tests {
             of_resize(&refusal(404, "pods \"web-1\" not found", "")),
             Outcome::Gone
         ));
+    }
+
+    #[test]
+    fn the_budget_is_named_in_the_servers_words() {
+        let words = "Cannot evict pod as it would violate the pod's disruption budget. The disruption budget web needs 2 \
+                     healthy pods and has 2 currently";
+        assert_eq!(budget_name(words), Some("web"));
+        for words in [
+            "",
+            "Cannot evict pod as it would violate the pod's disruption budget.",
+        ] {
+            assert_eq!(budget_name(words), None);
+        }
     }
 
     #[test]

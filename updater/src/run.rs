@@ -13,16 +13,16 @@ use podfit_cluster::{api::time::now, writes};
 use podfit_core::disruption::{
     Action, Config, Decision, Memory, Snapshot, capped_by_limit, capped_by_node, plan,
 };
-use podfit_core::time::{SteadyClock, Timestamp};
-use tokio::time::{Duration, Instant, MissedTickBehavior, interval};
+use podfit_core::policy::ContainerChange;
+use podfit_core::time::Timestamp;
+use tokio::time::{Duration, MissedTickBehavior, interval};
 
 use crate::act::{Actor, Outcome};
 use crate::conditions::{Blocked, Findings, has_ours, lasts, merge};
 use crate::metrics::{Metrics, Sizes, is_infeasible_skip};
+use crate::probe::Probe;
+use crate::refusal::budget_name;
 use crate::snapshot::snapshot;
-
-/// From here on a difference between the machine's clock and ours is worth a word.
-const CLOCK_JUMP: Duration = Duration::from_mins(1);
 
 /// The loop with all it needs.
 pub struct Updater {
@@ -34,6 +34,8 @@ pub struct Updater {
     pub leadership: Leadership,
     /// Where the webhook shows that it lives; `None` when that is not asked.
     pub webhook: Option<StatusLease>,
+    /// Shows whether new pods are sized, while that is in doubt.
+    pub probe: Probe,
     /// When and how much may be disrupted.
     pub config: Config,
     /// Carries plans out.
@@ -51,21 +53,11 @@ impl Updater {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut memory = Memory::default();
         let mut webhook_trouble = None;
-        let (started, mut clock, mut jumped) = (Instant::now(), SteadyClock::default(), false);
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
                 () = stopped(&shutdown) => return,
             }
-            let wall = now();
-            let now = clock.read(wall, started.elapsed());
-            let differs = wall.since(now).max(now.since(wall)) >= CLOCK_JUMP;
-            if differs && !jumped {
-                tracing::warn!(
-                    "this machine's clock jumped; it is followed slowly, so that nothing falls due at once"
-                );
-            }
-            jumped = differs;
             if self.leadership.is_leader() {
                 let trouble = self.webhook_trouble().await;
                 if trouble != webhook_trouble {
@@ -79,7 +71,7 @@ impl Updater {
                 if webhook_trouble.is_none() {
                     // Another replica may act from the moment the lease is lost: what is not done yet is not ours to do.
                     tokio::select! {
-                        () = self.one_loop(&mut memory, now) => {}
+                        () = self.one_loop(&mut memory) => {}
                         () = self.leadership.lost() => {}
                         () = stopped(&shutdown) => return,
                     }
@@ -104,8 +96,9 @@ impl Updater {
         }
     }
 
-    async fn one_loop(&self, memory: &mut Memory, now: Timestamp) {
+    async fn one_loop(&self, memory: &mut Memory) {
         let mut timer = StepTimer::start(&self.metrics.execution_latency);
+        let now = now();
         let snapshot = {
             let index = self.index.read();
             timer.step("ListVPAs");
@@ -113,6 +106,12 @@ impl Updater {
         };
         timer.step("ListPods");
         memory.observe(&snapshot, now);
+        {
+            let index = self.index.read();
+            let budget = |namespace: &str, name: &str| index.budgets.get(namespace, name).copied();
+            memory.refusals.observe(&snapshot, budget);
+        }
+        self.judge(memory, &snapshot, now).await;
         timer.step("AdmissionInit");
         let decisions = plan(&snapshot, memory, &self.config, now);
         let sizes = Sizes::new(&snapshot);
@@ -129,33 +128,83 @@ impl Updater {
                 _ => {}
             }
         }
-        let evicted: HashSet<_> = outcomes
-            .iter()
-            .filter(|(d, outcome)| {
-                matches!((&d.action, outcome), (Action::Evict(_), Outcome::Done))
-            })
-            .map(|(d, _)| (&d.vpa.namespace, &d.vpa.name))
-            .collect();
-        for workload in &snapshot.workloads {
-            if evicted.contains(&(&workload.vpa.namespace, &workload.vpa.name)) {
-                memory.evicted(workload, now);
-                memory.trials.evicted(workload, now);
-            }
-        }
+        self.remember_evictions(memory, &snapshot, &outcomes, now);
         let uids: HashSet<_> = decisions.iter().map(|d| d.pod.uid.as_str()).collect();
         self.actor.retain(|uid| uids.contains(uid));
         timer.step("EvictPods");
-        self.write_conditions(&snapshot, &decisions, &outcomes, now)
+        self.write_conditions(&snapshot, (&decisions, &outcomes), memory, now)
             .await;
         timer.total();
+    }
+
+    /// Looks at what earlier evictions led to, and while nothing is evicted because of that, whether new pods are sized again.
+    async fn judge(&self, memory: &mut Memory, snapshot: &Snapshot, now: Timestamp) {
+        if !self.config.profile.is_safe() {
+            return;
+        }
+        let was_stopped = memory.outcomes.is_stopped();
+        for missed in memory.outcomes.judge(snapshot, &self.config, now) {
+            self.actor.tell_not_applied(&missed);
+        }
+        if memory.outcomes.is_stopped() {
+            match self.probe.check().await {
+                Ok(()) => {
+                    tracing::info!("new pods are sized: evicting again");
+                    memory.outcomes.proven();
+                }
+                Err(why) if was_stopped => tracing::debug!(why, "still not evicting"),
+                Err(why) => tracing::error!(
+                    why,
+                    "evicted pods came back otherwise than asked: evicting no more until a new pod is seen to be sized"
+                ),
+            }
+        }
+        self.metrics.stopped(memory.outcomes.is_stopped());
+    }
+
+    fn remember_evictions(
+        &self,
+        memory: &mut Memory,
+        snapshot: &Snapshot,
+        outcomes: &[(&Decision, Outcome)],
+        now: Timestamp,
+    ) {
+        if !self.config.profile.is_safe() {
+            return;
+        }
+        let mut evicted: HashMap<_, Vec<&[ContainerChange]>> = HashMap::new();
+        for (decision, outcome) in outcomes {
+            match (&decision.action, outcome) {
+                (Action::Evict(asked), Outcome::Done) => {
+                    let vpa = (&decision.vpa.namespace, &decision.vpa.name);
+                    evicted.entry(vpa).or_default().push(asked);
+                }
+                (Action::Evict(_), Outcome::Budget(words)) => {
+                    let namespace = &decision.pod.namespace;
+                    let budget = budget_name(words).map(|name| {
+                        let index = self.index.read();
+                        (name.to_owned(), index.budgets.get(namespace, name).copied())
+                    });
+                    memory
+                        .refusals
+                        .refused(&decision.pod, words, budget, (snapshot, now));
+                }
+                _ => {}
+            }
+        }
+        for workload in &snapshot.workloads {
+            if let Some(asked) = evicted.get(&(&workload.vpa.namespace, &workload.vpa.name)) {
+                memory.outcomes.evicted(workload, asked, now);
+            }
+        }
     }
 
     /// Writes our conditions where they changed, also of VPAs that have no pods to update any more.
     async fn write_conditions(
         &self,
         snapshot: &Snapshot,
-        decisions: &[Decision],
-        outcomes: &[(&Decision, Outcome)],
+        (decisions, outcomes): (&[Decision], &[(&Decision, Outcome)]),
+        memory: &Memory,
         now: Timestamp,
     ) {
         let mut blocked = blocked(decisions, outcomes);
@@ -166,6 +215,7 @@ impl Updater {
             let limit_ranges = snapshot.limit_ranges(&vpa.namespace);
             let findings = Findings {
                 blocked: blocked.remove(&(vpa.namespace.as_str(), vpa.name.as_str())),
+                not_applied: memory.outcomes.missed(vpa).cloned(),
                 capped: capped_by_limit(workload, limit_ranges, self.config.profile),
                 capped_by_node,
             };

@@ -50,9 +50,16 @@ pub fn snapshot(index: &Index, config: &Config) -> Snapshot {
     } else {
         Nodes::new(index.nodes.values(), index.pods.values())
     };
+    let of = |namespace: &String| {
+        let mut quotas: Vec<_> = index.quotas.of(namespace).cloned().collect();
+        quotas.sort_by(|a, b| a.name.cmp(&b.name));
+        (namespace.clone(), quotas)
+    };
+    let quotas = index.quotas.namespaces().map(of).collect();
     Snapshot {
         workloads,
         limit_ranges,
+        quotas,
         nodes,
     }
 }

@@ -16,7 +16,7 @@ use podfit_cluster::options::{
 use podfit_core::quantity::Millicores;
 
 use crate::certificates::files::CertificateFiles;
-use crate::registration::{Endpoint, Registration, namespace_selector};
+use crate::registration::{Endpoint, Registration, namespaces};
 use crate::tls::MinTlsVersion;
 
 /// Sizes new pods at admission, and checks VerticalPodAutoscalers.
@@ -268,16 +268,15 @@ impl Options {
     pub fn registration(&self) -> Result<Option<Registration>, NoAddress> {
         let options = &self.registration;
         let endpoint = self.endpoint()?;
+        let fail = options.webhook_failure_policy_fail;
+        let (namespaces, probes_only) = namespaces(&self.cluster, fail, &own_namespace());
         Ok(options.register_webhook.then(|| Registration {
             endpoint,
             timeout_seconds: options.webhook_timeout_seconds,
-            fail: options.webhook_failure_policy_fail,
+            fail,
             labels: labels(&options.webhook_labels),
-            namespaces: namespace_selector(
-                &self.cluster,
-                options.webhook_failure_policy_fail,
-                &own_namespace(),
-            ),
+            namespaces,
+            probes_only,
             // Upstream's webhook sees each pod once.
             reinvoke: self.cluster.profile == Profile::Safe,
         }))

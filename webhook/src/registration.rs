@@ -14,6 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
 use podfit_cluster::calls::{CallError, Calls};
 use podfit_cluster::options::ClusterOptions;
+use podfit_cluster::probe::PROBE;
 use serde_json::{Value, json};
 
 /// Upstream's name of the object, so that there is one or the other.
@@ -59,6 +60,8 @@ pub struct Registration {
     pub labels: BTreeMap<String, String>,
     /// Which namespaces' objects are sent.
     pub namespaces: LabelSelector,
+    /// The namespace of which nothing is sent but probes.
+    pub probes_only: Option<String>,
     /// Ask again about a pod that another webhook changed after us, for example by adding a sidecar.
     pub reinvoke: bool,
 }
@@ -225,10 +228,14 @@ impl Registration {
                     &["CREATE", "UPDATE"],
                 ),
             ]),
-            match_conditions: Some(vec![MatchCondition {
-                name: "pods-of-a-controller".into(),
-                expression: PODS_OF_A_CONTROLLER.into(),
-            }]),
+            match_conditions: Some(
+                std::iter::once(MatchCondition {
+                    name: "pods-of-a-controller".into(),
+                    expression: PODS_OF_A_CONTROLLER.into(),
+                })
+                .chain(self.probes_only.as_deref().map(probes_only))
+                .collect(),
+            ),
             client_config,
         }
     }
@@ -265,31 +272,50 @@ fn patch(
     }
 }
 
-/// The namespaces that `options` cover, by the label that every namespace carries.
+/// The namespaces that `options` cover, by the label that every namespace carries; and our own when nothing of it is to be
+/// sent but the updater's probes ([`podfit_cluster::probe`]).
 ///
-/// With `fail` our own is left out: the pods of a webhook that is down would wait for it to come up.
-pub fn namespace_selector(options: &ClusterOptions, fail: bool, own: &str) -> LabelSelector {
-    let named = |operator: &str, names: Vec<String>| LabelSelector {
+/// With `fail` that is so, too: the pods of a webhook that is down would wait for it to come up.
+pub fn namespaces(
+    options: &ClusterOptions,
+    fail: bool,
+    own: &str,
+) -> (LabelSelector, Option<String>) {
+    let named = |operator: &str, names: BTreeSet<&str>| LabelSelector {
         match_expressions: Some(vec![LabelSelectorRequirement {
             key: NAMESPACE_NAME.into(),
             operator: operator.into(),
-            values: Some(names),
+            values: Some(names.into_iter().map(String::from).collect()),
         }]),
         match_labels: None,
     };
-    if !options.vpa_object_namespace.is_empty() {
-        return named("In", vec![options.vpa_object_namespace.clone()]);
+    let only = options.vpa_object_namespace.as_str();
+    if !only.is_empty() {
+        let selector = named("In", [only, own].into());
+        return (selector, (only != own).then(|| own.into()));
     }
     let ignored = options
         .ignored_vpa_object_namespaces
         .iter()
-        .map(String::as_str)
-        .filter(|name| !name.is_empty());
-    let left_out: BTreeSet<&str> = ignored.chain(fail.then_some(own)).collect();
-    if left_out.is_empty() {
+        .map(String::as_str);
+    let mut left_out: BTreeSet<_> = ignored.filter(|name| !name.is_empty()).collect();
+    let probes_only = left_out.remove(own) || fail;
+    let selector = if left_out.is_empty() {
         LabelSelector::default()
     } else {
-        named("NotIn", left_out.into_iter().map(String::from).collect())
+        named("NotIn", left_out)
+    };
+    (selector, probes_only.then(|| own.into()))
+}
+
+/// Which objects of `namespace` the API server asks about, and that it asks about those of all others. The chart has the
+/// same text.
+fn probes_only(namespace: &str) -> MatchCondition {
+    MatchCondition {
+        name: "own-namespace-probes-only".into(),
+        expression: format!(
+            "request.namespace != '{namespace}' || (has(object.metadata.labels) && '{PROBE}' in object.metadata.labels)"
+        ),
     }
 }
 

@@ -75,14 +75,28 @@ itself. All three components must agree: the updater would evict again and again
 {{- if $webhook.namespaceSelector -}}
 {{ toYaml $webhook.namespaceSelector }}
 {{- else -}}
+{{- $left := list -}}
+{{- if not .Values.vpaObjectNamespace -}}
+{{- $left = without (include "podfit.ignoredNamespaces" . | fromJsonArray) .Release.Namespace -}}
+{{- end -}}
+{{- if or .Values.vpaObjectNamespace $left -}}
 matchExpressions:
   - key: kubernetes.io/metadata.name
 {{- if .Values.vpaObjectNamespace }}
     operator: In
-    values: [{{ .Values.vpaObjectNamespace }}]
+    values: {{ list .Values.vpaObjectNamespace .Release.Namespace | uniq | toJson }}
 {{- else }}
     operator: NotIn
-    values: {{ include "podfit.ignoredNamespaces" . }}
+    values: {{ toJson $left }}
 {{- end }}
+{{- else -}}
+{}
 {{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Not empty when nothing of podfit's own namespace is sent to the webhook but the updater's probes. */}}
+{{- define "podfit.probesOnly" -}}
+{{- $selector := .Values.webhook.mutatingWebhookConfiguration.namespaceSelector -}}
+{{- if and (not $selector) (ne .Values.vpaObjectNamespace .Release.Namespace) -}}true{{- end -}}
 {{- end }}

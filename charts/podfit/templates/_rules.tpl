@@ -67,9 +67,13 @@ What each component may do, by the role it stands in:
 - apiGroups: [""]
   resources: [pods/eviction]
   verbs: [create]
-# Nothing is applied that a LimitRange would refuse.
+# Nothing is applied that a LimitRange would refuse, and nothing evicted that a quota would not let come back.
 - apiGroups: [""]
-  resources: [limitranges]
+  resources: [limitranges, resourcequotas]
+  verbs: [list, watch]
+# Has a budget changed since it refused an eviction?
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
   verbs: [list, watch]
 {{ include "podfit.rules.owners" . }}
 # Events on pods and VPAs say what was done and why.
@@ -85,6 +89,10 @@ What each component may do, by the role it stands in:
   resources: [leases]
   resourceNames: [{{ .Values.webhook.statusLease.name }}]
   verbs: [get]
+# Are new pods sized? Asked by dry runs, while evicted pods come back otherwise than asked. In no other namespace.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [create]
 {{- end }}
 
 {{- define "podfit.rules.updater.nodes" -}}

@@ -50,6 +50,7 @@ macro_rules! namespaced_resource {
 
 pub mod checkpoint;
 pub mod controller;
+pub mod disruption_budget;
 pub mod event;
 pub mod limit_range;
 pub mod metadata;
@@ -58,5 +59,6 @@ pub mod node;
 pub mod object;
 pub mod pod;
 pub mod quantity;
+pub mod resource_quota;
 pub mod time;
 pub mod vpa;

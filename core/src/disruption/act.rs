@@ -177,7 +177,9 @@ pub(super) fn evict(
     if let Some(reason) = &setting.paused {
         return Err(reason.clone());
     }
-    setting.trial.allows()?;
+    if setting.config.is_safe() {
+        could_come_back(candidate, setting)?;
+    }
     let down = candidate
         .pod
         .down_after_oom()
@@ -191,6 +193,20 @@ pub(super) fn evict(
     } else {
         group.disrupt()?;
     }
-    setting.trial.evicts();
+    setting.headroom.take(candidate.pod, &candidate.changes);
     Ok((Action::Evict(candidate.changes.clone()), due))
+}
+
+/// An error when a budget would not let the pod go, or a quota would not let it come back.
+fn could_come_back(candidate: &Candidate<'_>, setting: &Setting<'_>) -> Result<(), UpdateReason> {
+    let Candidate { pod, changes, .. } = candidate;
+    if let Some(refused) = setting.memory.refusals.hold_back(pod, setting.now) {
+        return Err(refused);
+    }
+    let obstacle = setting
+        .headroom
+        .obstacle(pod, changes, setting.limit_ranges);
+    obstacle.map_or(Ok(()), |obstacle| {
+        Err(UpdateReason::CouldNotComeBack(obstacle))
+    })
 }

@@ -2,16 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 use std::mem::{Discriminant, discriminant};
-use std::sync::Arc;
-use std::time::Duration;
 
+use super::Snapshot;
 use super::lately::Lately;
+use super::outcome::Outcomes;
+use super::refusals::Refusals;
 use super::resize::Refused;
 use super::shrink::Shrinks;
-use super::trial::Trials;
-use super::{Config, Decision, Snapshot, UpdateReason, Workload};
-use crate::admission::UPDATES_ANNOTATION;
-use crate::pod::{OwnerRef, Pod, ResizeState};
+use super::{Config, Decision};
+use crate::pod::{OwnerRef, ResizeState};
 use crate::policy::ContainerChange;
 use crate::quantity::Resource;
 use crate::time::Timestamp;
@@ -23,46 +22,14 @@ pub struct Memory {
     resizing: HashMap<String, (Discriminant<ResizeState>, Timestamp)>,
     /// What each pod was to be resized to when the API server or its node refused.
     pub(super) refused: HashMap<String, Refused>,
-    /// The last eviction of each VPA, by namespace and name.
-    evicted: HashMap<(String, String), Evicted>,
+    /// What evictions led to.
+    pub outcomes: Outcomes,
+    /// What budgets refused.
+    pub refusals: Refusals,
     /// How large groups were whose controllers cannot be asked.
     lately: Lately,
     /// What was lowered.
     pub(super) shrinks: Shrinks,
-    /// What first evictions led to.
-    pub trials: Trials,
-}
-
-/// What is remembered of a VPA's last eviction, to see whether it led to anything.
-#[derive(Clone, Debug, PartialEq)]
-struct Evicted {
-    at: Timestamp,
-    /// The pods there were: any other has come since.
-    before: HashSet<String>,
-    /// How many evictions in a row were followed by a pod that nobody had sized.
-    misses: u32,
-}
-
-/// After an eviction that led to nothing, so long until the next; doubled with each that follows.
-const FIRST_PAUSE: Duration = Duration::from_mins(5);
-
-/// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_hours(6);
-
-impl Evicted {
-    /// A pod that came since and was not sized at admission.
-    fn unsized_replacement<'a>(&self, workload: &'a Workload) -> Option<&'a Pod> {
-        let came_since = |pod: &&Arc<Pod>| !pod.terminating && !self.before.contains(&pod.uid);
-        let pods = workload.pods.iter().filter(came_since);
-        pods.map(Arc::as_ref)
-            .find(|pod| pod.annotation(UPDATES_ANNOTATION).is_none())
-    }
-
-    fn pause(&self) -> Duration {
-        FIRST_PAUSE
-            .saturating_mul(2_u32.saturating_pow(self.misses))
-            .min(LONGEST_PAUSE)
-    }
 }
 
 impl Memory {
@@ -70,7 +37,6 @@ impl Memory {
     pub fn observe(&mut self, snapshot: &Snapshot, now: Timestamp) {
         self.lately.observe(snapshot, now);
         self.shrinks.observe(snapshot, now);
-        self.trials.observe(snapshot, now);
         let pods = || snapshot.workloads.iter().flat_map(|w| &w.pods);
         self.resizing = pods()
             .filter(|pod| pod.is_resizing())
@@ -86,15 +52,6 @@ impl Memory {
                 )
             })
             .collect();
-        if !self.evicted.is_empty() {
-            let there: HashSet<_> = snapshot
-                .workloads
-                .iter()
-                .map(|w| (&w.vpa.namespace, &w.vpa.name))
-                .collect();
-            self.evicted
-                .retain(|(namespace, name), _| there.contains(&(namespace, name)));
-        }
         if !self.refused.is_empty() {
             let alive: HashSet<_> = pods().map(|pod| pod.uid.as_str()).collect();
             self.refused.retain(|uid, _| alive.contains(uid.as_str()));
@@ -105,35 +62,6 @@ impl Memory {
     pub fn done(&mut self, decision: &Decision, config: &Config, now: Timestamp) {
         self.resized(decision, None, now);
         self.shrinks.note(decision, config.shrink_interval, now);
-    }
-
-    /// Takes note that a pod of a workload was evicted.
-    pub fn evicted(&mut self, workload: &Workload, now: Timestamp) {
-        let key = (workload.vpa.namespace.clone(), workload.vpa.name.clone());
-        let last = self.evicted.get(&key);
-        let in_vain = last.filter(|last| last.unsized_replacement(workload).is_some());
-        let misses = in_vain.map_or(0, |last| last.misses + 1);
-        let before = workload.pods.iter().map(|pod| pod.uid.clone()).collect();
-        self.evicted.insert(
-            key,
-            Evicted {
-                at: now,
-                before,
-                misses,
-            },
-        );
-    }
-
-    /// Why no pod of a workload is to be evicted for now: the last eviction led to a pod that nobody had sized.
-    pub(super) fn paused(&self, workload: &Workload, now: Timestamp) -> Option<UpdateReason> {
-        let key = (workload.vpa.namespace.clone(), workload.vpa.name.clone());
-        let last = self.evicted.get(&key)?;
-        let replacement = last.unsized_replacement(workload)?;
-        let over = last.at + last.pause();
-        (now < over).then(|| UpdateReason::ReplacementNotSized {
-            pod: replacement.name.clone(),
-            next_try: over.since(now),
-        })
     }
 
     /// The most live pods that a group had lately; zero unless its controller cannot be asked.

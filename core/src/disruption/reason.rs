@@ -1,11 +1,14 @@
 //! Why a running pod is updated, or is not.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::outcome::Fault;
 use super::{CappedByNode, ShrinkHold};
 use crate::pod::ResizeState;
 use crate::quantity::{Bytes, Resource};
+use crate::quota::Obstacle;
 use crate::vpa::UpdateMode;
 
 /// The reason of a decision on one pod, with the numbers behind it. `Display` is a sentence for operators.
@@ -90,11 +93,25 @@ pub enum UpdateReason {
     ReplacementNotSized {
         /// That pod.
         pod: String,
+        /// What is wrong with it.
+        fault: Fault,
         /// How long until the next eviction is tried.
         next_try: Duration,
     },
-    /// Not now: another pod of the VPA was evicted first, and its replacement has not been seen.
-    FirstReplacementAwaited,
+    /// Not now: evictions of several VPAs led to nothing, and until new pods are seen to be sized again nothing is evicted.
+    EvictionsStopped {
+        /// Those VPAs, in words.
+        workloads: Arc<str>,
+    },
+    /// Not now: a PodDisruptionBudget refused the last try, and nothing has changed since.
+    RefusedByBudget {
+        /// The API server's words; they name the budget.
+        words: String,
+        /// How long until the next try.
+        next_try: Duration,
+    },
+    /// No: its replacement would be refused.
+    CouldNotComeBack(Obstacle),
     /// Not now: the resize is under way.
     ResizeUnderWay {
         /// How far it is.
@@ -223,7 +240,10 @@ impl UpdateReason {
             Self::ResizedInVain { .. } => "ResizedInVain",
             Self::ContainerDown { .. } => "ContainerDown",
             Self::ReplacementNotSized { .. } => "ReplacementNotSized",
-            Self::FirstReplacementAwaited => "FirstReplacementAwaited",
+            Self::EvictionsStopped { .. } => "EvictionsStopped",
+            Self::RefusedByBudget { .. } => "PodDisruptionBudget",
+            Self::CouldNotComeBack(Obstacle::LimitRange { .. }) => "LimitRange",
+            Self::CouldNotComeBack(_) => "ResourceQuota",
             Self::ResizeUnderWay { .. } => "ResizeUnderWay",
             Self::NotInForceYet => "NotInForceYet",
             Self::NotLive => "NotLive",
@@ -344,14 +364,19 @@ impl fmt::Display for UpdateReason {
                 f,
                 "container {container} is down after it was killed for memory; it is resized once it runs again"
             ),
-            Self::ReplacementNotSized { pod, next_try } => write!(
+            Self::ReplacementNotSized {
+                pod,
+                fault,
+                next_try,
+            } => write!(f, "pod {pod} {fault} Next try in {}", span(*next_try)),
+            Self::EvictionsStopped { workloads } => write!(
                 f,
-                "pod {pod} came back from the last eviction unsized: does the API server reach the webhook? Next try in {}",
-                span(*next_try)
+                "nothing is evicted until new pods are seen to be sized again: those of {workloads} were not"
             ),
-            Self::FirstReplacementAwaited => f.write_str(
-                "another pod of this VPA is evicted first: its replacement is to show that new pods are sized",
-            ),
+            Self::RefusedByBudget { words, next_try } => {
+                write!(f, "{words} Next try in {}", span(*next_try))
+            }
+            Self::CouldNotComeBack(obstacle) => write!(f, "{obstacle}"),
             Self::ResizeUnderWay {
                 state,
                 waited,

@@ -2,13 +2,14 @@
 
 mod boost;
 mod budget;
-mod fire;
 mod in_place;
 mod laws;
 mod limits;
 mod nodes;
+mod outcome;
 mod priority;
 mod protection;
+mod refusals;
 mod requirements;
 mod resize;
 mod safe;
@@ -153,12 +154,7 @@ impl Case {
     /// As many replicas as pods.
     fn new(profile: Profile, mode: UpdateMode, pods: Vec<Pod>) -> Self {
         let replicas = ConfiguredReplicas::Known(pods.len() as i64);
-        let config = Config {
-            // The tables plan whole groups at once; `fire` asks for proof.
-            prove_first: false,
-            ..Config::new(profile)
-        };
-        let vpa = vpa(mode);
+        let (vpa, config) = (vpa(mode), Config::new(profile));
         Self {
             vpa,
             pods,

@@ -138,26 +138,40 @@ fn labels_are_pairs() {
     }
 }
 
+/// Flags; whether the named namespaces are those sent or those left out; and whether of our own only probes are sent.
 #[test]
-fn a_webhook_that_refuses_pods_leaves_its_own_namespace_out() {
-    let selector = parse(&["--webhook-failure-policy-fail"])
-        .registration()
-        .unwrap()
-        .unwrap()
-        .namespaces;
-    assert_eq!(
-        selector.match_expressions.unwrap()[0].values,
-        Some(vec![own_namespace()])
+fn of_a_namespace_that_is_left_alone_only_probes_of_our_own_are_sent() {
+    type Named<'a> = Option<(&'a str, Vec<&'a str>)>;
+    let own = own_namespace();
+    let own = own.as_str();
+    let (one, ours) = (
+        "--vpa-object-namespace=one",
+        format!("--vpa-object-namespace={own}"),
     );
-    assert_eq!(
-        parse(&[])
-            .registration()
-            .unwrap()
-            .unwrap()
+    let ignored = format!("--ignored-vpa-object-namespaces=a,{own}");
+    let fail = "--webhook-failure-policy-fail";
+    let rows: [(&[&str], Named<'_>, bool); 6] = [
+        (&[], None, false),
+        (&[fail], None, true),
+        (&[&ignored], Some(("NotIn", vec!["a"])), true),
+        (&[&ignored, fail], Some(("NotIn", vec!["a"])), true),
+        (&[one], Some(("In", vec![own, "one"])), true),
+        (&[&ours], Some(("In", vec![own])), false),
+    ];
+    for (flags, named, probes_only) in rows {
+        let registration = parse(flags).registration().unwrap().unwrap();
+        let expressions = registration
             .namespaces
-            .match_expressions,
-        None
-    );
+            .match_expressions
+            .unwrap_or_default();
+        let got = expressions.first().map(|e| {
+            let values = e.values.iter().flatten().map(String::as_str);
+            (e.operator.as_str(), values.collect())
+        });
+        assert_eq!(got, named, "{flags:?}");
+        let expected = probes_only.then(|| own.to_owned());
+        assert_eq!(registration.probes_only, expected, "{flags:?}");
+    }
 }
 
 #[test]

@@ -98,3 +98,21 @@ fn a_pod_that_cannot_be_read_is_let_through() {
         assert!(response.allowed && !response.is_patched(), "{object}");
     }
 }
+
+/// What the updater creates for show gets an answer that it knows again; a real pod with that label gets none.
+#[test]
+fn a_probe_is_answered_in_a_dry_run_only() {
+    let webhook = webhook(vec![], false);
+    let ask = |dry_run: bool| {
+        let text = json!({"request": {
+            "uid": "1", "operation": "CREATE", "namespace": "podfit", "dryRun": dry_run,
+            "resource": {"group": "", "version": "v1", "resource": "pods"},
+            "object": probe::pod(),
+        }})
+        .to_string();
+        let review: Review<'_> = serde_json::from_str(&text).unwrap();
+        let (_, response) = admit(&webhook, review.request.unwrap().0);
+        response.is_patched()
+    };
+    assert_eq!((ask(true), ask(false)), (true, false));
+}

@@ -11,6 +11,7 @@ fn registration() -> Registration {
         fail: false,
         labels: BTreeMap::new(),
         namespaces: LabelSelector::default(),
+        probes_only: None,
         reinvoke: true,
     }
 }
@@ -134,4 +135,6 @@ fn the_chart_has_the_same_condition() {
     let chart = include_str!("../../../charts/podfit/templates/webhook-configuration.yaml");
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words(chart).contains(&words(PODS_OF_A_CONTROLLER)));
+    let own = probes_only("{{ .Release.Namespace }}");
+    assert!(words(chart).contains(&words(&own.expression)) && chart.contains(&own.name));
 }

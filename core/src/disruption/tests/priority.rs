@@ -17,17 +17,19 @@ fn measure(pod: &Pod, recommended: &[ContainerRecommendation]) -> Assessment {
     let rules = Rules::new(pod, &vpa, &[], config.profile);
     let fitted = cap_for_pod(pod, recommended, &rules);
     let nodes = Nodes::default();
+    let no_quotas = BTreeMap::new();
+    let headroom = crate::quota::Headroom::new(&no_quotas);
     let setting = Setting {
         vpa: &vpa,
         limit_ranges: &[],
         fits: &fit::Fits::new(&nodes, &config),
         shrinks: None,
         window_open: false,
+        headroom: &headroom,
         memory: &memory,
         config: &config,
         now: hours(24),
         paused: None,
-        trial: trial::Trial::passed(),
     };
     assess(pod, &fitted, &setting)
 }

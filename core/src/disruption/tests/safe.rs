@@ -5,52 +5,6 @@ use crate::vpa::Condition;
 
 const PROFILES: [Profile; 2] = [Profile::Safe, Profile::Upstream];
 
-#[test]
-fn evictions_pause_when_a_replacement_comes_back_unsized() {
-    let mut case = Case::new(Profile::Safe, UpdateMode::Recreate, pods(2));
-    let started = case.now;
-    let mins = |n| started + Duration::from_mins(n);
-    let evicted = |case: &mut Case| {
-        let workload = case.snapshot().workloads.remove(0);
-        case.memory.evicted(&workload, case.now);
-    };
-    evicted(&mut case);
-    assert_eq!(letters(&case.decisions()), "E-", "nothing came back yet");
-
-    case.pods[0] = pod("new", FAR);
-    case.now = mins(4);
-    assert_eq!(codes(&case.decisions()), ["ReplacementNotSized"; 2]);
-    case.config.profile = Profile::Upstream;
-    assert_eq!(letters(&case.decisions()), "E-");
-    case.config.profile = Profile::Safe;
-
-    case.now = mins(5);
-    assert_eq!(letters(&case.decisions()), "E-", "one more try");
-    evicted(&mut case);
-    case.pods[0] = pod("newer", FAR);
-    case.now = mins(14);
-    assert_eq!(
-        codes(&case.decisions()),
-        ["ReplacementNotSized"; 2],
-        "the second pause is twice as long"
-    );
-
-    case.pods[0].annotations = Some(BTreeMap::from([(
-        "vpaUpdates".to_owned(),
-        "by vpa".to_owned(),
-    )]));
-    assert_eq!(letters(&case.decisions()), "E-", "sized after all");
-    let in_place = Case {
-        memory: case.memory.clone(),
-        ..Case::new(Profile::Safe, UpdateMode::InPlaceOrRecreate, pods(2))
-    };
-    assert_eq!(
-        letters(&in_place.decisions()),
-        "RR",
-        "resizing needs no webhook"
-    );
-}
-
 /// A pod whose only container was killed for memory, is down, and was started again so often.
 fn down(restarts: i32, requests: Amounts) -> Pod {
     let mut down = pod("p0", requests);
