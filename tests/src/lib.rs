@@ -15,6 +15,7 @@
 //! Nothing sleeps and hopes: [`wait::until`] polls a condition up to a deadline and then says what was missing. When a
 //! scenario fails, its namespace is kept, and its objects, events and podfit's logs are shown.
 
+pub mod aggregated;
 pub mod amounts;
 pub mod bench;
 pub mod chart;

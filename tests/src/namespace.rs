@@ -18,7 +18,7 @@ use crate::pod::Pod;
 use crate::podfit::FOREIGN_GROUP;
 
 /// Kinds whose group is not the core one.
-const GROUPS: [(&str, &str); 13] = [
+const GROUPS: [(&str, &str); 15] = [
     ("Deployment", "apps"),
     ("ReplicaSet", "apps"),
     ("StatefulSet", "apps"),
@@ -30,6 +30,8 @@ const GROUPS: [(&str, &str); 13] = [
     ("Crew", FOREIGN_GROUP),
     ("PodDisruptionBudget", "policy"),
     ("Lease", "coordination.k8s.io"),
+    ("Role", "rbac.authorization.k8s.io"),
+    ("RoleBinding", "rbac.authorization.k8s.io"),
     ("VerticalPodAutoscaler", "autoscaling.k8s.io"),
     ("VerticalPodAutoscalerCheckpoint", "autoscaling.k8s.io"),
 ];

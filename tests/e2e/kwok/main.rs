@@ -1,6 +1,7 @@
 //! Scenarios on simulated nodes, with podfit's programs as processes. See the crate's documentation.
 
 mod budget;
+mod external;
 mod faults;
 mod history;
 mod kills;
@@ -61,6 +62,7 @@ async fn run() -> Result<ExitCode> {
         )
         .together("seen-by-operators", recommender::seen_by_operators)
         .together("prometheus-history", prometheus::history)
+        .together("external-metrics", external::metrics)
         .together("owners-well-known", owners::well_known)
         .together("owners-foreign", owners::foreign_kinds)
         .together("evicted-for-memory", kills::eviction)
