@@ -70,7 +70,7 @@ fn ask(
     let held = setting.memory.held_back(pod, &candidate.changes, setting);
     let too_small = too_small(&candidate, setting);
     if held.is_empty() && too_small.is_none() {
-        return resize(candidate, group, setting);
+        return what_fits(candidate, group, setting);
     }
     if may_evict
         && let Ok(eviction) = evict(&candidate, UpdateReason::ResizeRefused, group, setting)
@@ -93,10 +93,39 @@ fn ask(
         }
     }
     if candidate.alters_spec() {
-        resize(candidate, group, setting)
+        what_fits(candidate, group, setting)
     } else {
         Err(UpdateReason::ResizeRefused)
     }
+}
+
+/// Asks first for what fits beside the node's other pods: the kubelet defers a resize as a whole. The rest follows.
+fn what_fits(
+    mut candidate: Candidate<'_>,
+    group: &mut Group<'_>,
+    setting: &Setting<'_>,
+) -> Outcome {
+    let pod = candidate.pod;
+    let beside = setting
+        .fits
+        .nodes()
+        .and_then(|nodes| nodes.room_beside_others(pod));
+    let waits = |r: &Resource| {
+        let (now, then) = sums(pod, &candidate.changes, *r);
+        then > now && beside.is_some_and(|room| then > room.get(*r))
+    };
+    let later: Vec<_> = Resource::ALL.into_iter().filter(waits).collect();
+    if let [one] = later[..] {
+        let whole = candidate.changes.clone();
+        candidate
+            .changes
+            .iter_mut()
+            .for_each(|change| change.leave(one));
+        if !candidate.alters_spec() {
+            candidate.changes = whole;
+        }
+    }
+    resize(candidate, group, setting)
 }
 
 /// What the pod's own node has, when that is less than it is to grow to.

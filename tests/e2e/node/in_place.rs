@@ -12,6 +12,7 @@ use podfit_tests::pod::Pod;
 use podfit_tests::recording::Recording;
 use podfit_tests::suite::figure;
 use podfit_tests::wait::{secs, until};
+use serde_json::json;
 use tokio::process::Command;
 
 use crate::installation::Installation;
@@ -76,6 +77,59 @@ pub async fn resized(ns: Namespace, _: Arc<Installation>) -> Result<()> {
     ensure!(deleted == 0, "{deleted} pods were deleted");
     let events = ns.events("live").await?;
     ensure!(!events.iter().any(|e| e.starts_with("Evict")), "{events:?}");
+    Ok(())
+}
+
+/// Memory that the node does not have does not hold back CPU. What the kubelet defers is taken back, and the pod runs on.
+pub async fn more_than_the_node(ns: Namespace, _: Arc<Installation>) -> Result<()> {
+    let live = under_asked("live").limits("2", "512Mi");
+    ns.create(live.manifest()).await?;
+    let mut vpa = live.vpa("InPlace");
+    vpa["spec"]["resourcePolicy"] = json!({"containerPolicies": [{
+        "containerName": "app",
+        "minAllowed": {"cpu": "200m", "memory": "9Ti"},
+    }]});
+    ns.create(vpa).await?;
+    let before = until("its pod", secs(60), async || {
+        ns.available_pods("live", 1).await
+    })
+    .await?;
+    let in_force = |pod: &Pod| Amounts::from_list(&pod.status("app")?["resources"]["requests"]);
+    let cpu = until("its CPU", secs(120), async || {
+        let pods = ns.available_pods("live", 1).await?;
+        let now = in_force(&pods[0])?;
+        ensure!(now.cpu >= 200, "{now:?} is in force");
+        Ok(Instant::now())
+    })
+    .await?;
+    until("what it waited for is taken back", secs(90), async || {
+        let events = ns.events("live").await?;
+        ensure!(
+            events
+                .iter()
+                .any(|e| e.starts_with("InPlaceResizeTakenBack")),
+            "{events:?}"
+        );
+        Ok(())
+    })
+    .await?;
+    figure(format!(
+        "CPU in force to the deferred memory taken back: {:.1?}",
+        cpu.elapsed()
+    ));
+    until("its spec is what is in force", secs(30), async || {
+        let pods = ns.available_pods("live", 1).await?;
+        let (spec, now) = (pods[0].requests("app")?, in_force(&pods[0])?);
+        ensure!(spec == now, "{spec:?} is asked for, {now:?} in force");
+        ensure!(
+            pods[0].uid() == before[0].uid() && pods[0].restarts("app")? == 0,
+            "another pod, or restarted"
+        );
+        Ok(())
+    })
+    .await?;
+    let capped = ns.condition("live", "CappedByNode").await?;
+    ensure!(capped["reason"] == "NodesTooSmall", "{capped}");
     Ok(())
 }
 

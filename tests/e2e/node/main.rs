@@ -36,6 +36,7 @@ async fn run() -> Result<ExitCode> {
     let code = suite
         .together("recreate-one-at-a-time", recreate::one_at_a_time)
         .together("in-place", in_place::resized)
+        .together("memory-that-no-node-has", in_place::more_than_the_node)
         .together("killed-at-start", oom::cannot_start)
         .together("killed-later", oom::grows_later)
         .together(

@@ -23,7 +23,7 @@ fn nodes(all: &[Node], pods: &[Pod]) -> Nodes {
 fn case(mode: UpdateMode, target: Amounts, allocatable: Amounts) -> Case {
     let mut case = Case::new(Profile::Safe, mode, pods(2));
     case.vpa.recommendation = Some(vec![recommendation("c", [target; 3])]);
-    case.nodes = nodes(&[node("node", allocatable)], &case.pods);
+    case.nodes = nodes(&[node("node", allocatable)], &[]);
     case
 }
 
@@ -94,7 +94,7 @@ fn a_larger_node_counts_where_the_pod_can_go_there() {
         (cordoned, Recreate, '-'),
     ] {
         let mut case = case(mode, (1000, 9 * GI), NOTHING);
-        case.nodes = nodes(&[node("node", (2000, 4 * GI)), other], &case.pods);
+        case.nodes = nodes(&[node("node", (2000, 4 * GI)), other], &[]);
         let decision = case.decision_on(0);
         assert_eq!(letter(&decision), want, "{mode:?}: {}", decision.reason);
         if mode == InPlace {

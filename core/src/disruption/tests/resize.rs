@@ -260,6 +260,30 @@ fn it_is_tried_again_when_the_node_has_room() {
     assert_eq!(requests(&case.decision_on(0)), TARGET);
 }
 
+/// The kubelet would defer all of it.
+#[test]
+fn what_fits_beside_the_other_pods_goes_first() {
+    let node = Arc::new(Node {
+        name: "node".into(),
+        allocatable: list((8000, 4 * GI)),
+        ..Node::default()
+    });
+    let neighbour = Pod {
+        containers: vec![container("n", (0, 3 * GI + GI / 2))],
+        ..pod("neighbour", NOTHING)
+    };
+    let mut case = Case::new(Profile::Safe, InPlace, pods(1));
+    let pods = [case.pods[0].clone(), neighbour].map(Arc::new);
+    case.nodes = Nodes::new([&node], &pods);
+    assert_eq!(requests(&case.decision_on(0)), (TARGET.0, 0));
+    case.pods[0].containers[0].requests.cpu = list(TARGET).cpu;
+    assert_eq!(
+        requests(&case.decision_on(0)),
+        TARGET,
+        "the kubelet may wait with the rest"
+    );
+}
+
 /// Its own node cannot hold it, and another could.
 #[test]
 fn a_pod_goes_to_a_larger_node_or_gets_what_its_own_has() {
