@@ -102,10 +102,16 @@ impl Nodes {
         self.0.is_empty()
     }
 
-    /// What a node has for pods beside those that are bound to it; `None` when the node is not known.
-    pub fn room_of(&self, node: &str) -> Option<Room> {
-        let place = self.0.get(node)?;
-        Some(Room::of(place.node.allocatable)? - place.bound)
+    /// What the node of a running pod has for it beside those that are bound to the node; `None` when the node is not
+    /// known.
+    pub fn own_room(&self, pod: &Pod) -> Option<Room> {
+        let place = self.0.get(pod.node.as_ref()?)?;
+        let room = Room::of(place.node.allocatable)? - place.bound;
+        Some(if is_bound(pod) {
+            room + requests(pod)
+        } else {
+            room
+        })
     }
 
     /// What the node of a running pod has for it beside all other pods; `None` when the node is not known.
@@ -139,7 +145,7 @@ pub fn requests(pod: &Pod) -> Room {
 }
 
 /// True for the pods of DaemonSets, and for those that the kubelet starts by itself.
-fn is_bound(pod: &Pod) -> bool {
+pub fn is_bound(pod: &Pod) -> bool {
     pod.owner
         .as_ref()
         .is_some_and(|owner| owner.kind == "DaemonSet" || owner.kind == "Node")

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{Config, Snapshot};
-use crate::node::{Nodes, Placement, Room, Rooms, requests};
+use crate::node::{Nodes, Placement, Room, Rooms, is_bound, requests};
 use crate::pod::Pod;
 use crate::policy::{PodRecommendation, Rules, cap_for_pod};
 use crate::quantity::{Resource, ResourceList};
@@ -22,7 +22,7 @@ pub struct CappedByNode {
     pub resource: Resource,
     /// What a pod can have at most, in base units.
     pub most: i64,
-    /// True when the pods stay on their nodes (mode `InPlace`).
+    /// True when the pods stay on their nodes: mode `InPlace`, or a DaemonSet's.
     pub stays: bool,
 }
 
@@ -63,12 +63,11 @@ impl<'a> Fits<'a> {
         self.nodes
     }
 
-    /// What a pod can have at most, when it needs more than that. In mode `InPlace` it has its own node only.
+    /// What a pod can have at most, when it needs more than that.
     fn too_small(&self, pod: &Pod, need: Room, mode: UpdateMode) -> Option<Room> {
         let nodes = self.nodes?;
-        if mode == UpdateMode::InPlace {
-            let room = nodes.room_of(pod.node.as_ref()?)?;
-            return Some(room).filter(|room| !room.holds(need));
+        if stays(pod, mode) {
+            return nodes.own_room(pod).filter(|room| !room.holds(need));
         }
         if let Some(rooms) = self.rooms.borrow().get(&pod.placement) {
             return rooms.too_small_for(need);
@@ -94,10 +93,15 @@ impl<'a> Fits<'a> {
         let told = |resource| CappedByNode {
             resource,
             most: room.get(resource),
-            stays: mode == UpdateMode::InPlace,
+            stays: stays(pod, mode),
         };
         capped.map(told).collect()
     }
+}
+
+/// True for a pod that has its own node only: it is never evicted, or its replacement runs there again.
+fn stays(pod: &Pod, mode: UpdateMode) -> bool {
+    mode == UpdateMode::InPlace || is_bound(pod)
 }
 
 /// What a pod will request when each container gets its target.

@@ -131,7 +131,7 @@ fn what_fits(
 /// What the pod's own node has, when that is less than it is to grow to.
 fn too_small(candidate: &Candidate<'_>, setting: &Setting<'_>) -> Option<Room> {
     let pod = candidate.pod;
-    let room = setting.fits.nodes()?.room_of(pod.node.as_ref()?)?;
+    let room = setting.fits.nodes()?.own_room(pod)?;
     let grows = |r: Resource| {
         let (now, then) = sums(pod, &candidate.changes, r);
         then > now && then > room.get(r)

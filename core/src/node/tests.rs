@@ -187,10 +187,13 @@ fn what_is_bound_to_a_node_is_no_room_for_others() {
         pod("DaemonSet", "gone", (500, GI)),
     ];
     let nodes = Nodes::new(&nodes, &pods);
-    assert_eq!(nodes.room_of("large"), Some(room(7400, 15 * GI)));
+    let on = |node| nodes.own_room(&pod("ReplicaSet", node, (0, 0)));
+    assert_eq!(on("large"), Some(room(7400, 15 * GI)));
+    assert_eq!((on("unknown"), on("gone")), (None, None));
     assert_eq!(
-        (nodes.room_of("unknown"), nodes.room_of("gone")),
-        (None, None)
+        nodes.own_room(&pods[0]),
+        Some(room(7900, 16 * GI)),
+        "all but the other daemons"
     );
     assert_eq!(
         nodes.room_beside_others(&pods[2]),

@@ -165,6 +165,21 @@ fn the_sum_over_the_containers_counts_and_each_grows_by_the_same_part() {
     assert_eq!(cpu, [Some(500), Some(900), Some(200)]);
 }
 
+/// Its replacement runs on the same node, and what it has itself is room for it.
+#[test]
+fn a_daemon_has_its_own_node() {
+    let mut case = case(Recreate, (1000, 6 * GI), NOTHING);
+    for pod in &mut case.pods {
+        pod.owner = Some(owner("DaemonSet"));
+        pod.containers[0].requests = list((500, 2 * GI));
+    }
+    let both = [node("node", (2000, 4 * GI)), node("large", (8000, 16 * GI))];
+    case.nodes = nodes(&both, &case.pods[..1]);
+    assert_eq!(case.decision_on(0).reason.code(), "LargerThanNodes");
+    case.vpa.recommendation = Some(vec![recommendation("c", [(1000, 4 * GI); 3])]);
+    assert_eq!(letter(&case.decision_on(0)), 'E');
+}
+
 #[test]
 fn whole_cores_stay_whole() {
     let mut case = case(InPlace, (6000, GI), (4500, 4 * GI));
