@@ -10,12 +10,15 @@
 
 mod act;
 mod boost;
+mod breaker;
+mod budget;
 mod capped;
 mod consider;
 mod fit;
 mod group;
 mod lately;
 mod memory;
+mod ongoing;
 mod outcome;
 mod priority;
 mod protection;
@@ -29,6 +32,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use breaker::Judgement;
+pub use budget::{Limit, LimitError, Limits, Scope};
 pub use capped::{CappedByLimit, capped_by_limit};
 pub use fit::{CappedByNode, capped_by_node};
 pub use memory::Memory;
@@ -47,6 +52,7 @@ use crate::policy::{ContainerChange, LimitRangeItem};
 use crate::quota::{Headroom, Quota};
 use crate::time::Timestamp;
 use crate::vpa::Vpa;
+use crate::window::Maintenance;
 
 /// The annotation of pods that were resized in place.
 pub const IN_PLACE_ANNOTATION: &str = "vpaInPlaceUpdated";
@@ -81,6 +87,12 @@ pub struct Config {
     /// Whether update mode `InPlace` is acted on, startup boosts are taken back once they are over (and boosted pods left
     /// alone until then), and a VPA's own `evictAfterOOMSeconds` wins over `oom_threshold`.
     pub gates: FeatureGates,
+    /// How many pods may be disrupted at one time.
+    pub limits: Limits,
+    /// How long nothing is disrupted after this process began to lead.
+    pub warm_up: Duration,
+    /// How many times the norm a plan may want to disrupt before only the norm is let through; zero for any number.
+    pub breaker_factor: f64,
     /// True when no pod is to get more than some node it could run on can hold.
     pub node_fit: bool,
 }
@@ -103,6 +115,9 @@ impl Config {
                 in_place: profile == Profile::Safe,
                 ..FeatureGates::default()
             },
+            limits: Limits::new(profile),
+            warm_up: Duration::from_mins(if profile.is_safe() { 3 } else { 0 }),
+            breaker_factor: if profile.is_safe() { 3.0 } else { 0.0 },
             node_fit: profile == Profile::Safe,
         }
     }
@@ -173,6 +188,12 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// True when a pod that serves, or a container of it, is to go down.
+    pub fn disrupts(&self) -> bool {
+        // What is taken back was never put in force.
+        !self.takes_back() && act::disrupts(&self.pod, &self.action)
+    }
+
     /// True when the pod is to be evicted.
     pub fn evicts(&self) -> bool {
         matches!(self.action, Action::Evict(_))
@@ -203,7 +224,7 @@ pub enum Action {
     Skip,
 }
 
-/// Decides on every pod of the snapshot. Per VPA the pods to act on come last, the most urgent of them first; decisions
+/// Decides on every pod of the snapshot, beginning with the VPA that budgets held up in the plan before. Per VPA the pods to act on come last, the most urgent of them first; decisions
 /// count on the ones before them being carried out. A group of pods is never split over VPAs, as each pod has one.
 pub fn plan(
     snapshot: &Snapshot,
@@ -212,9 +233,11 @@ pub fn plan(
     now: Timestamp,
 ) -> Vec<Decision> {
     let mut decisions = Vec::new();
+    let budgets = budget::Budgets::new(snapshot, memory, config);
     let fits = fit::Fits::new(&snapshot.nodes, config);
     let headroom = Headroom::new(&snapshot.quotas);
-    for workload in &snapshot.workloads {
+    let (later, first) = snapshot.workloads.split_at(memory.first(snapshot));
+    for workload in first.iter().chain(later) {
         let setting = Setting {
             vpa: &workload.vpa,
             limit_ranges: snapshot.limit_ranges(&workload.vpa.namespace),
@@ -223,7 +246,7 @@ pub fn plan(
                 .shrinks
                 .of(&workload.vpa.uid)
                 .filter(|_| config.is_safe()),
-            window_open: false,
+            window_open: workload.vpa.maintenance.is_within(now),
             headroom: &headroom,
             memory,
             config,
@@ -232,9 +255,14 @@ pub fn plan(
                 .outcomes
                 .hold_back(&workload.vpa, now)
                 .filter(|_| config.is_safe()),
+            closed: closed(&workload.vpa, now).filter(|_| config.is_safe()),
+            warm_up: memory.warm_up(config, now),
+            budgets: &budgets,
         };
         plan_workload(workload, &setting, &mut decisions);
     }
+    let judgement = memory.breaker().judge(&decisions, budgets.pods, config);
+    breaker::hold_back(&mut decisions, judgement);
     decisions
 }
 
@@ -253,6 +281,22 @@ struct Setting<'a> {
     now: Timestamp,
     /// Why none of the VPA's pods is evicted for now.
     paused: Option<UpdateReason>,
+    /// Why none of the VPA's pods is disrupted, or gets less, for now.
+    closed: Option<UpdateReason>,
+    /// How long nothing is disrupted yet.
+    warm_up: Option<Duration>,
+    /// What may be disrupted in cluster and namespaces.
+    budgets: &'a budget::Budgets<'a>,
+}
+
+/// That now is no time to disrupt a VPA's pods.
+fn closed(vpa: &Vpa, now: Timestamp) -> Option<UpdateReason> {
+    if let Maintenance::NotUnderstood { why } = &vpa.maintenance {
+        return Some(UpdateReason::WindowNotUnderstood { why: why.clone() });
+    }
+    (!vpa.maintenance.is_open(now)).then(|| UpdateReason::OutsideWindow {
+        opens: vpa.maintenance.opens(now),
+    })
 }
 
 fn plan_workload(workload: &Workload, setting: &Setting<'_>, decisions: &mut Vec<Decision>) {

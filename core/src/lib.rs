@@ -34,6 +34,7 @@ pub mod recent;
 pub mod recommendation;
 pub mod time;
 pub mod vpa;
+pub mod window;
 
 #[cfg(test)]
 mod rows;

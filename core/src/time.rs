@@ -1,5 +1,6 @@
 //! Points in time as integers, so that `now` can be passed in everywhere.
 
+use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
@@ -34,6 +35,16 @@ impl Timestamp {
     }
 }
 
+/// `2026-11-29T00:00:00Z`, in UTC; the milliseconds where that cannot be written.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_second(self.unix_seconds()) {
+            Ok(at) => at.fmt(f),
+            Err(_) => write!(f, "{} ms", self.0),
+        }
+    }
+}
+
 impl Add<Duration> for Timestamp {
     type Output = Self;
 
@@ -57,6 +68,13 @@ fn millis(duration: Duration) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_reads_as_a_time() {
+        let shown = |seconds| Timestamp::from_unix_seconds(seconds).to_string();
+        assert_eq!(shown(1_795_910_400), "2026-11-29T00:00:00Z");
+        assert_eq!(shown(i64::MAX), format!("{} ms", i64::MAX));
+    }
 
     #[test]
     fn arithmetic_saturates() {

@@ -7,6 +7,7 @@ use crate::pod::OwnerRef;
 use crate::policy::{LimitPolicies, ScaleDown};
 use crate::quantity::{Bytes, Millicores, ResourceList};
 use crate::time::Timestamp;
+use crate::window::Maintenance;
 
 /// Annotations that change how a recommendation is rounded begin with this.
 const POST_PROCESSOR: &str = "vpa-post-processor.kubernetes.io/";
@@ -45,6 +46,8 @@ pub struct Vpa {
     pub limits: LimitPolicies,
     /// How requests go down: the annotation `podfit.dev/scale-down`.
     pub scale_down: ScaleDown,
+    /// When its pods may be disrupted, or get less: the annotation `podfit.dev/window`.
+    pub maintenance: Maintenance,
     /// How much more CPU its containers get while they start.
     pub startup_boost: Option<StartupBoost>,
     /// Which recommenders size it; empty means `default`.

@@ -216,6 +216,10 @@ fn values(cluster: &Cluster) -> Value {
             "metricsAddress": at(8943),
             "extraArgs": [
                 "--updater-interval=2s",
+                // The scenarios go on at the same time, and are in a hurry.
+                "--warm-up=0s",
+                "--max-disruptions=none",
+                "--disruption-breaker=0",
                 "--in-recommendation-bounds-eviction-lifetime-threshold=15s",
                 "--admission-controller-status-lease-timeout=10s",
                 "--feature-gates=CPUStartupBoost=true",

@@ -8,9 +8,12 @@ use podfit_cluster::admin::Health;
 use podfit_cluster::api::quantity::to_json;
 use podfit_cluster::calls::{Calls, RateLimiter};
 use podfit_cluster::events::{Events, Notice, pod_reference, vpa_reference};
+use podfit_cluster::options::namespace_or_own;
 use podfit_cluster::writes;
 use podfit_core::admission::BOOST_ANNOTATION_PREFIX;
-use podfit_core::disruption::{Action, Decision, IN_PLACE_ANNOTATION, NotApplied, UpdateReason};
+use podfit_core::disruption::{
+    Action, Decision, IN_PLACE_ANNOTATION, Judgement, NotApplied, UpdateReason,
+};
 use podfit_core::policy::ContainerChange;
 use podfit_core::profile::Profile;
 use serde_json::{Map, Value, json};
@@ -132,6 +135,43 @@ impl Actor {
             reason: "UpdateNotApplied",
             message: format!("Pod {pod} {fault}"),
             warning: true,
+        });
+    }
+
+    /// Tells that the breaker opened or closed, in an event on this process' own pod.
+    pub fn tell_breaker(&self, judgement: Judgement) {
+        let Judgement {
+            wanted, norm, open, ..
+        } = judgement;
+        if open {
+            tracing::warn!(
+                wanted,
+                norm,
+                "far more pods would be disrupted than is the norm; only the norm is, until that is over"
+            );
+        } else {
+            tracing::info!(wanted, norm, "the plan is back to what is normal");
+        }
+        let Ok(pod) = std::env::var("POD_NAME") else {
+            return;
+        };
+        let message = format!(
+            "{wanted} pods would be disrupted at once; the norm is {norm}. {}",
+            if open {
+                "Only so many are, in each loop, until that is over. Is what is recommended right?"
+            } else {
+                "All of them are from now on."
+            }
+        );
+        self.events.tell(Notice {
+            about: pod_reference(&namespace_or_own(""), &pod, ""),
+            reason: if open {
+                "DisruptionBreakerOpened"
+            } else {
+                "DisruptionBreakerClosed"
+            },
+            message,
+            warning: open,
         });
     }
 

@@ -1,7 +1,7 @@
 //! The updater's conditions of a VPA: `UpdateBlocked`, while pods wait for a change that cannot be made, `CappedByLimit`,
 //! while they need more than a limit lets them have, and `CappedByNode`, while they need more than a node has.
 
-use podfit_core::disruption::{CappedByLimit, CappedByNode, NotApplied, UpdateReason};
+use podfit_core::disruption::{CappedByLimit, CappedByNode, NotApplied};
 use podfit_core::time::Timestamp;
 use podfit_core::vpa::{Condition, Vpa};
 
@@ -10,7 +10,7 @@ const NOT_APPLIED: &str = "UpdateNotApplied";
 const CAPPED: &str = "CappedByLimit";
 const CAPPED_BY_NODE: &str = "CappedByNode";
 
-/// Why pods of a VPA wait: the first of them, and how many.
+/// Why pods of a VPA wait: the first of most of them, and how many.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blocked {
     /// A stable word: `PodDisruptionBudget`, `TooFewReplicas`, …
@@ -19,53 +19,10 @@ pub struct Blocked {
     pub pod: String,
     /// A sentence on it.
     pub message: String,
-    /// How many pods wait.
+    /// How many pods wait for that.
     pub pods: usize,
-}
-
-impl Blocked {
-    /// Counts one more pod into what is known of its VPA.
-    pub fn add(known: &mut Option<Self>, code: &str, pod: &str, message: String) {
-        match known {
-            Some(blocked) => blocked.pods += 1,
-            None => {
-                *known = Some(Self {
-                    code: code.into(),
-                    pod: pod.into(),
-                    message,
-                    pods: 1,
-                });
-            }
-        }
-    }
-}
-
-/// True for reasons that last until somebody changes something; false for those that pass by themselves.
-pub fn lasts(reason: &UpdateReason) -> bool {
-    matches!(
-        reason,
-        UpdateReason::TooFewReplicas { .. }
-            | UpdateReason::EvictionForbidden { .. }
-            | UpdateReason::RunsToCompletion
-            | UpdateReason::LongWork { .. }
-            | UpdateReason::HoldsDevices
-            | UpdateReason::SystemCritical
-            | UpdateReason::SystemNamespace
-            | UpdateReason::SingleReplica
-            | UpdateReason::ReplicasUnknown
-            | UpdateReason::RequirementsNotMet
-            | UpdateReason::ResizeStuck { .. }
-            | UpdateReason::ResizeRefused
-            | UpdateReason::ResizedInVain { .. }
-            | UpdateReason::ReplacementNotSized { .. }
-            | UpdateReason::EvictionsStopped { .. }
-            | UpdateReason::RefusedByBudget { .. }
-            | UpdateReason::CouldNotComeBack(_)
-            | UpdateReason::PodLevelResources
-            | UpdateReason::NoController
-            | UpdateReason::LargerThanNodes(_)
-            | UpdateReason::ModeNotEnabled { .. }
-    )
+    /// How many wait for something else.
+    pub others: usize,
 }
 
 /// What the updater has to say of a VPA.
@@ -131,9 +88,10 @@ pub fn merge(present: &[Condition], found: &Findings, now: Timestamp) -> Option<
 }
 
 fn blocked(blocked: &Blocked) -> Condition {
-    let others = match blocked.pods {
-        1 => String::new(),
-        pods => format!(" ({} more pods wait)", pods - 1),
+    let others = match (blocked.pods - 1, blocked.others) {
+        (0, 0) => String::new(),
+        (more, 0) => format!(" ({more} more pods wait)"),
+        (more, others) => format!(" ({more} more pods wait, {others} for other reasons)"),
     };
     condition(
         BLOCKED,
@@ -191,6 +149,7 @@ mod tests {
             pod: "web-1".into(),
             message: "why".into(),
             pods: 3,
+            others: 0,
         }
     }
 

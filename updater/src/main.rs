@@ -8,6 +8,7 @@ mod probe;
 mod refusal;
 mod run;
 mod snapshot;
+mod waiting;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -51,7 +52,8 @@ async fn start() -> anyhow::Result<()> {
         .owners_and_replicas()
         .limit_ranges()
         .pods(|_, _| {});
-    let config = config(&options.cluster, &options.disruption);
+    let mut config = config(&options.cluster, &options.disruption);
+    options.budgets.apply(&mut config);
     let nodes = config.node_fit.then(|| watches.nodes());
     let quotas = config.profile.is_safe().then(|| watches.budgets().quotas());
     let synced = watches.synced();

@@ -1,5 +1,7 @@
 //! What the updater measures of itself, under upstream's names.
 
+mod guards;
+
 use std::collections::HashMap;
 
 use podfit_cluster::metrics::{EXECUTION_BUCKETS, histogram, register, size_label};
@@ -9,11 +11,15 @@ use prometheus::{HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Regis
 
 use crate::act::Outcome;
 
+pub use guards::Guards;
+
 /// All metrics of the updater.
 #[derive(Clone)]
 pub struct Metrics {
     /// Seconds per step of a loop.
     pub execution_latency: HistogramVec,
+    /// What keeps pods from being updated.
+    pub guards: Guards,
     controlled_pods: IntGaugeVec,
     evictable_pods: IntGaugeVec,
     evicted_pods: IntCounterVec,
@@ -60,6 +66,7 @@ impl Metrics {
         ];
         Ok(Self {
             execution_latency: register(registry, execution_latency)?,
+            guards: Guards::new(registry)?,
             controlled_pods: gauge("controlled_pods_total", "Live pods under a VPA.", size_mode)?,
             evictable_pods: gauge(
                 "evictable_pods_total",

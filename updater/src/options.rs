@@ -1,5 +1,6 @@
 //! The updater's flags: upstream's names, defaults and value syntax, each with an environment twin.
 
+mod budgets;
 mod resize;
 
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use podfit_cluster::options::{
     ClusterOptions, GoDuration, LeaderElectionOptions, LogOptions, namespace_or_own,
 };
 
+pub use budgets::BudgetOptions;
 pub use resize::ResizeOptions;
 
 /// Brings running pods to what is recommended for them: resized in place where that can be done, evicted under their
@@ -38,6 +40,9 @@ pub struct Options {
 
     #[command(flatten)]
     pub disruption: DisruptionOptions,
+
+    #[command(flatten)]
+    pub budgets: BudgetOptions,
 
     #[command(flatten)]
     pub webhook: WebhookOptions,

@@ -18,11 +18,12 @@ use podfit_core::time::Timestamp;
 use tokio::time::{Duration, MissedTickBehavior, interval};
 
 use crate::act::{Actor, Outcome};
-use crate::conditions::{Blocked, Findings, has_ours, lasts, merge};
+use crate::conditions::{Blocked, Findings, has_ours, merge};
 use crate::metrics::{Metrics, Sizes, is_infeasible_skip};
 use crate::probe::Probe;
 use crate::refusal::budget_name;
 use crate::snapshot::snapshot;
+use crate::waiting::Waiting;
 
 /// The loop with all it needs.
 pub struct Updater {
@@ -53,12 +54,18 @@ impl Updater {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut memory = Memory::default();
         let mut webhook_trouble = None;
+        let mut waiting = Waiting::default();
+        let mut leads = false;
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
                 () = stopped(&shutdown) => return,
             }
-            if self.leadership.is_leader() {
+            let led = std::mem::replace(&mut leads, self.leadership.is_leader());
+            if leads && !led {
+                memory.lead(now());
+            }
+            if leads {
                 let trouble = self.webhook_trouble().await;
                 if trouble != webhook_trouble {
                     if let Some(why) = &trouble {
@@ -71,8 +78,8 @@ impl Updater {
                 if webhook_trouble.is_none() {
                     // Another replica may act from the moment the lease is lost: what is not done yet is not ours to do.
                     tokio::select! {
-                        () = self.one_loop(&mut memory) => {}
-                        () = self.leadership.lost() => {}
+                        () = self.one_loop(&mut memory, &mut waiting) => {}
+                        () = self.leadership.lost() => leads = false,
                         () = stopped(&shutdown) => return,
                     }
                 }
@@ -96,7 +103,7 @@ impl Updater {
         }
     }
 
-    async fn one_loop(&self, memory: &mut Memory) {
+    async fn one_loop(&self, memory: &mut Memory, waiting: &mut Waiting) {
         let mut timer = StepTimer::start(&self.metrics.execution_latency);
         let now = now();
         let snapshot = {
@@ -114,8 +121,15 @@ impl Updater {
         self.judge(memory, &snapshot, now).await;
         timer.step("AdmissionInit");
         let decisions = plan(&snapshot, memory, &self.config, now);
+        let judgement = memory.planned(&snapshot, &decisions, &self.config);
+        if judgement.changed {
+            self.actor.tell_breaker(judgement);
+        }
         let sizes = Sizes::new(&snapshot);
         self.metrics.plan(&snapshot, &decisions, &sizes);
+        self.metrics
+            .guards
+            .show(&decisions, judgement, memory.disruptions());
         timer.step("FilterPods");
         let skipped = decisions.iter().filter(|d| is_infeasible_skip(d));
         skipped.for_each(|decision| self.actor.tell_skipped(decision));
@@ -129,11 +143,12 @@ impl Updater {
             }
         }
         self.remember_evictions(memory, &snapshot, &outcomes, now);
+        remember_disruptions(memory, &snapshot, &outcomes);
         let uids: HashSet<_> = decisions.iter().map(|d| d.pod.uid.as_str()).collect();
         self.actor.retain(|uid| uids.contains(uid));
         timer.step("EvictPods");
-        self.write_conditions(&snapshot, (&decisions, &outcomes), memory, now)
-            .await;
+        let blocked = waiting.blocked(&decisions, &outcomes, now);
+        self.write_conditions(&snapshot, blocked, memory, now).await;
         timer.total();
     }
 
@@ -203,11 +218,10 @@ impl Updater {
     async fn write_conditions(
         &self,
         snapshot: &Snapshot,
-        (decisions, outcomes): (&[Decision], &[(&Decision, Outcome)]),
+        mut blocked: HashMap<(&str, &str), Blocked>,
         memory: &Memory,
         now: Timestamp,
     ) {
-        let mut blocked = blocked(decisions, outcomes);
         let mut found: Vec<_> = Vec::with_capacity(snapshot.workloads.len());
         let by_node = capped_by_node(snapshot, &self.config);
         for (workload, capped_by_node) in snapshot.workloads.iter().zip(by_node) {
@@ -252,31 +266,27 @@ impl Updater {
     }
 }
 
-/// Which VPAs have pods that wait for something that does not pass by itself.
-fn blocked<'a>(
-    decisions: &'a [Decision],
-    outcomes: &[(&'a Decision, Outcome)],
-) -> HashMap<(&'a str, &'a str), Blocked> {
-    let mut all: HashMap<(&str, &str), Option<Blocked>> = HashMap::new();
-    let mut add = |decision: &'a Decision, code: &str, why: String| {
-        let key = (decision.vpa.namespace.as_str(), decision.vpa.name.as_str());
-        Blocked::add(all.entry(key).or_default(), code, &decision.pod.name, why);
+/// Takes note of the disruptions that were made: they count until they are over.
+fn remember_disruptions(
+    memory: &mut Memory,
+    snapshot: &Snapshot,
+    outcomes: &[(&Decision, Outcome)],
+) {
+    let done = |(decision, outcome): &&(&Decision, Outcome)| {
+        matches!(outcome, Outcome::Done) && decision.disrupts()
     };
-    for (decision, outcome) in outcomes {
-        if let Outcome::Budget(why) = outcome {
-            add(decision, "PodDisruptionBudget", why.clone());
+    let mut by_vpa: HashMap<(&str, &str), Vec<&Decision>> = HashMap::new();
+    for (decision, _) in outcomes.iter().filter(done) {
+        let key = (decision.vpa.namespace.as_str(), decision.vpa.name.as_str());
+        by_vpa.entry(key).or_default().push(decision);
+    }
+    if by_vpa.is_empty() {
+        return;
+    }
+    for workload in &snapshot.workloads {
+        let key = (workload.vpa.namespace.as_str(), workload.vpa.name.as_str());
+        for decision in by_vpa.remove(&key).into_iter().flatten() {
+            memory.disrupted(workload, decision);
         }
     }
-    for decision in decisions {
-        if decision.action == Action::Skip && lasts(&decision.reason) {
-            add(
-                decision,
-                decision.reason.code(),
-                decision.reason.to_string(),
-            );
-        }
-    }
-    all.into_iter()
-        .filter_map(|(key, blocked)| Some((key, blocked?)))
-        .collect()
 }

@@ -17,6 +17,8 @@ use super::metadata;
 use super::quantity::{amount, to_json};
 use super::time;
 
+mod annotations;
+
 /// A `VerticalPodAutoscaler` of `autoscaling.k8s.io/v1`.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct VpaObject {
@@ -78,6 +80,7 @@ impl From<&VpaObject> for Vpa {
             scale_down: read
                 .annotation(meta, SCALE_DOWN_ANNOTATION, ScaleDown::parse)
                 .unwrap_or_default(),
+            maintenance: read.maintenance(meta),
             startup_boost: read.startup_boost("spec.startupBoost", &spec["startupBoost"]),
             recommenders: items(&spec["recommenders"])
                 .filter_map(|r| text(&r["name"]))
@@ -250,24 +253,6 @@ impl Reader {
             );
         }
         number.map(|n| u32::try_from(n).unwrap_or(u32::MAX))
-    }
-
-    /// An annotation; `None` when it is absent or not understood.
-    fn annotation<T, E: std::fmt::Display>(
-        &mut self,
-        meta: &ObjectMeta,
-        key: &str,
-        parse: impl Fn(&str) -> Result<T, E>,
-    ) -> Option<T> {
-        let text = meta.annotations.as_ref()?.get(key)?;
-        let read = parse(text);
-        read.inspect_err(|why| {
-            self.problem(
-                &format!("metadata.annotations[{key}]"),
-                format!("{why}; left out"),
-            );
-        })
-        .ok()
     }
 
     /// A boost that cannot be understood boosts nothing; a recommendation holds all the same.

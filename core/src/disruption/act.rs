@@ -4,7 +4,8 @@ use super::consider::Candidate;
 use super::group::{Group, Groups};
 use super::memory::lower_in;
 use super::{Action, CRASH_LOOP, Setting, UpdateReason, protection};
-use crate::pod::{Phase, Pod, ResizeState};
+use crate::pod::{Container, Phase, Pod, ResizeState};
+use crate::policy::ContainerChange;
 use crate::quantity::Resource;
 use crate::vpa::UpdateMode;
 
@@ -83,15 +84,20 @@ pub(super) fn resize(
         }
     }
     if setting.config.is_safe()
-        && restarts_a_container(&candidate)
+        && restarts_a_container(candidate.pod, &candidate.changes)
         && let Some(reason) = protection::of_the_running(candidate.pod, group)
     {
         return Err(reason);
     }
-    if setting.config.in_place_skip_disruption_budget && !restarts_a_container(&candidate) {
+    if restarts_a_container(candidate.pod, &candidate.changes) {
+        is_time(&candidate, setting)?;
+    }
+    if setting.config.in_place_skip_disruption_budget
+        && !restarts_a_container(candidate.pod, &candidate.changes)
+    {
         group.count();
     } else {
-        group.disrupt()?;
+        disrupt(candidate.pod, group, setting)?;
     }
     Ok((Action::Resize(candidate.changes), candidate.due))
 }
@@ -103,22 +109,71 @@ fn only_grows(
     setting: &Setting<'_>,
 ) -> Option<UpdateReason> {
     let long = setting.config.is_safe() && protection::of_work(candidate.pod, group).is_some();
-    long.then_some(UpdateReason::OnlyGrows)
+    if long {
+        return Some(UpdateReason::OnlyGrows);
+    }
+    setting.closed.clone()
 }
 
-/// True when the resize changes a resource whose `resizePolicy` is to restart the container.
-fn restarts_a_container(candidate: &Candidate<'_>) -> bool {
-    candidate.changes.iter().any(|change| {
-        candidate
-            .pod
-            .containers
-            .get(change.index)
-            .is_some_and(|container| {
-                Resource::ALL.into_iter().any(|r| {
-                    container.restarts_on_resize(r) && change.alters_resource(container, r)
-                })
-            })
+/// Disruptions wait for the end of the warm-up, and for the VPA's maintenance window, save for pods that memory kills.
+fn is_time(candidate: &Candidate<'_>, setting: &Setting<'_>) -> Result<(), UpdateReason> {
+    let killed = candidate.priority.out_of_memory
+        || matches!(candidate.due, UpdateReason::ResizedInVain { .. });
+    if let Some(reason) = setting.closed.as_ref().filter(|_| !killed) {
+        return Err(reason.clone());
+    }
+    match setting.warm_up {
+        Some(left) => Err(UpdateReason::WarmingUp { left }),
+        None => Ok(()),
+    }
+}
+
+/// Plans the disruption of a pod that serves, or says why that cannot be.
+fn disrupt(pod: &Pod, group: &mut Group<'_>, setting: &Setting<'_>) -> Result<(), UpdateReason> {
+    group.available()?;
+    group.tolerates()?;
+    take(pod, group, setting)
+}
+
+/// Takes one disruption out of all budgets, or says which of them is spent.
+pub(super) fn take(
+    pod: &Pod,
+    group: &mut Group<'_>,
+    setting: &Setting<'_>,
+) -> Result<(), UpdateReason> {
+    let ready = pod.ready_since.is_some();
+    let namespace = &setting.vpa.namespace;
+    setting.budgets.take(namespace, &group.workload, ready)?;
+    group.count();
+    Ok(())
+}
+
+/// True for a pod that is down, and that memory keeps down.
+fn is_kept_down(pod: &Pod) -> bool {
+    let down = pod.down_after_oom();
+    down.is_some_and(|(_, restarts)| restarts >= CRASH_LOOP)
+}
+
+/// True when a change in place alters a resource whose `resizePolicy` is to restart the container.
+fn restarts_a_container(pod: &Pod, changes: &[ContainerChange]) -> bool {
+    let restarts = |change: &ContainerChange, own: &Container| {
+        Resource::ALL
+            .into_iter()
+            .any(|r| own.restarts_on_resize(r) && change.alters_resource(own, r))
+    };
+    changes.iter().any(|change| {
+        let own = pod.containers.get(change.index);
+        own.is_some_and(|own| restarts(change, own))
     })
+}
+
+/// True when an action takes down a pod, or a container of it, that served until then.
+pub(super) fn disrupts(pod: &Pod, action: &Action) -> bool {
+    match action {
+        Action::Evict(_) => pod.phase != Phase::Pending && !is_kept_down(pod),
+        Action::Resize(changes) | Action::Unboost(changes) => restarts_a_container(pod, changes),
+        Action::Skip => false,
+    }
 }
 
 /// Why a pod in the middle of a resize is to be evicted instead; an error while it is to be waited for, nothing when it
@@ -174,24 +229,23 @@ pub(super) fn evict(
     if let Some(capped) = candidate.capped.first() {
         return Err(UpdateReason::LargerThanNodes(capped.clone()));
     }
+    if !is_kept_down(candidate.pod) || !setting.config.is_safe() {
+        is_time(candidate, setting)?;
+    }
     if let Some(reason) = &setting.paused {
         return Err(reason.clone());
     }
     if setting.config.is_safe() {
         could_come_back(candidate, setting)?;
     }
-    let down = candidate
-        .pod
-        .down_after_oom()
-        .filter(|(_, restarts)| *restarts >= CRASH_LOOP);
-    if down.is_some() && setting.config.is_safe() {
+    if is_kept_down(candidate.pod) && setting.config.is_safe() {
         // Down already, whatever the number of its replicas: nothing is disrupted. PodDisruptionBudgets decide.
         group.count();
     } else if candidate.pod.phase == Phase::Pending {
         // It serves nobody yet.
         group.available()?;
     } else {
-        group.disrupt()?;
+        disrupt(candidate.pod, group, setting)?;
     }
     setting.headroom.take(candidate.pod, &candidate.changes);
     Ok((Action::Evict(candidate.changes.clone()), due))

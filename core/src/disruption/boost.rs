@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::act::take;
 use super::group::{Groups, is_live};
 use super::{Action, Setting, UpdateReason};
 use crate::pod::{Container, Phase, Pod};
@@ -51,7 +52,8 @@ fn take_back(
         // CPU shrinks in place without anybody noticing.
         group.count();
     } else {
-        group.disrupt_at_any_size()?;
+        group.tolerates()?;
+        take(pod, group, setting)?;
     }
     let due = UpdateReason::BoostOver {
         container: first.name.clone(),

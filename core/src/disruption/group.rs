@@ -1,7 +1,10 @@
 //! Replication groups, and how many of their pods may be disrupted at once.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
+use super::budget::{Level, Scope};
+use super::lately::Lately;
 use super::{ConfiguredReplicas, Setting, UpdateReason, Workload, protection};
 use crate::pod::{OwnerRef, Phase, Pod};
 
@@ -13,6 +16,8 @@ pub(super) struct Groups<'a>(HashMap<&'a OwnerRef, Group<'a>>);
 pub(super) struct Group<'a> {
     /// The kind of controller that makes its pods long work.
     pub long_work: Option<&'a str>,
+    /// What the VPA as a whole may lose.
+    pub workload: Rc<Level>,
     /// Pods on nodes that neither ended nor are being deleted.
     live: i64,
     /// Those of them that have started.
@@ -32,45 +37,93 @@ pub(super) fn is_live(pod: &Pod) -> bool {
     !pod.terminating && !pod.is_finished() && pod.node.is_some()
 }
 
+/// The pods of a workload, counted by their direct owner.
+pub(super) struct Counts<'a>(HashMap<&'a OwnerRef, Count>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    live: i64,
+    running: i64,
+    ready: i64,
+    /// How many the owner asks for; `None` when that is not known.
+    configured: Option<i64>,
+}
+
+impl Count {
+    fn wanted(self) -> i64 {
+        self.configured.unwrap_or(0).max(self.live)
+    }
+}
+
+impl<'a> Counts<'a> {
+    pub(super) fn of(workload: &'a Workload, lately: &Lately) -> Self {
+        let mut counts: HashMap<&OwnerRef, Count> = HashMap::new();
+        for owner in workload.replicas.keys() {
+            counts.insert(owner, Count::default());
+        }
+        for pod in workload.pods.iter().filter(|pod| is_live(pod)) {
+            if let Some(owner) = &pod.owner {
+                let count = counts.entry(owner).or_default();
+                count.live += 1;
+                count.running += i64::from(pod.phase != Phase::Pending);
+                count.ready += i64::from(pod.ready_since.is_some());
+            }
+        }
+        for (owner, count) in &mut counts {
+            count.configured = match workload.replicas.get(owner) {
+                Some(ConfiguredReplicas::Known(n)) => Some(*n),
+                Some(ConfiguredReplicas::Custom) => {
+                    Some(count.live.max(lately.most(&workload.vpa.namespace, owner)))
+                }
+                Some(ConfiguredReplicas::LivePods) => Some(count.live),
+                None => None,
+            };
+        }
+        Self(counts)
+    }
+
+    /// How many pods there should be.
+    fn wanted(&self) -> i64 {
+        self.0.values().map(|count| count.wanted()).sum()
+    }
+
+    /// How many of those are not ready.
+    pub(super) fn missing(&self) -> i64 {
+        let missing = |count: &Count| (count.wanted() - count.ready).max(0);
+        self.0.values().map(missing).sum()
+    }
+}
+
 impl<'a> Groups<'a> {
     pub(super) fn of(workload: &'a Workload, setting: &Setting<'_>) -> Self {
         let config = setting.config;
-        let namespace = &workload.vpa.namespace;
-        let mut counts: HashMap<&OwnerRef, (i64, i64)> = HashMap::new();
-        for pod in workload.pods.iter().filter(|pod| is_live(pod)) {
-            if let Some(owner) = &pod.owner {
-                let (live, running) = counts.entry(owner).or_default();
-                *live += 1;
-                *running += i64::from(pod.phase != Phase::Pending);
-            }
-        }
+        let counts = Counts::of(workload, setting.memory.lately());
+        let limit = config.limits.workload;
+        let level = Level::new(Scope::Workload, limit, counts.wanted(), counts.missing());
+        let level = Rc::new(level);
         let required = workload.vpa.min_replicas.unwrap_or(config.min_replicas);
-        let group = |(owner, (live, running)): (&'a OwnerRef, (i64, i64))| {
-            let lately = || setting.memory.most_lately(namespace, owner);
+        let group = |(owner, count): (&'a OwnerRef, Count)| {
             let own_kind = protection::is_long_work(&owner.kind).then_some(owner.kind.as_str());
             let long_work = || workload.long_work.get(owner).map(String::as_str);
             let configured = match workload.replicas.get(owner) {
-                Some(ConfiguredReplicas::Known(n)) => Some(*n).filter(|n| *n > 0),
                 Some(ConfiguredReplicas::Custom) if !config.is_safe() => Some(0),
-                Some(ConfiguredReplicas::Custom) => Some(live.max(lately())),
-                Some(ConfiguredReplicas::LivePods) => Some(live),
-                None => None,
+                Some(ConfiguredReplicas::Known(n)) if *n <= 0 => None,
+                _ => count.configured,
             };
             let tolerated = (configured.unwrap_or(0) as f64 * config.eviction_tolerance) as i64;
-            (
-                owner,
-                Group {
-                    long_work: own_kind.or_else(long_work),
-                    live,
-                    running,
-                    configured,
-                    required,
-                    tolerated,
-                    disrupted: 0,
-                },
-            )
+            let group = Group {
+                long_work: own_kind.or_else(long_work),
+                workload: Rc::clone(&level),
+                live: count.live,
+                running: count.running,
+                configured,
+                required,
+                tolerated,
+                disrupted: 0,
+            };
+            (owner, group)
         };
-        Self(counts.into_iter().map(group).collect())
+        Self(counts.0.into_iter().map(group).collect())
     }
 
     /// The group of a live pod; `None` when it has no controller.
@@ -80,22 +133,15 @@ impl<'a> Groups<'a> {
 }
 
 impl Group<'_> {
-    /// Plans one more disruption, or says why that cannot be.
+    /// An error unless one more pod may be disrupted.
     ///
-    /// Allowed as long as more pods run than the configured replicas less the tolerated ones. Where the tolerance
-    /// rounds down to none, one pod of a complete group may go: else small groups would never be updated.
-    pub(super) fn disrupt(&mut self) -> Result<(), UpdateReason> {
-        self.available()?;
-        self.disrupt_at_any_size()
-    }
-
-    /// The same, without regard to how many pods must live.
-    pub(super) fn disrupt_at_any_size(&mut self) -> Result<(), UpdateReason> {
+    /// It may as long as more pods run than the configured replicas less the tolerated ones. Where the tolerance rounds
+    /// down to none, one pod of a complete group may go: else small groups would never be updated.
+    pub(super) fn tolerates(&self) -> Result<(), UpdateReason> {
         let configured = self.configured.ok_or(UpdateReason::ReplicasUnknown)?;
         let first_of_complete =
             configured == self.running && self.tolerated == 0 && self.disrupted == 0;
         if self.running - self.disrupted > configured - self.tolerated || first_of_complete {
-            self.disrupted += 1;
             return Ok(());
         }
         Err(UpdateReason::BudgetSpent {
@@ -121,7 +167,7 @@ impl Group<'_> {
         Ok(())
     }
 
-    /// Counts an action that needed no budget, so that later ones in the group see it.
+    /// Counts an action, so that later ones in the group see it.
     pub(super) fn count(&mut self) {
         self.disrupted += 1;
     }

@@ -2,18 +2,22 @@
 
 use std::collections::{HashMap, HashSet};
 use std::mem::{Discriminant, discriminant};
+use std::time::Duration;
 
-use super::Snapshot;
+use super::breaker::{Breaker, Judgement};
+use super::budget::{Budgets, Scope};
 use super::lately::Lately;
+use super::ongoing::Ongoing;
 use super::outcome::Outcomes;
 use super::refusals::Refusals;
 use super::resize::Refused;
 use super::shrink::Shrinks;
-use super::{Config, Decision};
-use crate::pod::{OwnerRef, ResizeState};
+use super::{Config, Decision, Snapshot, UpdateReason, Workload};
+use crate::pod::ResizeState;
 use crate::policy::ContainerChange;
 use crate::quantity::Resource;
 use crate::time::Timestamp;
+use crate::vpa::Vpa;
 
 /// What is remembered of pods, by their uid, and forgotten with them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,6 +34,14 @@ pub struct Memory {
     lately: Lately,
     /// What was lowered.
     pub(super) shrinks: Shrinks,
+    /// Disruptions that are not over.
+    ongoing: Ongoing,
+    /// How many disruptions a plan wants as a rule.
+    breaker: Breaker,
+    /// The VPA that the next plan begins with, by namespace and name: budgets were spent when its turn came.
+    next: Option<(String, String)>,
+    /// Since when this process leads.
+    leading_since: Option<Timestamp>,
 }
 
 impl Memory {
@@ -37,6 +49,7 @@ impl Memory {
     pub fn observe(&mut self, snapshot: &Snapshot, now: Timestamp) {
         self.lately.observe(snapshot, now);
         self.shrinks.observe(snapshot, now);
+        self.ongoing.observe(snapshot, &self.lately);
         let pods = || snapshot.workloads.iter().flat_map(|w| &w.pods);
         self.resizing = pods()
             .filter(|pod| pod.is_resizing())
@@ -64,9 +77,69 @@ impl Memory {
         self.shrinks.note(decision, config.shrink_interval, now);
     }
 
-    /// The most live pods that a group had lately; zero unless its controller cannot be asked.
-    pub(super) fn most_lately(&self, namespace: &str, owner: &OwnerRef) -> i64 {
-        self.lately.most(namespace, owner)
+    /// Takes note that this process begins to lead: its warm-up begins.
+    pub fn lead(&mut self, now: Timestamp) {
+        self.leading_since = Some(now);
+    }
+
+    /// Takes note of what a plan wanted, and says what the breaker made of it. Call it once with each plan.
+    pub fn planned(
+        &mut self,
+        snapshot: &Snapshot,
+        decisions: &[Decision],
+        config: &Config,
+    ) -> Judgement {
+        let pods = Budgets::new(snapshot, self, config).pods;
+        let judgement = self.breaker.judge(decisions, pods, config);
+        self.breaker.observe(judgement, config);
+        // Where the cluster's limit was reached those that come later had no chance at all.
+        let held_up = |d: &&Decision| match d.reason {
+            UpdateReason::DisruptionsSpent { scope, .. } => scope == Scope::Cluster,
+            UpdateReason::BreakerOpen { .. } => true,
+            _ => false,
+        };
+        let first = decisions.iter().find(held_up);
+        self.next = first.map(|d| (d.vpa.namespace.clone(), d.vpa.name.clone()));
+        judgement
+    }
+
+    /// Takes note that a pod was disrupted: evicted, or a container of it restarted.
+    pub fn disrupted(&mut self, workload: &Workload, decision: &Decision) {
+        self.ongoing.add(workload, decision);
+    }
+
+    /// How many disruptions are not over: no pod is ready yet in the place of those that went.
+    pub fn disruptions(&self) -> usize {
+        self.ongoing.len()
+    }
+
+    pub(super) fn ongoing(&self, vpa: &Vpa) -> i64 {
+        self.ongoing.of(vpa)
+    }
+
+    pub(super) fn breaker(&self) -> Breaker {
+        self.breaker
+    }
+
+    /// The place of the workload that a plan begins with.
+    pub(super) fn first(&self, snapshot: &Snapshot) -> usize {
+        let Some((namespace, name)) = &self.next else {
+            return 0;
+        };
+        let is_next = |w: &Workload| w.vpa.namespace == *namespace && w.vpa.name == *name;
+        let place = snapshot.workloads.iter().position(is_next);
+        place.unwrap_or(0)
+    }
+
+    /// How long nothing is to be disrupted yet, after this process began to lead.
+    pub(super) fn warm_up(&self, config: &Config, now: Timestamp) -> Option<Duration> {
+        let left = config.warm_up.checked_sub(now.since(self.leading_since?))?;
+        (!left.is_zero()).then_some(left)
+    }
+
+    /// How large groups were lately whose controllers cannot be asked.
+    pub(super) fn lately(&self) -> &Lately {
+        &self.lately
     }
 
     /// Since when the pod's resize has been in its present state; `None` when it was not observed in it.

@@ -4,12 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::budget::Scope;
 use super::outcome::Fault;
 use super::{CappedByNode, ShrinkHold};
 use crate::pod::ResizeState;
 use crate::quantity::{Bytes, Resource};
 use crate::quota::Obstacle;
+use crate::time::Timestamp;
 use crate::vpa::UpdateMode;
+use crate::window::{WINDOW_ANNOTATION, WindowError};
 
 /// The reason of a decision on one pod, with the numbers behind it. `Display` is a sentence for operators.
 #[derive(Clone, Debug, PartialEq)]
@@ -202,6 +205,16 @@ pub enum UpdateReason {
     OnlyGrows,
     /// No: it is not known how many replicas the owner asks for, or it asks for none.
     ReplicasUnknown,
+    /// Not now: the VPA's maintenance window is closed, and the change would disrupt the pod or take from it.
+    OutsideWindow {
+        /// When it opens.
+        opens: Option<Timestamp>,
+    },
+    /// No: what is written as the VPA's maintenance window is none.
+    WindowNotUnderstood {
+        /// Why.
+        why: WindowError,
+    },
     /// No: it is the only one, and nobody said that it may be missed for a while.
     SingleReplica,
     /// Not now: the group is too small.
@@ -210,6 +223,29 @@ pub enum UpdateReason {
         live: i64,
         /// The pods it needs.
         required: i64,
+    },
+    /// Not now: as many pods as may be are being disrupted.
+    DisruptionsSpent {
+        /// Where.
+        scope: Scope,
+        /// How many may be.
+        allowed: i64,
+        /// How many were before this plan, and are not whole again.
+        ongoing: i64,
+        /// How many this plan disrupts already.
+        planned: i64,
+    },
+    /// Not now: the plan would disrupt far more pods than is the norm, and this one is beyond that.
+    BreakerOpen {
+        /// How many pods it would disrupt.
+        wanted: usize,
+        /// How many are the norm.
+        norm: usize,
+    },
+    /// Not now: this updater just began to lead.
+    WarmingUp {
+        /// How long it still waits.
+        left: Duration,
     },
     /// Not now: as many pods of the group as may be are disrupted or missing.
     BudgetSpent {
@@ -268,9 +304,14 @@ impl UpdateReason {
             Self::SystemNamespace => "SystemNamespace",
             Self::OnlyGrows => "OnlyGrows",
             Self::ReplicasUnknown => "ReplicasUnknown",
+            Self::OutsideWindow { .. } => "OutsideWindow",
+            Self::WindowNotUnderstood { .. } => "WindowNotUnderstood",
             Self::SingleReplica => "SingleReplica",
             Self::TooFewReplicas { .. } => "TooFewReplicas",
             Self::BudgetSpent { .. } => "BudgetSpent",
+            Self::DisruptionsSpent { .. } => "DisruptionsSpent",
+            Self::BreakerOpen { .. } => "BreakerOpen",
+            Self::WarmingUp { .. } => "WarmingUp",
         }
     }
 }
@@ -471,6 +512,17 @@ impl fmt::Display for UpdateReason {
             Self::ReplicasUnknown => {
                 f.write_str("its controller was not found, or asks for no replicas")
             }
+            Self::OutsideWindow { opens } => {
+                write!(f, "outside of its maintenance window (annotation {WINDOW_ANNOTATION})")?;
+                match opens {
+                    Some(opens) => write!(f, ", which opens at {opens}"),
+                    None => Ok(()),
+                }
+            }
+            Self::WindowNotUnderstood { why } => write!(
+                f,
+                "its maintenance window (annotation {WINDOW_ANNOTATION}) is not understood, so nothing disrupts it: {why}"
+            ),
             Self::SingleReplica => f.write_str(
                 "waiting: single replica; it is evicted only where minReplicas: 1 in the VPA, or --min-replicas=1, says \
                  that it may be missed for a while",
@@ -483,6 +535,25 @@ impl fmt::Display for UpdateReason {
                 } else {
                     "replicas live"
                 }
+            ),
+            Self::DisruptionsSpent {
+                scope,
+                allowed,
+                ongoing,
+                planned,
+            } => write!(
+                f,
+                "{allowed} may be disrupted at one time {scope}: {ongoing} are not ready again, {planned} are being disrupted now"
+            ),
+            Self::BreakerOpen { wanted, norm } => write!(
+                f,
+                "{wanted} pods would be disrupted at once, far more than is the norm; until that is over or the norm has \
+                 grown, {norm} in each loop are (--disruption-breaker)"
+            ),
+            Self::WarmingUp { left } => write!(
+                f,
+                "the updater just began to lead, and disrupts nothing for another {} (--warm-up)",
+                span(*left)
             ),
             Self::BudgetSpent {
                 running,

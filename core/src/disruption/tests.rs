@@ -1,7 +1,9 @@
 //! Upstream's tables (vectors 11), our rules on top of them, and laws.
 
 mod boost;
+mod breaker;
 mod budget;
+mod disruptions;
 mod in_place;
 mod laws;
 mod limits;
@@ -14,6 +16,7 @@ mod requirements;
 mod resize;
 mod safe;
 mod shrink;
+mod window;
 
 use super::*;
 use crate::ownership::ControllerKey;

@@ -118,7 +118,7 @@ fn values(cluster: &Cluster) -> Value {
             "replicas": 1,
             "podAnnotations": fresh,
             "metricsAddress": format!("{NODE}:8943"),
-            "extraArgs": ["--updater-interval=5s", "--resize-deferred-timeout=20s"],
+            "extraArgs": ["--updater-interval=5s", "--resize-deferred-timeout=20s", "--warm-up=0s"],
         },
         "webhook": {
             "replicas": 1,

@@ -8,6 +8,7 @@ mod rules;
 use json_patch::Patch;
 use podfit_core::feature_gates::FeatureGates;
 use podfit_core::policy::{LIMITS_ANNOTATION, LimitPolicies};
+use podfit_core::window::{Maintenance, WINDOW_ANNOTATION};
 use serde_json::{Value, json};
 
 use crate::metrics::Outcome;
@@ -55,7 +56,7 @@ pub fn admit(request: Request<'_>, gates: FeatureGates) -> (Outcome, Response) {
         Ok(judged) => judged,
         Err(unreadable) => return refuse(request.uid, &[FieldError::Internal(unreadable)]),
     };
-    warnings.extend(limits_warning(&object));
+    warnings.extend(annotation_warnings(&object));
     if !errors.is_empty() {
         return refuse(request.uid, &errors);
     }
@@ -81,11 +82,23 @@ fn read(text: &str) -> Result<(Value, Draft), String> {
     Ok((object, draft))
 }
 
-/// That our own annotation is not understood; it then counts as absent.
-fn limits_warning(object: &Value) -> Option<String> {
-    let text = object["metadata"]["annotations"][LIMITS_ANNOTATION].as_str()?;
-    let why = LimitPolicies::parse(text).err()?;
-    Some(format!("metadata.annotations[{LIMITS_ANNOTATION}]: {why}"))
+/// Which of our own annotations are not understood.
+fn annotation_warnings(object: &Value) -> impl Iterator<Item = String> {
+    let annotations = &object["metadata"]["annotations"];
+    let limits = |text: &str| Some(LimitPolicies::parse(text).err()?.to_string());
+    let window = |text: &str| match Maintenance::parse(text) {
+        Maintenance::NotUnderstood { why } => Some(format!("{why}; no pod is disrupted")),
+        _ => None,
+    };
+    let warning = |name: &str, problem: &dyn Fn(&str) -> Option<String>| {
+        let why = problem(annotations[name].as_str()?)?;
+        Some(format!("metadata.annotations[{name}]: {why}"))
+    };
+    let all = [
+        warning(LIMITS_ANNOTATION, &limits),
+        warning(WINDOW_ANNOTATION, &window),
+    ];
+    all.into_iter().flatten()
 }
 
 /// An update policy for a VPA that has none.

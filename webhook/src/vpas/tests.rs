@@ -95,19 +95,23 @@ fn only_a_missing_update_policy_is_filled_in() {
 }
 
 #[test]
-fn an_annotation_on_limits_that_is_not_understood_is_told() {
-    for (text, warned) in [("cpu=none", false), ("cpu=double", true)] {
+fn an_annotation_that_is_not_understood_is_told() {
+    let rows = [
+        ("limits", "cpu=none", ""),
+        ("limits", "cpu=double", "\"double\" is none of"),
+        ("window", "Sun 01:00-05:00 Europe/Berlin", ""),
+        ("window", "Sun", "\"Sun\" is no window"),
+    ];
+    for (name, text, why) in rows {
         let object = json!({
-            "metadata": {"annotations": {"podfit.dev/limits": text}},
+            "metadata": {"annotations": {format!("podfit.dev/{name}"): text}},
             "spec": {"targetRef": {"kind": "Deployment", "name": "web"}}
         });
         let verdict = judge("CREATE", &object, None, FeatureGates::default());
         assert_eq!(verdict["allowed"], true);
         let warning = verdict["warnings"][0].as_str().unwrap_or_default();
-        assert_eq!(
-            warning.starts_with("metadata.annotations[podfit.dev/limits]: \"double\" is none of"),
-            warned,
-            "{verdict}"
-        );
+        let want = format!("metadata.annotations[podfit.dev/{name}]: {why}");
+        assert_eq!(warning.is_empty(), why.is_empty(), "{verdict}");
+        assert!(why.is_empty() || warning.starts_with(&want), "{verdict}");
     }
 }

@@ -1,4 +1,5 @@
-use podfit_core::policy::LimitPolicy;
+use podfit_core::policy::{LimitPolicies, LimitPolicy};
+use podfit_core::window::Maintenance;
 
 use super::*;
 
@@ -246,4 +247,20 @@ fn how_requests_go_down_is_read() {
     assert_eq!(odd.scale_down, ScaleDown::Free);
     let told = |p: &String| p.starts_with("metadata.annotations[podfit.dev/scale-down]: \"often\"");
     assert!(odd.problems.iter().any(told), "{:?}", odd.problems);
+}
+
+#[test]
+fn the_annotation_on_windows_is_read() {
+    let read = |text: Option<&str>| {
+        let annotations = text.map(|text| json!({"podfit.dev/window": text}));
+        let object = json!({"metadata": {"annotations": annotations}});
+        Vpa::from(&serde_json::from_value::<VpaObject>(object).unwrap())
+    };
+    assert_eq!(read(None).maintenance, Maintenance::Always);
+    let good = read(Some("Sun 01:00-05:00 Europe/Berlin"));
+    assert!(matches!(good.maintenance, Maintenance::Within(_)));
+    let bad = read(Some("Sun"));
+    assert!(matches!(bad.maintenance, Maintenance::NotUnderstood { .. }));
+    let told = |p: &String| p.starts_with("metadata.annotations[podfit.dev/window]: \"Sun\"");
+    assert!(bad.problems.iter().any(told), "{:?}", bad.problems);
 }

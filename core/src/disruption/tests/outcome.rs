@@ -31,7 +31,11 @@ impl World {
         Self {
             cases: (0..workloads).map(case).collect(),
             memory: Memory::default(),
-            config: Config::new(Profile::Safe),
+            config: Config {
+                breaker_factor: 0.0,
+                limits: Limits::new(Profile::Upstream),
+                ..Config::new(Profile::Safe)
+            },
             now: hours(24),
             pods_made: 0,
         }

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use super::super::budget::Budgets;
 use super::super::priority::{Assessment, Priority, assess};
 use super::*;
 use crate::admission::OBSERVED_CONTAINERS_ANNOTATION;
@@ -16,7 +17,7 @@ fn measure(pod: &Pod, recommended: &[ContainerRecommendation]) -> Assessment {
     );
     let rules = Rules::new(pod, &vpa, &[], config.profile);
     let fitted = cap_for_pod(pod, recommended, &rules);
-    let nodes = Nodes::default();
+    let (nodes, snapshot) = (Nodes::default(), Snapshot::default());
     let no_quotas = BTreeMap::new();
     let headroom = crate::quota::Headroom::new(&no_quotas);
     let setting = Setting {
@@ -30,6 +31,9 @@ fn measure(pod: &Pod, recommended: &[ContainerRecommendation]) -> Assessment {
         config: &config,
         now: hours(24),
         paused: None,
+        closed: None,
+        warm_up: None,
+        budgets: &Budgets::new(&snapshot, &memory, &config),
     };
     assess(pod, &fitted, &setting)
 }

@@ -15,6 +15,7 @@ fn refused() -> Case {
         pod.ready_since = Some(Timestamp::default());
     }
     let mut case = Case::new(Profile::Safe, UpdateMode::Recreate, pods);
+    case.config.limits = Limits::new(Profile::Upstream);
     refuse(&mut case);
     case
 }
