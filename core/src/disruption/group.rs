@@ -45,13 +45,15 @@ struct Count {
     live: i64,
     running: i64,
     ready: i64,
+    /// Pods that are being deleted, of a DaemonSet: what is known of its wishes is how many pods are ready.
+    leaving: i64,
     /// How many the owner asks for; `None` when that is not known.
     configured: Option<i64>,
 }
 
 impl Count {
     fn wanted(self) -> i64 {
-        self.configured.unwrap_or(0).max(self.live)
+        self.configured.unwrap_or(0).max(self.live + self.leaving)
     }
 }
 
@@ -61,9 +63,16 @@ impl<'a> Counts<'a> {
         for owner in workload.replicas.keys() {
             counts.insert(owner, Count::default());
         }
-        for pod in workload.pods.iter().filter(|pod| is_live(pod)) {
-            if let Some(owner) = &pod.owner {
+        for pod in &workload.pods {
+            let live = is_live(pod);
+            if let Some(owner) = &pod.owner
+                && (live || pod.terminating && owner.kind == "DaemonSet")
+            {
                 let count = counts.entry(owner).or_default();
+                if !live {
+                    count.leaving += i64::from(!pod.is_finished());
+                    continue;
+                }
                 count.live += 1;
                 count.running += i64::from(pod.phase != Phase::Pending);
                 count.ready += i64::from(pod.ready_since.is_some());

@@ -132,6 +132,22 @@ fn a_workload_loses_so_many_of_its_ready_pods() {
     assert_eq!(evicted(none), 4, "the group's tolerance holds all the same");
 }
 
+/// A DaemonSet is known by its ready pods: one that is being deleted is wanted all the same.
+#[test]
+fn a_pod_that_takes_its_time_to_end_is_missed_by_its_daemon_set() {
+    for (kind, evicted) in [("DaemonSet", 1), ("ReplicaSet", 2)] {
+        let mut fleet = fleet(1, 8);
+        let workload = &mut fleet.snapshot.workloads[0];
+        let replicas = ConfiguredReplicas::Known(7);
+        workload.replicas = [(owner(kind), replicas)].into();
+        for pod in &mut workload.pods {
+            Arc::make_mut(pod).owner = Some(owner(kind));
+        }
+        Arc::make_mut(&mut workload.pods[7]).terminating = true;
+        assert_eq!(fleet.turn().len(), evicted, "{kind}");
+    }
+}
+
 /// A pod that serves nobody is nothing to be missed: it may be what its size keeps from starting.
 #[test]
 fn a_pod_that_is_not_ready_is_no_loss_to_its_workload() {
