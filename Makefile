@@ -8,7 +8,7 @@ PARTS ?= kwok,metrics-server
 NAME ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint fmt fuzz-webhook images bench-recommender bench-webhook cluster-up cluster-down clean
+.PHONY: help demo demo-down test lint fmt fuzz-webhook images bench-recommender bench-webhook bench-updater bench-plan cluster-up cluster-down clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,12 @@ bench-recommender: ## The recommender beside upstream's (SIZES=1000,5000,10000 N
 
 bench-webhook: ## The webhook beside upstream's (SIZES=10,1000,10000 ONLY=podfit|upstream)
 	@tests/bench/run webhook
+
+bench-updater: ## The updater beside upstream's (SIZES=25,250,1000 ONLY=podfit|upstream)
+	@tests/bench/run updater
+
+bench-plan: ## What planning for 50,000 pods takes, without a cluster
+	cargo bench --locked --profile $(PROFILE) -p podfit-core
 
 # --- Clusters for experiments
 cluster-up: ## A local cluster (NAME=dev PARTS=kwok,metrics-server,node,prometheus,keda,upstream-vpa)

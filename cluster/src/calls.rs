@@ -97,6 +97,8 @@ pub struct Calls {
     client: Client,
     timeout: Duration,
     limiter: Arc<RateLimiter>,
+    /// True when its requests let all others go first.
+    yields: bool,
 }
 
 impl Calls {
@@ -110,6 +112,16 @@ impl Calls {
             client,
             timeout: options.kube_api_timeout.0,
             limiter,
+            yields: false,
+        }
+    }
+
+    /// The same client under the same limits, for requests that nobody waits for: while others need all that the rate limit
+    /// gives, these stand back.
+    pub fn yielding(&self) -> Self {
+        Self {
+            yields: true,
+            ..self.clone()
         }
     }
 
@@ -124,7 +136,11 @@ impl Calls {
         what: &str,
         request: impl Future<Output = Result<T, kube::Error>>,
     ) -> Result<T, CallError> {
-        self.limiter.acquire().await;
+        if self.yields {
+            self.limiter.acquire_spare().await;
+        } else {
+            self.limiter.acquire().await;
+        }
         match tokio::time::timeout(self.timeout, request).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(source)) => Err(CallError::Failed {
@@ -216,6 +232,9 @@ pub enum ConnectError {
     },
 }
 
+/// The part of a burst that is left to those who cannot wait.
+const SPARE: f64 = 0.25;
+
 /// A token bucket. A rate of zero or less means no limit.
 pub struct RateLimiter {
     per_second: f64,
@@ -240,17 +259,48 @@ impl RateLimiter {
             return;
         }
         let mut bucket = self.bucket.lock().await;
-        let now = Instant::now();
-        let (tokens, filled) = *bucket;
-        let tokens =
-            (tokens + now.duration_since(filled).as_secs_f64() * self.per_second).min(self.burst);
+        let (tokens, now) = self.tokens(*bucket);
         if tokens < 1.0 {
             // Held across the pause on purpose: whoever comes next queues behind.
-            tokio::time::sleep(Duration::from_secs_f64((1.0 - tokens) / self.per_second)).await;
+            tokio::time::sleep(self.time_for(1.0 - tokens)).await;
             *bucket = (0.0, Instant::now());
         } else {
             *bucket = (tokens - 1.0, now);
         }
+    }
+
+    /// Waits for a token that nobody else needs: a quarter of the burst must be saved up beside it. For as long as others
+    /// take all there is, it waits.
+    pub async fn acquire_spare(&self) {
+        if self.per_second <= 0.0 {
+            return;
+        }
+        let least = 1.0 + ((self.burst - 1.0) * SPARE).floor();
+        loop {
+            let missing = {
+                let mut bucket = self.bucket.lock().await;
+                let (tokens, now) = self.tokens(*bucket);
+                if tokens >= least {
+                    *bucket = (tokens - 1.0, now);
+                    return;
+                }
+                least - tokens
+            };
+            // Not held: whoever else comes goes first.
+            tokio::time::sleep(self.time_for(missing)).await;
+        }
+    }
+
+    /// The tokens there are now.
+    fn tokens(&self, (tokens, filled): (f64, Instant)) -> (f64, Instant) {
+        let now = Instant::now();
+        let new = now.duration_since(filled).as_secs_f64() * self.per_second;
+        ((tokens + new).min(self.burst), now)
+    }
+
+    /// In how long so many tokens come.
+    fn time_for(&self, tokens: f64) -> Duration {
+        Duration::from_secs_f64(tokens / self.per_second)
     }
 }
 
@@ -270,6 +320,32 @@ mod tests {
             start.elapsed() >= Duration::from_millis(190),
             "{:?}",
             start.elapsed()
+        );
+    }
+
+    #[tokio::test]
+    async fn those_who_yield_come_last() {
+        let limiter = RateLimiter::new(100.0, 8.0);
+        let start = Instant::now();
+        let urgent = async {
+            for _ in 0..28 {
+                limiter.acquire().await;
+            }
+            start.elapsed()
+        };
+        let spare = async {
+            for _ in 0..2 {
+                limiter.acquire_spare().await;
+            }
+            start.elapsed()
+        };
+        tokio::task::yield_now().await;
+        let (urgent, spare) = tokio::join!(urgent, spare);
+        // 8 at once and 20 at 100 a second; then a reserve of one, and two at that rate.
+        assert!(urgent >= Duration::from_millis(195), "{urgent:?}");
+        assert!(
+            spare >= urgent + Duration::from_millis(20),
+            "{spare:?} {urgent:?}"
         );
     }
 

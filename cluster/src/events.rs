@@ -20,14 +20,19 @@ pub struct Notice {
     pub warning: bool,
 }
 
+/// Two for each eviction of a large loop. A notice takes half a kilobyte.
+const QUEUE: usize = 10_000;
+
 /// Where notices go. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Events(mpsc::Sender<Notice>);
 
 impl Events {
-    /// Starts the task that posts them, as `component`.
-    pub fn start(calls: Calls, component: &'static str) -> Self {
-        let (sender, mut receiver) = mpsc::channel(1000);
+    /// Starts the task that posts them, as `component`. They let all other requests go first: what is told of an action
+    /// must not slow the next.
+    pub fn start(calls: &Calls, component: &'static str) -> Self {
+        let (sender, mut receiver) = mpsc::channel(QUEUE);
+        let calls = calls.yielding();
         tokio::spawn(async move {
             let instance = std::env::var("POD_NAME").unwrap_or_default();
             while let Some(notice) = receiver.recv().await {

@@ -232,7 +232,8 @@ pub fn plan(
     config: &Config,
     now: Timestamp,
 ) -> Vec<Decision> {
-    let mut decisions = Vec::new();
+    let pods = snapshot.workloads.iter().map(|w| w.pods.len()).sum();
+    let mut decisions = Vec::with_capacity(pods);
     let budgets = budget::Budgets::new(snapshot, memory, config);
     let fits = fit::Fits::new(&snapshot.nodes, config);
     let headroom = Headroom::new(&snapshot.quotas);

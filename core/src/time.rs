@@ -45,6 +45,26 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// A clock that follows another without its jumps: it never goes back, and never more than half as fast again as time does.
+///
+/// What is measured by it does not all fall due at once when somebody sets the machine's clock.
+#[derive(Clone, Debug, Default)]
+pub struct SteadyClock(Option<(Timestamp, Duration)>);
+
+impl SteadyClock {
+    /// The time now, when `wall` is what the machine's clock shows, and `uptime` what has passed since some moment by a
+    /// clock that nobody sets. The first reading is `wall`.
+    pub fn read(&mut self, wall: Timestamp, uptime: Duration) -> Timestamp {
+        let now = self.0.map_or(wall, |(last, at)| {
+            let passed = uptime.saturating_sub(at);
+            let (slowest, fastest) = (last + passed / 2, last + passed + passed / 2);
+            wall.clamp(slowest, fastest)
+        });
+        self.0 = Some((now, uptime));
+        now
+    }
+}
+
 impl Add<Duration> for Timestamp {
     type Output = Self;
 
@@ -74,6 +94,28 @@ mod tests {
         let shown = |seconds| Timestamp::from_unix_seconds(seconds).to_string();
         assert_eq!(shown(1_795_910_400), "2026-11-29T00:00:00Z");
         assert_eq!(shown(i64::MAX), format!("{} ms", i64::MAX));
+    }
+
+    #[test]
+    fn a_steady_clock_follows_jumps_slowly_and_corrections_at_once() {
+        let at = Timestamp::from_unix_seconds;
+        // Seconds: what has passed, the machine's clock, and what is made of it.
+        let rows = [
+            (0, 1000, 1000),
+            (60, 1060, 1060),
+            (120, 1125, 1125),   // corrected
+            (180, 1180, 1180),   // and back
+            (240, 90_000, 1270), // a day ahead
+            (300, 90_060, 1360),
+            (360, 1360, 1390), // set right again
+            (420, 1420, 1420),
+            (480, 0, 1450), // never back
+        ];
+        let mut clock = SteadyClock::default();
+        for (passed, wall, expected) in rows {
+            let now = clock.read(at(wall), Duration::from_secs(passed));
+            assert_eq!(now, at(expected), "after {passed} s");
+        }
     }
 
     #[test]

@@ -30,20 +30,7 @@ impl Cluster {
         let lock = File::create(Path::new(&state_root).join(format!("podfit-{name}.lock")))?;
         lock.try_lock()
             .with_context(|| format!("another test run uses the cluster {name}"))?;
-        let mut up = Command::new(script("up"));
-        up.args(["--name", name]);
-        if !parts.is_empty() {
-            up.args(["--with", &parts.join(",")]);
-        }
-        let status = up
-            .stdin(Stdio::null())
-            .status()
-            .await
-            .context("tests/local-cluster/up")?;
-        ensure!(
-            status.success(),
-            "the cluster {name} could not be started: tests/local-cluster/up said why"
-        );
+        start(name, parts).await?;
         let state = Path::new(&state_root).join(format!("podfit-{name}"));
         let net = fs::read_to_string(state.join("net"))?.trim().to_owned();
         let kubeconfig = Kubeconfig::read_from(state.join("admin.kubeconfig"))?;
@@ -92,14 +79,29 @@ impl Cluster {
         .await
     }
 
-    /// Ends one of the cluster's own programs, which `up` would start again.
+    /// Asks one of the cluster's own programs to end. `up` would start it again.
     pub async fn stop(&self, part: &str) -> Result<()> {
+        self.signal(part, "TERM").await
+    }
+
+    /// Ends one of the cluster's own programs at once.
+    pub async fn kill(&self, part: &str) -> Result<()> {
+        self.signal(part, "KILL").await
+    }
+
+    async fn signal(&self, part: &str, signal: &str) -> Result<()> {
         let file = self.state.join("pids").join(part);
         let text = fs::read_to_string(&file).with_context(|| format!("no {}", file.display()))?;
         let id = text.split(' ').next().unwrap_or_default();
-        run(Command::new("sh").args(["-c", &format!("kill {id}")]), "")
+        let command = format!("kill -{signal} {id}");
+        run(Command::new("sh").args(["-c", &command]), "")
             .await
             .map(drop)
+    }
+
+    /// Starts what does not run of the cluster's own programs, after [`Cluster::kill`].
+    pub async fn start_again(&self) -> Result<()> {
+        start(&self.name, &[]).await
     }
 
     /// The folder with the cluster's certificates and keys.
@@ -137,6 +139,24 @@ impl Cluster {
         fs::write(&file, text.to_string())?;
         Ok(file)
     }
+}
+
+async fn start(name: &str, parts: &[&str]) -> Result<()> {
+    let mut up = Command::new(script("up"));
+    up.args(["--name", name]);
+    if !parts.is_empty() {
+        up.args(["--with", &parts.join(",")]);
+    }
+    let status = up
+        .stdin(Stdio::null())
+        .status()
+        .await
+        .context("tests/local-cluster/up")?;
+    ensure!(
+        status.success(),
+        "the cluster {name} could not be started: tests/local-cluster/up said why"
+    );
+    Ok(())
 }
 
 /// Builds programs of `tests/local-cluster`, by part; those that are there cost nothing.

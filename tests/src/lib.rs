@@ -1,10 +1,11 @@
 //! The harness of the end-to-end tests.
 //!
-//! `tests/local-cluster` starts real Kubernetes clusters; this crate runs scenarios on them. `tests/end-to-end` runs both
+//! `tests/local-cluster` starts real Kubernetes clusters; this crate runs scenarios on them. `tests/end-to-end` runs all
 //! suites, and `cargo test -p podfit-tests --test kwok -- budget` those scenarios of one whose name has that word:
 //!
 //! * `kwok` (`e2e/kwok`): a control plane whose nodes and pods are simulated by KWOK, with usage that a scenario sets.
 //!   podfit's three programs run as processes, with the flags and the rights that the Helm chart gives them.
+//! * `fire` (`e2e/fire`): the same, with updaters of each scenario's own, and everything going wrong that can.
 //! * `node` (`e2e/node`): a control plane and one real node. podfit is installed by `helm install`, as pods.
 //!
 //! Every scenario has a namespace of its own, so scenarios run side by side: waiting is most of what they do. One that

@@ -96,6 +96,16 @@ impl Podfit {
         Ok(())
     }
 
+    /// Waits until one that was started is ready.
+    pub async fn ready(&self, name: &str) -> Result<()> {
+        let mut running = self.running.lock().await;
+        running
+            .get_mut(name)
+            .context("it does not run")?
+            .ready()
+            .await
+    }
+
     /// Ends one as Kubernetes would.
     pub async fn stop(&self, name: &str) -> Result<()> {
         let process = self.running.lock().await.remove(name);
@@ -135,7 +145,19 @@ impl Podfit {
 
     /// A recommender besides the common one: it serves only that namespace and VPAs that name it `name`.
     pub fn own_recommender(&self, name: &str, namespace: &str) -> Result<Program> {
-        let mut program = self.program("recommender")?.clone();
+        let mut program = self.own("recommender", name, namespace)?;
+        program.arguments.push(format!("--recommender-name={name}"));
+        Ok(program)
+    }
+
+    /// An updater that serves only that namespace. Nothing keeps the common one from serving it, too: these are for
+    /// suites that start none.
+    pub fn own_updater(&self, name: &str, namespace: &str) -> Result<Program> {
+        self.own("updater", name, namespace)
+    }
+
+    fn own(&self, component: &str, name: &str, namespace: &str) -> Result<Program> {
+        let mut program = self.program(component)?.clone();
         program.name = name.into();
         program.log = program
             .log
@@ -145,7 +167,6 @@ impl Podfit {
             .arguments
             .retain(|a| !a.starts_with("--ignored-vpa-object-namespaces="));
         program.arguments.extend([
-            format!("--recommender-name={name}"),
             format!("--vpa-object-namespace={namespace}"),
             format!("--address={}", program.address),
             "--leader-elect=false".into(),

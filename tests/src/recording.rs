@@ -76,19 +76,24 @@ impl Recording {
 
     /// For pods: the smallest number of them that was available at any moment after `all` of them were.
     pub fn least_available(&self, all: usize) -> Result<usize> {
-        let mut available = BTreeMap::new();
-        let mut least = None;
-        for Change { deleted, object } in self.changes() {
-            let pod = Pod(object);
-            available.insert(pod.uid().to_owned(), !deleted && pod.is_available());
-            let count = available.values().filter(|a| **a).count();
-            if least.is_some() || count >= all {
-                least = Some(least.map_or(count, |l: usize| l.min(count)));
-            }
-        }
-        ensure!(least.is_some(), "never were {all} pods available");
-        Ok(least.unwrap_or_default())
+        least_available(&self.changes(), all)
     }
+}
+
+/// The smallest number of pods that was available at any moment after `all` of them were.
+pub fn least_available(changes: &[Change], all: usize) -> Result<usize> {
+    let mut available = BTreeMap::new();
+    let mut least = None;
+    for Change { deleted, object } in changes {
+        let pod = Pod(object.clone());
+        available.insert(pod.uid().to_owned(), !deleted && pod.is_available());
+        let count = available.values().filter(|a| **a).count();
+        if least.is_some() || count >= all {
+            least = Some(least.map_or(count, |l: usize| l.min(count)));
+        }
+    }
+    ensure!(least.is_some(), "never were {all} pods available");
+    Ok(least.unwrap_or_default())
 }
 
 impl Drop for Recording {

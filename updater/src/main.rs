@@ -97,7 +97,7 @@ async fn start() -> anyhow::Result<()> {
         index: watches.index(),
         actor: act::Actor::new(
             calls.clone(),
-            Events::start(calls.clone(), "vpa-updater"),
+            Events::start(&calls, "vpa-updater"),
             metrics.clone(),
             health.clone(),
             rate,

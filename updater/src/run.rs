@@ -14,8 +14,8 @@ use podfit_core::disruption::{
     Action, Config, Decision, Memory, Snapshot, capped_by_limit, capped_by_node, plan,
 };
 use podfit_core::policy::ContainerChange;
-use podfit_core::time::Timestamp;
-use tokio::time::{Duration, MissedTickBehavior, interval};
+use podfit_core::time::{SteadyClock, Timestamp};
+use tokio::time::{Duration, Instant, MissedTickBehavior, interval};
 
 use crate::act::{Actor, Outcome};
 use crate::conditions::{Blocked, Findings, has_ours, merge};
@@ -24,6 +24,9 @@ use crate::probe::Probe;
 use crate::refusal::budget_name;
 use crate::snapshot::snapshot;
 use crate::waiting::Waiting;
+
+/// From here on a difference between the machine's clock and ours is worth a word.
+const CLOCK_JUMP: Duration = Duration::from_mins(1);
 
 /// The loop with all it needs.
 pub struct Updater {
@@ -56,14 +59,24 @@ impl Updater {
         let mut webhook_trouble = None;
         let mut waiting = Waiting::default();
         let mut leads = false;
+        let (started, mut clock, mut jumped) = (Instant::now(), SteadyClock::default(), false);
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
                 () = stopped(&shutdown) => return,
             }
+            let wall = now();
+            let now = clock.read(wall, started.elapsed());
+            let differs = wall.since(now).max(now.since(wall)) >= CLOCK_JUMP;
+            if differs && !jumped {
+                tracing::warn!(
+                    "this machine's clock jumped; it is followed slowly, so that nothing falls due at once"
+                );
+            }
+            jumped = differs;
             let led = std::mem::replace(&mut leads, self.leadership.is_leader());
             if leads && !led {
-                memory.lead(now());
+                memory.lead(now);
             }
             if leads {
                 let trouble = self.webhook_trouble().await;
@@ -78,7 +91,7 @@ impl Updater {
                 if webhook_trouble.is_none() {
                     // Another replica may act from the moment the lease is lost: what is not done yet is not ours to do.
                     tokio::select! {
-                        () = self.one_loop(&mut memory, &mut waiting) => {}
+                        () = self.one_loop(&mut memory, &mut waiting, now) => {}
                         () = self.leadership.lost() => leads = false,
                         () = stopped(&shutdown) => return,
                     }
@@ -103,9 +116,8 @@ impl Updater {
         }
     }
 
-    async fn one_loop(&self, memory: &mut Memory, waiting: &mut Waiting) {
+    async fn one_loop(&self, memory: &mut Memory, waiting: &mut Waiting, now: Timestamp) {
         let mut timer = StepTimer::start(&self.metrics.execution_latency);
-        let now = now();
         let snapshot = {
             let index = self.index.read();
             timer.step("ListVPAs");

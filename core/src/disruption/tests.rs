@@ -4,6 +4,7 @@ mod boost;
 mod breaker;
 mod budget;
 mod disruptions;
+mod fire;
 mod in_place;
 mod laws;
 mod limits;

@@ -66,6 +66,19 @@ impl Etcd {
         Ok(())
     }
 
+    /// Deletes all objects whose keys begin with `prefix`.
+    pub async fn delete(&self, prefix: &str) -> Result<()> {
+        let key = format!("/registry/{prefix}");
+        let mut end = key.clone().into_bytes();
+        if let Some(last) = end.last_mut() {
+            *last += 1;
+        }
+        let body = json!({"key": STANDARD.encode(key), "range_end": STANDARD.encode(end)});
+        let request = Request::post("/v3/kv/deleterange").body(body.to_string().into_bytes())?;
+        self.0.request_text(request).await?;
+        Ok(())
+    }
+
     async fn transaction(&self, entries: Vec<Entry>, done: &AtomicUsize) -> Result<()> {
         let put = |(key, object): &Entry| {
             let (key, value) = (format!("/registry/{key}"), object.to_string());

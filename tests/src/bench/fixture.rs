@@ -43,6 +43,9 @@ pub enum Purpose {
     Recommend,
     /// To be applied to new pods: with a recommendation.
     Apply,
+    /// To be applied to running pods, by eviction: with a recommendation far from what they have. As in upstream's own
+    /// benchmark there are ReplicaSets without Deployments. Pods end at once, as no kubelet sees to them.
+    Update,
 }
 
 /// What stands in the cluster.
@@ -51,6 +54,8 @@ pub struct Fixture {
     namespaces: usize,
     purpose: Purpose,
     size: Size,
+    /// How often the pods were made anew.
+    renewed: usize,
 }
 
 impl Fixture {
@@ -82,14 +87,27 @@ impl Fixture {
             namespaces,
             purpose,
             size: Size::default(),
+            renewed: 0,
         })
+    }
+
+    /// Removes all pods and events, and puts new pods of the same names. No controller may be at work meanwhile.
+    pub async fn renew_pods(&mut self) -> Result<()> {
+        self.renewed += 1;
+        let this = &*self;
+        for kind in ["pods", "events"] {
+            self.etcd.delete(&format!("{kind}/bench-")).await?;
+        }
+        let pods = (0..self.size.vpas)
+            .flat_map(|n| (0..self.size.replicas()).map(move |pod| this.pod(n, pod)));
+        self.etcd.put("pods made anew", self.size.pods, pods).await
     }
 
     /// Adds what is missing up to `size`. It never shrinks.
     pub async fn grow(&mut self, size: Size) -> Result<()> {
         let (this, old, now) = (&*self, self.size, Timestamp::now());
         let new = old.vpas..size.vpas;
-        let workloads = new.clone().flat_map(|n| self.workload(n));
+        let workloads = new.clone().flat_map(|n| self.workload(n, size.replicas()));
         self.etcd
             .put("Deployments and ReplicaSets", 2 * new.len(), workloads)
             .await?;
@@ -105,41 +123,58 @@ impl Fixture {
         Ok(())
     }
 
-    fn workload(&self, n: usize) -> [Entry; 2] {
+    fn workload(&self, n: usize, replicas: usize) -> Vec<Entry> {
         let (namespace, name) = (namespace(n, self.namespaces), name(n));
-        let template = json!({"metadata": {"labels": labels(n)}, "spec": pod_spec(n)});
+        let template = json!({"metadata": {"labels": labels(n)}, "spec": self.pod_spec(n)});
+        let replicas = if self.purpose == Purpose::Update {
+            replicas
+        } else {
+            1
+        };
         let stored = |kind: &str, plural: &str, name: &str, owners: Value| {
             let object = json!({
                 "apiVersion": "apps/v1", "kind": kind,
                 "metadata": {"labels": labels(n), "ownerReferences": owners},
-                "spec": {"replicas": 1, "selector": {"matchLabels": labels(n)}, "template": template},
+                "spec": {"replicas": replicas, "selector": {"matchLabels": labels(n)}, "template": template},
+                "status": {
+                    "replicas": replicas, "fullyLabeledReplicas": replicas, "readyReplicas": replicas,
+                    "availableReplicas": replicas, "observedGeneration": 1,
+                },
             });
             (
                 format!("{plural}/{namespace}/{name}"),
                 known(object, &namespace, name),
             )
         };
-        let owner = json!([owner("Deployment", &name)]);
-        [
+        let replica_set = |owners| stored("ReplicaSet", "replicasets", &replica_set(n), owners);
+        if self.purpose == Purpose::Update {
+            return vec![replica_set(json!([]))];
+        }
+        vec![
             stored("Deployment", "deployments", &name, json!([])),
-            stored(
-                "ReplicaSet",
-                "replicasets",
-                &format!("{name}-{HASH}"),
-                owner,
-            ),
+            replica_set(json!([owner("Deployment", &name)])),
         ]
+    }
+
+    fn pod_spec(&self, n: usize) -> Value {
+        let mut spec = pod_spec(n);
+        if self.purpose == Purpose::Update {
+            spec["terminationGracePeriodSeconds"] = 0.into();
+        }
+        spec
     }
 
     fn pod(&self, n: usize, pod: usize) -> Entry {
         let (namespace, name) = (namespace(n, self.namespaces), pod_name(n, pod));
         let mut object = self::pod(n, &name);
+        object["spec"] = self.pod_spec(n);
         object["spec"]["nodeName"] = format!("node-{}", (n + pod) % 500).into();
         object["status"] = running();
-        (
-            format!("pods/{namespace}/{name}"),
-            known(object, &namespace, &name),
-        )
+        let mut object = known(object, &namespace, &name);
+        if self.renewed > 0 {
+            object["metadata"]["uid"] = uid("pod", &format!("{name} {}", self.renewed)).into();
+        }
+        (format!("pods/{namespace}/{name}"), object)
     }
 
     fn vpa(&self, n: usize, replicas: usize, now: Timestamp) -> Vec<Entry> {
@@ -156,12 +191,17 @@ impl Fixture {
         let mode = match self.purpose {
             Purpose::Recommend => "Off",
             Purpose::Apply => "Initial",
+            Purpose::Update => "Recreate",
+        };
+        let (kind, target) = match self.purpose {
+            Purpose::Update => ("ReplicaSet", replica_set(n)),
+            _ => ("Deployment", name.clone()),
         };
         let mut vpa = json!({"spec": {
-            "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+            "targetRef": {"apiVersion": "apps/v1", "kind": kind, "name": target},
             "updatePolicy": {"updateMode": mode},
         }});
-        if self.purpose == Purpose::Apply {
+        if self.purpose != Purpose::Recommend {
             vpa["status"] = recommended(n);
             return vec![stored("VerticalPodAutoscaler", &name, vpa)];
         }
@@ -222,6 +262,11 @@ pub fn name(workload: usize) -> String {
     format!("w-{workload:05}")
 }
 
+/// The name of a workload's ReplicaSet.
+fn replica_set(workload: usize) -> String {
+    format!("{}-{HASH}", name(workload))
+}
+
 /// The name of a workload's pod.
 pub fn pod_name(workload: usize, pod: usize) -> String {
     format!("w-{workload:05}-{HASH}-{pod:05}")
@@ -241,7 +286,7 @@ fn owner(kind: &str, name: &str) -> Value {
 
 /// A new pod of a workload.
 pub fn pod(workload: usize, name: &str) -> Value {
-    let replica_set = format!("{}-{HASH}", self::name(workload));
+    let replica_set = replica_set(workload);
     json!({
         "apiVersion": "v1", "kind": "Pod", "spec": pod_spec(workload),
         "metadata": {
