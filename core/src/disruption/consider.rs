@@ -3,7 +3,7 @@
 use super::fit::CappedByNode;
 use super::group::is_live;
 use super::priority::{Assessment, Priority, assess};
-use super::shrink::{self, Care};
+use super::shrink::Care;
 use super::{CRASH_LOOP, IN_PLACE_ANNOTATION, Setting, UpdateReason, requirements};
 use crate::pod::{Container, Pod};
 use crate::policy::{ContainerChange, PodRecommendation, Rules, cap_for_pod, changes};
@@ -59,7 +59,7 @@ pub(super) fn consider<'a>(
     let capped = setting.fits.cap(pod, &mut recommended, &rules, mode);
     let assessment = assess(pod, &recommended, setting);
     care.one_step(&mut recommended);
-    let changes = changes_in_mode(pod, &recommended, &rules, setting);
+    let changes = changes_in_mode(pod, &recommended, &rules, mode);
     let priority = assessment.priority;
     let due = match (is_changed(pod, &changes), care.rollback) {
         (Ok(()), Some(rollback)) => rollback,
@@ -87,18 +87,14 @@ pub(super) fn changes_in_mode(
     pod: &Pod,
     recommended: &[PodRecommendation],
     rules: &Rules<'_>,
-    setting: &Setting<'_>,
+    mode: UpdateMode,
 ) -> Vec<ContainerChange> {
     let changes = changes(pod, recommended, rules);
-    if !setting.vpa.update_mode.is_in_place() {
+    if !mode.is_in_place() {
         return changes;
     }
     let in_place = |c: ContainerChange| pod.containers.get(c.index).map(|own| c.in_place(own));
-    let mut changes: Vec<_> = changes.into_iter().filter_map(in_place).collect();
-    if setting.config.is_safe() {
-        shrink::keep_peaks(pod, &mut changes, recommended, rules, setting);
-    }
-    changes
+    changes.into_iter().filter_map(in_place).collect()
 }
 
 /// Rules out pods, and modes, in which nothing is ever updated.

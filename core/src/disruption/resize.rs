@@ -85,7 +85,8 @@ fn ask(
             setting.config.profile,
         );
         cap_to(room, pod, &mut candidate.recommended, &rules);
-        candidate.changes = changes_in_mode(pod, &candidate.recommended, &rules, setting);
+        candidate.changes =
+            changes_in_mode(pod, &candidate.recommended, &rules, setting.vpa.update_mode);
     }
     for resource in held {
         for change in &mut candidate.changes {

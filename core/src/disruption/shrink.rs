@@ -8,10 +8,12 @@ mod record;
 use std::fmt;
 
 use super::{Setting, UpdateReason};
-use crate::pod::Pod;
+use crate::pod::{Container, Pod};
+use crate::policy::limit::{NewLimit, Own};
 use crate::policy::scale_down::slow_step;
-use crate::policy::{ContainerChange, PodRecommendation, Rules, ScaleDown};
+use crate::policy::{PodRecommendation, Rules, ScaleDown};
 use crate::quantity::Resource;
+use crate::vpa::ContainerRecommendation;
 
 pub(super) use record::{OfWorkload, Shrinks};
 
@@ -22,6 +24,8 @@ pub enum ShrinkHold {
     Never,
     /// The VPA's annotation says "window", and that is not open.
     OutsideWindow,
+    /// Its limit would fall below what was used lately.
+    RecentPeak,
     /// The last step of the workload is too young.
     StepTooYoung,
     /// The last time a container was restarted soon after.
@@ -33,6 +37,7 @@ impl fmt::Display for ShrinkHold {
         f.write_str(match self {
             Self::Never => "the VPA's annotation podfit.dev/scale-down is \"never\"",
             Self::OutsideWindow => "the VPA's maintenance window is not open",
+            Self::RecentPeak => "its limit would fall below recent peaks and their margin",
             Self::StepTooYoung => "the workload's last step down is younger than --shrink-interval",
             Self::WentWrong => "the last time a container was restarted soon after; it is put off",
         })
@@ -62,6 +67,8 @@ impl Care {
         if !setting.config.is_safe() && setting.vpa.scale_down == ScaleDown::Free {
             return care;
         }
+        // What is made anew has used nothing yet.
+        let in_place = setting.config.is_safe() && setting.vpa.update_mode.is_in_place();
         for (place, one) in recommended.iter_mut().enumerate() {
             let container = &pod.containers[one.index];
             let in_force = container.effective().requests;
@@ -90,6 +97,10 @@ impl Care {
                     ScaleDown::Window if !setting.window_open => Some(ShrinkHold::OutsideWindow),
                     _ => record.and_then(|r| r.hold(resource, now, setting)),
                 };
+                let peak = Some(resource)
+                    .filter(|r| *r == Resource::Memory && in_place)
+                    .and_then(|_| least_by_peaks(container, &one.recommendation, rules, setting));
+                let hold = hold.or(peak.filter(|p| *p >= now).map(|_| ShrinkHold::RecentPeak));
                 if let Some(why) = hold {
                     hold_at(now, one, resource);
                     care.held.get_or_insert_with(|| UpdateReason::ShrinkHeld {
@@ -99,9 +110,11 @@ impl Care {
                     });
                     continue;
                 }
-                let mut least = record.and_then(|r| r.floor(resource, setting)).unwrap_or(0);
-                let slow = setting.vpa.scale_down == ScaleDown::Slow;
-                if slow && setting.vpa.update_mode.is_in_place() {
+                let floor = record.and_then(|r| r.floor(resource, setting));
+                let mut least = floor.max(peak).unwrap_or(0);
+                if setting.vpa.update_mode.is_in_place()
+                    && setting.vpa.scale_down == ScaleDown::Slow
+                {
                     let whole = resource == Resource::Cpu && rules.is_guaranteed();
                     least = least.max(slow_step(now, whole));
                 }
@@ -131,45 +144,28 @@ fn hold_at(now: i64, one: &mut PodRecommendation, resource: Resource) {
         .set(resource, upper.map(|upper| upper.max(now)));
 }
 
-/// Keeps memory limits of a running pod above what its containers used lately. The recommended upper bound stands for
-/// that: a high percentile of the memory peaks of the last days, with a margin. Where it is not known nothing is lowered.
-pub(super) fn keep_peaks(
-    pod: &Pod,
-    changes: &mut [ContainerChange],
-    recommended: &[PodRecommendation],
+/// The least request of memory whose limit is not below what the containers of a running pod used lately; nothing where
+/// its limit is not lowered with the request.
+///
+/// The recommended upper bound stands for that: a high percentile of the memory peaks of the last days, with a margin.
+/// Where it is not known nothing is lowered. The request stays up with its limit, so that their proportion stays.
+fn least_by_peaks(
+    container: &Container,
+    recommendation: &ContainerRecommendation,
     rules: &Rules<'_>,
     setting: &Setting<'_>,
-) {
+) -> Option<i64> {
     const MEMORY: Resource = Resource::Memory;
-    for change in changes {
-        let Some(container) = pod.containers.get(change.index) else {
-            continue;
-        };
-        let limit = container.effective().limits.get(MEMORY);
-        let new = change.limits.get(MEMORY);
-        let (Some(limit), Some(new)) = (limit, new) else {
-            continue;
-        };
-        let recommendation = recommended
-            .iter()
-            .find(|one| one.index == change.index)
-            .map(|one| &one.recommendation);
-        let peak = recommendation
-            .filter(|_| !setting.vpa.has_low_confidence())
-            .and_then(|r| r.upper_bound.get(MEMORY).max(r.uncapped_target.get(MEMORY)))
-            .unwrap_or(i64::MAX);
-        let least = limit.min(peak);
-        if new >= least {
-            continue;
-        }
-        if rules.is_guaranteed() {
-            change.requests.set(MEMORY, Some(least));
-            change.limits.set(MEMORY, Some(least));
-        } else if rules.max_ratio(MEMORY).is_some() {
-            // A higher limit would need a higher request.
-            change.leave(MEMORY);
-        } else {
-            change.limits.set(MEMORY, Some(least));
-        }
-    }
+    let own = Own::new(container.effective(), rules.default_limit(), MEMORY);
+    let limit = own.limit?;
+    let peak = Some(recommendation)
+        .filter(|_| !setting.vpa.has_low_confidence())
+        .and_then(|r| r.upper_bound.get(MEMORY).max(r.uncapped_target.get(MEMORY)))
+        .unwrap_or(i64::MAX);
+    let least = limit.min(peak);
+    let policy = rules.limit_policy(&container.name, MEMORY);
+    let request = own.request_at(least, policy)?;
+    let falls_short =
+        matches!(own.limit_beside(Some(request), policy).0, NewLimit::Is(limit) if limit < least);
+    Some(request + i64::from(falls_short))
 }

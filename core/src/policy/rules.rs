@@ -101,7 +101,7 @@ impl<'a> Rules<'a> {
 
     /// How many thousandths of its request a limit may be: the LimitRanges' `maxLimitRequestRatio`. One for pods holds for
     /// each container, which is more than it asks and never less.
-    pub(crate) fn max_ratio(&self, resource: Resource) -> Option<i64> {
+    pub(super) fn max_ratio(&self, resource: Resource) -> Option<i64> {
         [self.container_range, self.pod_range]
             .into_iter()
             .flatten()

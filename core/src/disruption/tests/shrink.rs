@@ -228,29 +228,43 @@ fn a_memory_limit_is_not_lowered_below_recent_peaks() {
         &'static str,
         (i64, i64),
     );
-    let rows: [Row; 6] = [
+    let rows: [Row; 7] = [
         (
-            "the limit stops at the peak",
+            "both stop where the limit is at the peak",
             (4, 8),
-            (1, 5),
+            (1, 6),
             "ratio",
-            (1, 5),
+            (3, 6),
         ),
-        ("far above it, it goes", (4, 8), (3, 5), "ratio", (3, 6)),
-        ("nor above what it is", (4, 8), (1, 99), "ratio", (1, 8)),
-        ("it follows up", (4, 8), (6, 5), "ratio", (6, 12)),
+        ("far above it, they go", (4, 8), (3, 5), "ratio", (3, 6)),
+        (
+            "not where it is above them",
+            (4, 8),
+            (1, 99),
+            "ratio",
+            (0, 0),
+        ),
+        ("they follow up", (4, 8), (6, 5), "ratio", (6, 12)),
         ("a Guaranteed pod stays so", (8, 8), (1, 5), "ratio", (5, 5)),
+        (
+            "a limit that stays binds nothing",
+            (4, 8),
+            (1, 99),
+            "keep",
+            (1, 0),
+        ),
         (
             "whatever becomes of limits",
             (4, 8),
             (1, 5),
-            "equal",
-            (1, 5),
+            "headroom",
+            (3, 5),
         ),
     ];
     for (name, (request, limit), (target, upper), limits, want) in rows {
         let mut case = case(InPlaceOrRecreate, ScaleDown::Free);
-        case.vpa.limits = LimitPolicies::parse(limits).unwrap();
+        let limits = limits.replace("headroom", "memory=headroom=2Gi");
+        case.vpa.limits = LimitPolicies::parse(&limits).unwrap();
         for pod in &mut case.pods {
             pod.containers[0].requests = list((1000, request * GI));
             pod.containers[0].limits = list((1000, limit * GI));
@@ -268,7 +282,17 @@ fn a_memory_limit_is_not_lowered_below_recent_peaks() {
             _ => (0, 0),
         };
         assert_eq!(asked(&case), want, "{name}");
-        if name == "the limit stops at the peak" {
+        if name.starts_with("both stop") {
+            let mut there = Case {
+                vpa: case.vpa.clone(),
+                pods: case.pods.clone(),
+                ..Case::new(Profile::Safe, InPlaceOrRecreate, pods(2))
+            };
+            resize(&mut there, 0);
+            later(&mut there, 120);
+            let held = there.decision_on(0).reason;
+            assert_eq!(held.code(), "ShrinkHeld", "{held}");
+            assert!(held.to_string().ends_with("recent peaks and their margin"));
             case.vpa.conditions = vec![Condition {
                 kind: "LowConfidence".into(),
                 status: "True".into(),
@@ -276,7 +300,7 @@ fn a_memory_limit_is_not_lowered_below_recent_peaks() {
             }];
             assert_eq!(
                 asked(&case),
-                (1, 8),
+                (0, 0),
                 "a young history has seen no peaks yet"
             );
         }
