@@ -10,6 +10,7 @@ use crate::policy::scale_down::keep_up;
 use crate::policy::{LimitRangeItem, Rules, ScaleDown, cap_for_pod, changes};
 use crate::profile::Profile;
 use crate::quantity::Millicores;
+use crate::time::Timestamp;
 use crate::vpa::{UpdateMode, Vpa};
 
 pub use crate::policy::ContainerChange;
@@ -70,6 +71,7 @@ pub fn admit(
     vpa: &Vpa,
     limit_ranges: &[LimitRangeItem],
     settings: &Settings,
+    now: Timestamp,
 ) -> Admission {
     if !sizes_new_pods(vpa, settings) {
         return Admission::default();
@@ -91,7 +93,12 @@ pub fn admit(
     let rules = |pod: &Pod| {
         Rules::new(pod, vpa, limit_ranges, settings.profile).of_class(may_be_guaranteed)
     };
-    let mut containers = settled(written, vpa, rules, limit_ranges.is_empty());
+    let mut containers = settled(
+        written,
+        (vpa, scale_down(vpa, now)),
+        rules,
+        limit_ranges.is_empty(),
+    );
     let mut boosts = Vec::new();
     if settings.startup_boost {
         boosts = boost::boost(written, vpa, &rules(written), settings, &mut containers);
@@ -107,7 +114,7 @@ pub fn admit(
 /// change by a trace when they are set; where a LimitRange binds, a second look would then allow a trace more.
 fn settled<'a>(
     pod: &Pod,
-    vpa: &Vpa,
+    (vpa, scale_down): (&Vpa, Option<ScaleDown>),
     rules: impl Fn(&Pod) -> Rules<'a>,
     without_limit_ranges: bool,
 ) -> Vec<ContainerChange> {
@@ -124,7 +131,7 @@ fn settled<'a>(
         let rules = rules(pod);
         let recommended = vpa.recommendation.as_deref().unwrap_or_default();
         let mut recommended = cap_for_pod(pod, recommended, &rules);
-        if let Some(scale_down) = scale_down(vpa) {
+        if let Some(scale_down) = scale_down {
             // What was boosted is written down as it was.
             let is_template = |c: &Container| {
                 is_first && (c.before_boost.is_some() || !sized_before.contains(&c.name.as_str()))
@@ -158,9 +165,10 @@ fn settled<'a>(
 
 /// How new pods of a VPA may be smaller than they ask to be. A slow step is for pods that are resized in place from there
 /// on; where pods are made anew for each step, each would begin with the first.
-fn scale_down(vpa: &Vpa) -> Option<ScaleDown> {
+fn scale_down(vpa: &Vpa, now: Timestamp) -> Option<ScaleDown> {
     match vpa.scale_down {
         ScaleDown::Free => None,
+        ScaleDown::Window if vpa.maintenance.is_within(now) => None,
         ScaleDown::Slow if !vpa.update_mode.is_in_place() => None,
         scale_down => Some(scale_down),
     }

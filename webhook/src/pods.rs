@@ -2,6 +2,7 @@
 
 use json_patch::Patch;
 use podfit_cluster::api::pod::PodObject;
+use podfit_cluster::api::time::now;
 use podfit_cluster::probe::{self, PROBE};
 use podfit_core::admission::sizes_new_pods;
 use podfit_core::pod::Pod;
@@ -80,7 +81,8 @@ pub fn size(webhook: &Webhook, pod: &Pod) -> Patch {
         };
         (vpa.clone(), index.limit_ranges(&pod.namespace))
     };
-    let admission = podfit_core::admission::admit(pod, &vpa, &limit_ranges, &webhook.settings);
+    let admission =
+        podfit_core::admission::admit(pod, &vpa, &limit_ranges, &webhook.settings, now());
     if let Some(why) = admission.left_alone {
         tracing::info!(namespace = pod.namespace, pod = pod.name, vpa = vpa.name, %why, "left a pod as it is");
     }

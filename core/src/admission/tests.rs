@@ -13,6 +13,7 @@ use super::*;
 use crate::pod::{Container, ContainerStatus, EffectiveResources};
 use crate::policy::{LimitRangeScope, Note, Ratios};
 use crate::quantity::{Bytes, Resource, ResourceList};
+use crate::time::Timestamp;
 use crate::vpa::{ContainerPolicy, ContainerRecommendation};
 
 const MI: i64 = 1 << 20;
@@ -20,6 +21,8 @@ const GI: i64 = 1 << 30;
 /// Millicores and bytes; zero stands for "not set".
 type Amounts = (i64, i64);
 const NOTHING: Amounts = (0, 0);
+/// For what does not depend on it.
+const NOW: Timestamp = Timestamp::from_unix_millis(0);
 
 fn list((cpu, memory): Amounts) -> ResourceList {
     let set = |amount: i64| (amount != 0).then_some(amount);
@@ -81,7 +84,7 @@ fn admit(pod: &Pod, vpa: &Vpa, ranges: &[LimitRangeItem]) -> Admission {
             profile,
             ..Settings::default()
         };
-        super::admit(pod, vpa, ranges, &settings)
+        super::admit(pod, vpa, ranges, &settings, NOW)
     });
     assert_eq!(safe, upstream);
     safe

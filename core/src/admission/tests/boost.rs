@@ -80,7 +80,7 @@ fn cpu_is_boosted() {
                 startup_boost: gate == "on",
                 max_allowed_cpu_boost: list(cpu(most)).cpu,
             };
-            let got = super::super::admit(&pod, &vpa, &[], &settings);
+            let got = super::super::admit(&pod, &vpa, &[], &settings, NOW);
             let change = got.containers.first().cloned().unwrap_or_default();
             let want = pair(want);
             assert_eq!(
@@ -99,7 +99,7 @@ fn cpu_is_boosted() {
                 };
                 assert_eq!(before, [want], "{case}");
             }
-            let again = super::super::admit(&admitted(&pod, &got), &vpa, &[], &settings);
+            let again = super::super::admit(&admitted(&pod, &got), &vpa, &[], &settings, NOW);
             assert_eq!(again, Admission::default(), "{case}, again");
         }
     }
@@ -121,7 +121,7 @@ fn mode_off_boosts_and_does_nothing_else() {
         startup_boost: true,
         ..Settings::default()
     };
-    let got = super::super::admit(&pod, &vpa, &[], &on);
+    let got = super::super::admit(&pod, &vpa, &[], &on, NOW);
     assert_eq!(got.containers[0].requests, list((200, 0)));
     assert_eq!(got.containers[0].limits, list((400, 0)));
     assert_eq!(
@@ -163,7 +163,7 @@ fn limits_beside_a_boost() {
             limits: crate::policy::LimitPolicies::parse(text).unwrap(),
             ..vpa(&[("a", (500, GI))], free())
         };
-        let got = super::super::admit(&pod, &vpa, &[], &on);
+        let got = super::super::admit(&pod, &vpa, &[], &on, NOW);
         let change = &got.containers[0];
         assert_eq!(
             (change.requests, change.limits),
@@ -198,7 +198,13 @@ fn a_boost_fits_limit_ranges_and_the_pods_class() {
         ..vpa(&[("a", (1000, GI))], policy)
     };
     let cpu = |own: (Amounts, Amounts), vpa: &Vpa, ranges: &[LimitRangeItem]| {
-        let got = super::super::admit(&pod(vec![container("a", own.0, own.1)]), vpa, ranges, &on);
+        let got = super::super::admit(
+            &pod(vec![container("a", own.0, own.1)]),
+            vpa,
+            ranges,
+            &on,
+            NOW,
+        );
         let change = got.containers[0].clone();
         (change.requests.cpu, change.limits.cpu, got.boosts.len())
     };

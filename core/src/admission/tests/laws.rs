@@ -257,7 +257,7 @@ proptest! {
         let vpa = Vpa { recommendation: Some(recommended), container_policies: vec![policy.clone()], ..Vpa::default() };
         let pod = pod(specs);
         let settings = Settings { profile, ..Settings::default() };
-        for change in super::super::admit(&pod, &vpa, &ranges, &settings).containers {
+        for change in super::super::admit(&pod, &vpa, &ranges, &settings, NOW).containers {
             let own = &pod.containers[change.index];
             for resource in Resource::ALL {
                 let one = |list: ResourceList| {
@@ -281,9 +281,9 @@ proptest! {
     fn a_second_look_changes_nothing(case in sound_pods(), room in proptest::option::of(0..3000_i64)) {
         let Sound { pod, vpa, settings } = case;
         let ranges = room.map_or(vec![], |room| ranges_around(&pod, room));
-        let first = super::super::admit(&pod, &vpa, &ranges, &settings);
+        let first = super::super::admit(&pod, &vpa, &ranges, &settings, NOW);
         let sized = admitted(&pod, &first);
-        let again = super::super::admit(&sized, &vpa, &ranges, &settings);
+        let again = super::super::admit(&sized, &vpa, &ranges, &settings, NOW);
         prop_assert_eq!(again, Admission::default(), "{:?}", first);
     }
 
@@ -292,18 +292,18 @@ proptest! {
     #[test]
     fn an_injected_container_changes_no_other(case in sound_pods(), first_of_all in any::<bool>()) {
         let Sound { pod, vpa, settings } = case;
-        let mut sized = admitted(&pod, &super::super::admit(&pod, &vpa, &[], &settings));
+        let mut sized = admitted(&pod, &super::super::admit(&pod, &vpa, &[], &settings, NOW));
         prop_assume!(!pod.is_guaranteed() && !sized.is_guaranteed());
         let injected = container("injected", (10, MI), NOTHING);
         sized.containers.insert(if first_of_all { 0 } else { sized.containers.len() }, injected);
-        let again = super::super::admit(&sized, &vpa, &[], &settings);
+        let again = super::super::admit(&sized, &vpa, &[], &settings, NOW);
         let both = admitted(&sized, &again);
         for own in &pod.containers {
             prop_assert_eq!(resources(&both, &own.name), resources(&sized, &own.name));
         }
         let change = again.containers.iter().find(|c| c.name == "injected");
         prop_assert!(change.is_some());
-        prop_assert_eq!(super::super::admit(&both, &vpa, &[], &settings), Admission::default());
+        prop_assert_eq!(super::super::admit(&both, &vpa, &[], &settings, NOW), Admission::default());
     }
 
     /// Kubernetes treats Guaranteed pods better, and gives whole cores to those that ask for whole ones.
@@ -318,7 +318,7 @@ proptest! {
             container.limits = container.requests;
         }
         prop_assert!(pod.is_guaranteed());
-        let sized = admitted(&pod, &super::super::admit(&pod, &vpa, &[], &settings));
+        let sized = admitted(&pod, &super::super::admit(&pod, &vpa, &[], &settings, NOW));
         prop_assert!(sized.is_guaranteed(), "{sized:?}");
         let most = vpa.container_policies[0].max_allowed.get(Resource::Cpu);
         for (before, after) in pod.containers.iter().zip(&sized.containers) {
@@ -336,7 +336,7 @@ proptest! {
         let settings = Settings { profile: Profile::Safe, ..settings };
         let ranges = ranges_around(&pod, room);
         prop_assume!(is_within(&pod, &ranges));
-        let sized = admitted(&pod, &super::super::admit(&pod, &vpa, &ranges, &settings));
+        let sized = admitted(&pod, &super::super::admit(&pod, &vpa, &ranges, &settings, NOW));
         prop_assert!(is_within(&sized, &ranges), "{sized:?} {ranges:?}");
         for c in &sized.containers {
             prop_assert!(sound(c.requests, c.limits), "{c:?}");

@@ -4,7 +4,7 @@ use super::*;
 use crate::policy::LimitPolicies;
 
 fn safe(pod: &Pod, vpa: &Vpa, ranges: &[LimitRangeItem]) -> Admission {
-    super::super::admit(pod, vpa, ranges, &Settings::default())
+    super::super::admit(pod, vpa, ranges, &Settings::default(), NOW)
 }
 
 fn range(scope: LimitRangeScope) -> LimitRangeItem {
@@ -312,7 +312,7 @@ fn a_pod_with_resources_of_its_own_is_left_alone() {
         ..Settings::default()
     };
     assert_eq!(
-        super::super::admit(&pod, &vpa, &[], &upstream)
+        super::super::admit(&pod, &vpa, &[], &upstream, NOW)
             .containers
             .len(),
         1

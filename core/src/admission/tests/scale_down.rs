@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::policy::ScaleDown;
+use crate::window::Maintenance;
 use UpdateMode::{InPlace, Recreate};
 
 const OWN: Amounts = (4000, 4 * GI);
@@ -46,6 +47,21 @@ fn a_new_pod_is_not_given_less_than_it_may_be() {
             Admission::default(),
             "{scale_down:?} {mode:?} {target:?}"
         );
+    }
+}
+
+#[test]
+fn a_window_is_a_window() {
+    let vpa = Vpa {
+        maintenance: Maintenance::parse("Thu 01:00-05:00 UTC"),
+        ..sized((1000, GI), ScaleDown::Window, Recreate)
+    };
+    // The epoch was a Thursday.
+    for (hour, want) in [(0, OWN), (1, (1000, GI)), (5, OWN)] {
+        let now = Timestamp::from_unix_seconds(hour * 3600);
+        let new = pod(vec![container("a", OWN, NOTHING)]);
+        let admission = super::super::admit(&new, &vpa, &[], &Settings::default(), now);
+        assert_eq!(requests(&admitted(&new, &admission)), want, "{hour} h");
     }
 }
 

@@ -306,3 +306,15 @@ fn a_memory_limit_is_not_lowered_below_recent_peaks() {
         }
     }
 }
+
+#[test]
+fn in_its_window_it_goes_down() {
+    let mut case = case(InPlace, ScaleDown::Window);
+    case.vpa.maintenance = crate::window::Maintenance::parse("Fri 00:00-05:00 UTC");
+    // The epoch was a Thursday.
+    assert_eq!((letter(&case.decision_on(0)), case.now), ('R', hours(24)));
+    case.now = hours(30);
+    assert_eq!(letter(&case.decision_on(0)), '-');
+    recommend(&mut case, (8000, 8 * GI));
+    assert_eq!(letter(&case.decision_on(0)), 'R', "up at any time");
+}
