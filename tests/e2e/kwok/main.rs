@@ -13,6 +13,7 @@ mod pods;
 mod prometheus;
 mod recommender;
 mod webhook;
+mod windows;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -48,6 +49,7 @@ async fn run() -> Result<ExitCode> {
         .together("capped-by-limit", pods::capped_by_limit)
         .together("pod-level-resources", pods::pod_level_resources)
         .together("budget-of-zero", budget::nothing_evicted)
+        .together("outside-of-its-window", windows::held)
         .together("recommender-restarted", history::restarted)
         .together("upstream-and-back", history::upstream_and_back)
         .together("history-kept", history::kept)
