@@ -102,6 +102,11 @@ impl UpdateMode {
         matches!(self, Self::InPlace | Self::InPlaceOrRecreate)
     }
 
+    /// True for the modes in which pods may be evicted.
+    pub fn evicts(self) -> bool {
+        matches!(self, Self::Recreate | Self::Auto | Self::InPlaceOrRecreate)
+    }
+
     /// Its name in the API.
     pub fn name(self) -> &'static str {
         Self::NAMES

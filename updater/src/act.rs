@@ -71,6 +71,25 @@ fn groups(decisions: &[Decision]) -> Vec<Vec<&Decision>> {
     groups
 }
 
+/// What budgets said of pods of one group in this loop: of those that are not ready, and of those that are. The next one alike
+/// would hear the same.
+#[derive(Default)]
+struct Said([Option<String>; 2]);
+
+impl Said {
+    /// What the eviction of a pod would be answered.
+    fn to(&self, decision: &Decision) -> Option<&str> {
+        let ready = usize::from(decision.pod.ready_since.is_some());
+        self.0[ready].as_deref().filter(|_| decision.evicts())
+    }
+
+    fn note(&mut self, decision: &Decision, outcome: &Outcome) {
+        if let Outcome::Budget(words) = outcome {
+            self.0[usize::from(decision.pod.ready_since.is_some())] = Some(words.clone());
+        }
+    }
+}
+
 impl Actor {
     /// Evictions and resizes each have their own limit of `(per second, burst)`.
     pub fn new(
@@ -102,17 +121,14 @@ impl Actor {
         let served = groups(decisions).into_iter().map(|group| async move {
             let size = sizes.of(&group[0].vpa);
             let mut outcomes = Vec::with_capacity(group.len());
-            // What a budget said of a pod it would say of the next one as well: by whether they are ready.
-            let mut refused: [Option<String>; 2] = [None, None];
+            let mut said = Said::default();
             for decision in group {
-                let known = &mut refused[usize::from(decision.pod.ready_since.is_some())];
-                let outcome = match known.clone().filter(|_| self.asks_once(decision)) {
-                    Some(words) => Outcome::Budget(words),
+                let known = said.to(decision).filter(|_| self.profile.is_safe());
+                let outcome = match known {
+                    Some(words) => Outcome::Budget(words.into()),
                     None => self.one(decision, size).await,
                 };
-                if let Outcome::Budget(words) = &outcome {
-                    *known = Some(words.clone());
-                }
+                said.note(decision, &outcome);
                 outcomes.push((decision, outcome));
             }
             outcomes
@@ -121,11 +137,6 @@ impl Actor {
             .buffer_unordered(PARALLEL_GROUPS)
             .concat()
             .await
-    }
-
-    /// True for an eviction that is not asked for when a budget has just refused one like it.
-    fn asks_once(&self, decision: &Decision) -> bool {
-        self.profile.is_safe() && decision.evicts()
     }
 
     /// Tells of a replacement that is not as asked.
@@ -373,8 +384,30 @@ mod tests {
 
     use podfit_core::pod::{OwnerRef, Pod};
     use podfit_core::quantity::{Millicores, ResourceList};
+    use podfit_core::time::Timestamp;
 
     use super::*;
+
+    #[test]
+    fn a_budget_is_asked_once_for_pods_that_are_alike() {
+        let decision = |ready: bool, action| Decision {
+            pod: Arc::new(Pod {
+                ready_since: ready.then(Timestamp::default),
+                ..Pod::default()
+            }),
+            vpa: Arc::default(),
+            action,
+            reason: UpdateReason::UpToDate,
+        };
+        let evict = |ready| decision(ready, Action::Evict(vec![]));
+        let mut said = Said::default();
+        said.note(&evict(true), &Outcome::Done);
+        assert_eq!(said.to(&evict(true)), None);
+        said.note(&evict(true), &Outcome::Budget("no".into()));
+        assert_eq!(said.to(&evict(true)), Some("no"));
+        assert_eq!(said.to(&evict(false)), None);
+        assert_eq!(said.to(&decision(true, Action::Resize(vec![]))), None);
+    }
 
     /// Section 9, item 21: upstream serves one pod after another.
     #[test]

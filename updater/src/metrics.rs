@@ -141,12 +141,17 @@ impl Metrics {
                 .with_label_values(&[size, mode])
                 .add(live);
             let (name, namespace) = (vpa.name.as_str(), vpa.namespace.as_str());
-            self.evicted_pods
-                .with_label_values(&[size, mode, name, namespace])
-                .inc_by(0);
-            self.in_place_updated_pods
-                .with_label_values(&[size, name, namespace])
-                .inc_by(0);
+            // A series is the better part of a kilobyte: only what may ever count gets one.
+            if vpa.update_mode.evicts() {
+                let labels = [size, mode, name, namespace];
+                self.evicted_pods.with_label_values(&labels).inc_by(0);
+            }
+            if vpa.update_mode.is_in_place() {
+                let labels = [size, name, namespace];
+                self.in_place_updated_pods
+                    .with_label_values(&labels)
+                    .inc_by(0);
+            }
         }
         for of_vpa in of_one_vpa(decisions) {
             let vpa = &of_vpa[0].vpa;
@@ -173,9 +178,12 @@ impl Metrics {
                     .inc();
             }
             let skipped = number(is_infeasible_skip);
-            self.in_place_infeasible_skips
-                .with_label_values(&[size, vpa.name.as_str(), vpa.namespace.as_str()])
-                .inc_by(skipped.unsigned_abs());
+            if skipped > 0 {
+                let labels = [size, vpa.name.as_str(), vpa.namespace.as_str()];
+                self.in_place_infeasible_skips
+                    .with_label_values(&labels)
+                    .inc_by(skipped.unsigned_abs());
+            }
         }
     }
 

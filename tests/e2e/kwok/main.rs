@@ -1,5 +1,6 @@
 //! Scenarios on simulated nodes, with podfit's programs as processes. See the crate's documentation.
 
+mod boost;
 mod budget;
 mod external;
 mod faults;
@@ -50,6 +51,8 @@ async fn run() -> Result<ExitCode> {
         .together("pod-level-resources", pods::pod_level_resources)
         .together("budget-of-zero", budget::nothing_evicted)
         .together("outside-of-its-window", windows::held)
+        .together("boost-taken-back", boost::taken_back)
+        .together("quota-too-small", boost::quota)
         .together("recommender-restarted", history::restarted)
         .together("upstream-and-back", history::upstream_and_back)
         .together("history-kept", history::kept)

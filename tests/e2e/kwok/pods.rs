@@ -25,14 +25,14 @@ fn with_sidecar(workload: &Workload) -> Value {
 }
 
 /// A VPA that only this test gives recommendations.
-fn vpa(workload: &Workload, mode: &str) -> Value {
+pub fn vpa(workload: &Workload, mode: &str) -> Value {
     let mut vpa = workload.vpa(mode);
     vpa["spec"]["recommenders"] = json!([{"name": "this-test"}]);
     vpa
 }
 
 /// Publishes an amount for `app` and one for `proxy`.
-async fn recommend(ns: &Namespace, name: &str, app: [&str; 2], proxy: [&str; 2]) -> Result<()> {
+pub async fn recommend(ns: &Namespace, name: &str, app: [&str; 2], proxy: [&str; 2]) -> Result<()> {
     let recommended = [("app", app), ("proxy", proxy)].map(|(name, [cpu, memory])| {
         let amount = json!({"cpu": cpu, "memory": memory});
         json!({"containerName": name, "target": amount, "lowerBound": amount, "upperBound": amount})
