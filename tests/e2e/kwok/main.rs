@@ -9,6 +9,7 @@ mod kills;
 mod lifecycle;
 mod malformed;
 mod modes;
+mod not_applied;
 mod owners;
 mod pods;
 mod prometheus;
@@ -82,6 +83,7 @@ async fn run() -> Result<ExitCode> {
             "asked-about-managed-pods-only",
             webhook::asked_about_managed_pods_only,
         )
+        .alone("updates-not-applied", not_applied::stopped_until_proven)
         .alone("webhook-down", webhook::down_and_up)
         .alone("stops-when-asked", lifecycle::stops_when_asked)
         .run()
