@@ -224,8 +224,10 @@ pub enum Action {
     Skip,
 }
 
-/// Decides on every pod of the snapshot, beginning with the VPA that budgets held up in the plan before. Per VPA the pods to act on come last, the most urgent of them first; decisions
-/// count on the ones before them being carried out. A group of pods is never split over VPAs, as each pod has one.
+/// Decides on every pod of the snapshot, beginning with the VPA that budgets held up in the plan before.
+///
+/// Per VPA the pods to act on come last, the most urgent of them first; decisions count on the ones before them being
+/// carried out. A group of pods is never split over VPAs, as each pod has one.
 pub fn plan(
     snapshot: &Snapshot,
     memory: &Memory,
