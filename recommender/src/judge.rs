@@ -23,7 +23,7 @@ impl<'a> Judge<'a> {
     pub fn new(view: &'a View, quality: &'a Quality) -> Self {
         let mut vpas = HashMap::with_capacity(view.vpas.len());
         for served in &view.vpas {
-            if let Some(target) = &served.target {
+            if let Some(target) = served.target.as_deref() {
                 vpas.entry(target).or_insert(served.vpa.as_ref());
             }
         }

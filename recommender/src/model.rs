@@ -168,7 +168,7 @@ impl Model {
         let Some((pod, key)) = view.pods.get(&(usage.namespace.clone(), usage.pod.clone())) else {
             return;
         };
-        let state = self.targets.entry(key.clone()).or_default();
+        let state = self.targets.entry(key.as_ref().clone()).or_default();
         for container in usage
             .containers
             .iter()

@@ -34,17 +34,18 @@ pub struct Oom {
 pub struct Observer {
     /// Upstream counts from the request, however much the limit allows.
     profile: Profile,
-    /// What is remembered of each pod, by its uid.
-    pods: HashMap<String, Seen>,
+    /// What is remembered of each pod's containers, by the pod's uid.
+    pods: HashMap<String, Vec<Seen>>,
 }
 
-/// What is remembered of a pod's containers, by their names.
-#[derive(Debug, Default)]
+/// What is remembered of a container of a pod.
+#[derive(Debug)]
 struct Seen {
+    name: String,
     /// The last kill told of.
-    kills: HashMap<String, Timestamp>,
+    kill: Option<Timestamp>,
     /// The least memory allowed since the pod was first seen.
-    least: HashMap<String, Bytes>,
+    least: Bytes,
 }
 
 impl Observer {
@@ -64,22 +65,23 @@ impl Observer {
     /// anew, its limit is certain. A pod that is never evicted has no other way to grow.
     pub fn look(&mut self, pod: &Pod, replaceable: bool) -> Vec<Oom> {
         let mut found = Vec::new();
+        let room = || Vec::with_capacity(pod.containers.len());
+        let of_pod = self.pods.entry(pod.uid.clone()).or_insert_with(room);
         for container in &pod.containers {
-            let seen = self.pods.entry(pod.uid.clone()).or_default();
             let allowed = allowed_memory(container, self.profile);
-            let least = seen.least.entry(container.name.clone()).or_insert(allowed);
-            *least = allowed.min(*least);
+            let seen = seen(of_pod, &container.name, allowed);
+            seen.least = allowed.min(seen.least);
             let memory = match self.profile {
-                Profile::Safe if replaceable => *least,
+                Profile::Safe if replaceable => seen.least,
                 _ => allowed,
             };
             let Some(at) = last_kill(container) else {
                 continue;
             };
-            if seen.kills.get(&container.name).is_some_and(|t| *t >= at) {
+            if seen.kill.is_some_and(|t| t >= at) {
                 continue;
             }
-            seen.kills.insert(container.name.clone(), at);
+            seen.kill = Some(at);
             found.push(Oom {
                 pod: pod.clone(),
                 container: container.name.clone(),
@@ -94,6 +96,20 @@ impl Observer {
     pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
         self.pods.retain(|uid, _| keep(uid));
     }
+}
+
+/// What is remembered of the container called `name`; of a new one, that it is allowed `allowed`.
+fn seen<'a>(of_pod: &'a mut Vec<Seen>, name: &str, allowed: Bytes) -> &'a mut Seen {
+    let at = of_pod.iter().position(|seen| seen.name == name);
+    let at = at.unwrap_or_else(|| {
+        of_pod.push(Seen {
+            name: name.into(),
+            kill: None,
+            least: allowed,
+        });
+        of_pod.len() - 1
+    });
+    &mut of_pod[at]
 }
 
 fn last_kill(container: &Container) -> Option<Timestamp> {

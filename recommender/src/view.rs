@@ -15,14 +15,15 @@ pub struct View {
     /// In order of namespace and name.
     pub vpas: Vec<ServedVpa>,
     /// Live pods by namespace and name, with the target they belong to.
-    pub pods: HashMap<(String, String), (Arc<Pod>, ControllerKey)>,
+    pub pods: HashMap<(String, String), (Arc<Pod>, Arc<ControllerKey>)>,
     /// The same pods by target.
-    by_target: HashMap<ControllerKey, Vec<Arc<Pod>>>,
-    targets: HashSet<ControllerKey>,
+    by_target: HashMap<Arc<ControllerKey>, Vec<Arc<Pod>>>,
+    /// All targets, shared with whatever names them: there are as many as VPAs, and each is named once a pod.
+    targets: HashSet<Arc<ControllerKey>>,
     /// Those with a VPA whose mode evicts.
-    evicting: HashSet<ControllerKey>,
+    evicting: HashSet<Arc<ControllerKey>>,
     /// Their oldest VPA that says how histories are kept.
-    keeping: HashMap<ControllerKey, Arc<Vpa>>,
+    keeping: HashMap<Arc<ControllerKey>, Arc<Vpa>>,
 }
 
 /// A VPA of this recommender.
@@ -31,7 +32,7 @@ pub struct ServedVpa {
     /// The object.
     pub vpa: Arc<Vpa>,
     /// What it sizes; `None` when that cannot be sized.
-    pub target: Option<ControllerKey>,
+    pub target: Option<Arc<ControllerKey>>,
     /// Why not, then.
     pub unsupported: Option<String>,
 }
@@ -54,7 +55,7 @@ impl View {
                 .as_ref()
                 .map(|t| ControllerKey::of(&vpa.namespace, t));
             let target = target.filter(|_| unsupported.is_none());
-            view.targets.extend(target.clone());
+            let target = target.map(|t| view.share(t));
             if evicts(vpa.update_mode) {
                 view.evicting.extend(target.clone());
             }
@@ -77,7 +78,7 @@ impl View {
         for pod in index.pods.values() {
             if let Some(target) = self.target_in(&index.owners.chain(pod)).cloned() {
                 self.by_target
-                    .entry(target.clone())
+                    .entry(Arc::clone(&target))
                     .or_default()
                     .push(Arc::clone(pod));
                 self.pods.insert(
@@ -88,14 +89,24 @@ impl View {
         }
     }
 
-    fn keep_as(&mut self, target: &ControllerKey, vpa: &Arc<Vpa>) {
+    /// The one copy of a target's name.
+    fn share(&mut self, target: ControllerKey) -> Arc<ControllerKey> {
+        if let Some(known) = self.targets.get(&target) {
+            return Arc::clone(known);
+        }
+        let new = Arc::new(target);
+        self.targets.insert(Arc::clone(&new));
+        new
+    }
+
+    fn keep_as(&mut self, target: &Arc<ControllerKey>, vpa: &Arc<Vpa>) {
         let says = |p: &ContainerPolicy| p.history != HistoryPolicy::default();
         let age = |vpa: &Vpa| (vpa.created, vpa.name.clone());
         let known = self.keeping.get(target);
         if vpa.container_policies.iter().any(says)
             && known.is_none_or(|known| age(vpa) < age(known))
         {
-            self.keeping.insert(target.clone(), Arc::clone(vpa));
+            self.keeping.insert(Arc::clone(target), Arc::clone(vpa));
         }
     }
 
@@ -109,15 +120,15 @@ impl View {
     }
 
     /// The target of the pods under `chain`: the highest of those controllers that a served VPA sizes.
-    pub fn target_in<'a>(&self, chain: &'a [ControllerKey]) -> Option<&'a ControllerKey> {
-        chain.iter().rev().find(|key| self.targets.contains(*key))
+    pub fn target_in(&self, chain: &[ControllerKey]) -> Option<&Arc<ControllerKey>> {
+        chain.iter().rev().find_map(|key| self.targets.get(key))
     }
 
     /// The VPAs whose target can be sized.
     pub fn targets(&self) -> impl Iterator<Item = (&Vpa, &ControllerKey)> {
         self.vpas
             .iter()
-            .filter_map(|s| Some((s.vpa.as_ref(), s.target.as_ref()?)))
+            .filter_map(|s| Some((s.vpa.as_ref(), s.target.as_deref()?)))
     }
 
     /// True when this VPA is served, and its target can be sized.

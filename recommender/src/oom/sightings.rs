@@ -121,7 +121,7 @@ impl Sightings {
 
     /// The kills and evictions since the last call, of pods that are, or were, under a target; and those of live pods, so
     /// that a kill from before its VPA was made counts as well.
-    pub fn kills(&self, view: &View, observer: &mut Observer) -> Vec<(ControllerKey, Oom)> {
+    pub fn kills(&self, view: &View, observer: &mut Observer) -> Vec<(Arc<ControllerKey>, Oom)> {
         let mut seen = self.lock();
         let killed = std::mem::take(&mut seen.killed);
         let evictions = std::mem::take(&mut seen.evictions);
@@ -139,7 +139,7 @@ impl Sightings {
         let live = view.pods.values().map(|(pod, target)| (pod, target));
         for (pod, target) in killed.chain(live) {
             let kills = observer.look(pod, view.is_replaceable(pod, target));
-            found.extend(kills.into_iter().map(|oom| (target.clone(), oom)));
+            found.extend(kills.into_iter().map(|oom| (Arc::clone(target), oom)));
         }
         for eviction in &evictions {
             let live = view
@@ -152,7 +152,7 @@ impl Sightings {
                 Some((&sighting.pod, view.target_in(&sighting.chain)?))
             };
             if let Some((pod, target)) = live.or_else(gone) {
-                found.extend(of_eviction(eviction, pod).map(|oom| (target.clone(), oom)));
+                found.extend(of_eviction(eviction, pod).map(|oom| (Arc::clone(target), oom)));
             }
         }
         found

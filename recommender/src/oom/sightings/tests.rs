@@ -98,7 +98,7 @@ fn event(uid: &str, containers: &str, usages: &str, time: &str) -> EventObject {
 fn told(sightings: &Sightings, index: &Index) -> Vec<String> {
     let view = View::of(index, "default");
     let kills = sightings.kills(&view, &mut Observer::default());
-    let text = |(target, oom): &(ControllerKey, Oom)| {
+    let text = |(target, oom): &(Arc<ControllerKey>, Oom)| {
         let second = oom.at.unix_seconds();
         let second = if second > 1000 {
             second - NOW.unix_seconds()
