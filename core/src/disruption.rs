@@ -150,6 +150,9 @@ pub struct Snapshot {
     pub nodes: Nodes,
     /// ResourceQuotas by namespace.
     pub quotas: BTreeMap<String, Vec<Quota>>,
+    /// What the machine's clock showed. Maintenance windows are held against it, as people mean them by it; all else is
+    /// measured by a [`SteadyClock`](crate::time::SteadyClock).
+    pub wall_clock: Timestamp,
 }
 
 impl Snapshot {
@@ -227,7 +230,8 @@ pub enum Action {
 /// Decides on every pod of the snapshot, beginning with the VPA that budgets held up in the plan before.
 ///
 /// Per VPA the pods to act on come last, the most urgent of them first; decisions count on the ones before them being
-/// carried out. A group of pods is never split over VPAs, as each pod has one.
+/// carried out. A group of pods is never split over VPAs, as each pod has one. `now` never jumps; it may be off the
+/// snapshot's wall clock.
 pub fn plan(
     snapshot: &Snapshot,
     memory: &Memory,
@@ -249,7 +253,7 @@ pub fn plan(
                 .shrinks
                 .of(&workload.vpa.uid)
                 .filter(|_| config.is_safe()),
-            window_open: workload.vpa.maintenance.is_within(now),
+            window_open: workload.vpa.maintenance.is_within(snapshot.wall_clock),
             headroom: &headroom,
             memory,
             config,
@@ -258,7 +262,7 @@ pub fn plan(
                 .outcomes
                 .hold_back(&workload.vpa, now)
                 .filter(|_| config.is_safe()),
-            closed: closed(&workload.vpa, now).filter(|_| config.is_safe()),
+            closed: closed(&workload.vpa, snapshot.wall_clock).filter(|_| config.is_safe()),
             warm_up: memory.warm_up(config, now),
             budgets: &budgets,
         };
@@ -293,12 +297,12 @@ struct Setting<'a> {
 }
 
 /// That now is no time to disrupt a VPA's pods.
-fn closed(vpa: &Vpa, now: Timestamp) -> Option<UpdateReason> {
+fn closed(vpa: &Vpa, wall_clock: Timestamp) -> Option<UpdateReason> {
     if let Maintenance::NotUnderstood { why } = &vpa.maintenance {
         return Some(UpdateReason::WindowNotUnderstood { why: why.clone() });
     }
-    (!vpa.maintenance.is_open(now)).then(|| UpdateReason::OutsideWindow {
-        opens: vpa.maintenance.opens(now),
+    (!vpa.maintenance.is_open(wall_clock)).then(|| UpdateReason::OutsideWindow {
+        opens: vpa.maintenance.opens(wall_clock),
     })
 }
 

@@ -91,7 +91,7 @@ impl Updater {
                 if webhook_trouble.is_none() {
                     // Another replica may act from the moment the lease is lost: what is not done yet is not ours to do.
                     tokio::select! {
-                        () = self.one_loop(&mut memory, &mut waiting, now) => {}
+                        () = self.one_loop(&mut memory, &mut waiting, (wall, now)) => {}
                         () = self.leadership.lost() => leads = false,
                         () = stopped(&shutdown) => return,
                     }
@@ -116,12 +116,17 @@ impl Updater {
         }
     }
 
-    async fn one_loop(&self, memory: &mut Memory, waiting: &mut Waiting, now: Timestamp) {
+    async fn one_loop(
+        &self,
+        memory: &mut Memory,
+        waiting: &mut Waiting,
+        (wall, now): (Timestamp, Timestamp),
+    ) {
         let mut timer = StepTimer::start(&self.metrics.execution_latency);
         let snapshot = {
             let index = self.index.read();
             timer.step("ListVPAs");
-            snapshot(&index, &self.config)
+            snapshot(&index, &self.config, wall)
         };
         timer.step("ListPods");
         memory.observe(&snapshot, now);

@@ -8,10 +8,12 @@ use podfit_core::disruption::{Config, ConfiguredReplicas, Snapshot, Workload, lo
 use podfit_core::node::Nodes;
 use podfit_core::ownership::{ControllerKey, is_well_known};
 use podfit_core::pod::{OwnerRef, Pod};
+use podfit_core::time::Timestamp;
 use podfit_core::vpa::{UpdateMode, Vpa};
 
-/// All VPAs that change running pods, with the pods they control. Pods of one VPA are in order of their names.
-pub fn snapshot(index: &Index, config: &Config) -> Snapshot {
+/// All VPAs that change running pods, with the pods they control, as they are when the machine's clock shows `wall_clock`.
+/// Pods of one VPA are in order of their names.
+pub fn snapshot(index: &Index, config: &Config, wall_clock: Timestamp) -> Snapshot {
     let changes_running_pods = |vpa: &Vpa| {
         !matches!(vpa.update_mode, UpdateMode::Off | UpdateMode::Initial)
             || (config.gates.cpu_startup_boost && vpa.boosts())
@@ -61,6 +63,7 @@ pub fn snapshot(index: &Index, config: &Config) -> Snapshot {
         limit_ranges,
         quotas,
         nodes,
+        wall_clock,
     }
 }
 

@@ -181,6 +181,7 @@ impl Case {
         Snapshot {
             workloads: vec![workload],
             nodes: self.nodes.clone(),
+            wall_clock: self.now,
             ..Snapshot::default()
         }
     }

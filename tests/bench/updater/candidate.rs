@@ -187,7 +187,10 @@ impl Track {
                 Candidate::Upstream => program(name),
             },
             arguments,
-            environment: vec![("NAMESPACE".into(), "kube-system".into())],
+            environment: vec![
+                ("NAMESPACE".into(), "kube-system".into()),
+                ("MALLOC_ARENA_MAX".into(), "1".into()), // as the chart has it; Go does not look at it
+            ],
             log: log_folder(&self.cluster)?.join(format!("{name}.log")),
             address,
         })

@@ -47,6 +47,20 @@ fn disruptions_and_shrinking_wait_for_the_window() {
     }
 }
 
+/// The machine's clock was set, and the steady one, by which all else is measured, follows slowly.
+#[test]
+fn windows_are_held_against_the_clock_that_people_see() {
+    let case = case(UpdateMode::Recreate, FAR, CLOSED);
+    for (wall_clock, want) in [(case.now, "--"), (hours(25), "E-"), (hours(26), "--")] {
+        let snapshot = Snapshot {
+            wall_clock,
+            ..case.snapshot()
+        };
+        let decisions = plan(&snapshot, &case.memory, &case.config, case.now);
+        assert_eq!(letters(&decisions), want, "{wall_clock}");
+    }
+}
+
 #[test]
 fn what_memory_kills_grows_at_any_time() {
     for (mode, want) in [
