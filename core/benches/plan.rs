@@ -1,6 +1,6 @@
 //! `make bench-plan`: what a plan of the updater takes for 50,000 pods. Single-threaded, as the updater makes it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
@@ -153,16 +153,17 @@ fn pod(n: usize, replica: usize, owner: &OwnerRef, due: bool) -> Pod {
             "Pod resources updated by w: container 0: cpu request, memory request",
         ),
         ("vpaObservedContainers", "app, sidecar"),
-        ("prometheus.io/scrape", "true"),
     ];
     Pod {
         namespace: namespace(n),
-        uid: format!("6f9619ff-8b86-d011-b42d-{n:06}{replica:06}"),
+        uid: format!("6f9619ff-8b86-d011-b42d-{n:06}{replica:06}").into(),
         name,
         owner: Some(owner.clone()),
-        annotations: Some(BTreeMap::from(
-            annotations.map(|(key, value)| (key.to_owned(), value.to_owned())),
-        )),
+        annotations: Some(
+            annotations
+                .map(|(k, v)| (k.to_owned(), v.to_owned()))
+                .into(),
+        ),
         phase: Phase::Running,
         node: Some(node_name(n)),
         started: Some(Timestamp::default()),

@@ -1,6 +1,5 @@
 //! What podfit knows of a pod: the dozen fields its decisions use.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +7,21 @@ use crate::node::Placement;
 use crate::profile::Profile;
 use crate::quantity::{Resource, ResourceList};
 use crate::time::Timestamp;
+
+/// The annotations of pods that are kept begin with one of these. Others can be long, and there are many pods.
+const READ_ANNOTATIONS: [&str; 4] = [
+    "podfit.dev/",
+    "vpa",
+    "cluster-autoscaler.kubernetes.io/safe-to-evict",
+    "karpenter.sh/do-not-disrupt",
+];
+
+/// True for the annotations of pods that podfit reads.
+pub fn is_read(annotation: &str) -> bool {
+    READ_ANNOTATIONS
+        .iter()
+        .any(|start| annotation.starts_with(start))
+}
 
 /// A reference from an object to its controller.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,16 +41,16 @@ pub struct Pod {
     pub namespace: String,
     /// Its name; empty at admission when the API server will generate one.
     pub name: String,
-    /// The unique id; empty at admission.
-    pub uid: String,
+    /// The unique id; empty at admission. Shared with all that is remembered by it.
+    pub uid: Arc<str>,
     /// The owner reference flagged `controller: true` (the last one, when several are).
     pub owner: Option<OwnerRef>,
     /// The label `pod-template-hash`, with which a ReplicaSet that no cache knows yet still names its Deployment.
     pub template_hash: Option<String>,
     /// The label `controller-revision-hash`, which names the template of a StatefulSet's or DaemonSet's pod.
     pub revision_hash: Option<String>,
-    /// All annotations; `None` when the pod has no annotation map at all.
-    pub annotations: Option<BTreeMap<String, String>>,
+    /// Those of its annotations that podfit reads ([`is_read`]); `None` when the pod has no annotation map at all.
+    pub annotations: Option<Vec<(String, String)>>,
     /// Where it is in its life.
     pub phase: Phase,
     /// True when it has a deletion timestamp.
@@ -250,7 +264,9 @@ impl Pod {
 
     /// The value of an annotation.
     pub fn annotation(&self, key: &str) -> Option<&str> {
-        self.annotations.as_ref()?.get(key).map(String::as_str)
+        debug_assert!(is_read(key), "{key} is not kept");
+        let (_, value) = self.annotations.as_ref()?.iter().find(|(k, _)| k == key)?;
+        Some(value)
     }
 
     /// The pod with what a profile sizes: upstream sees no sidecars.

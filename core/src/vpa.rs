@@ -1,6 +1,5 @@
 //! What podfit knows of a VerticalPodAutoscaler.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::pod::OwnerRef;
@@ -11,6 +10,11 @@ use crate::window::Maintenance;
 
 /// Annotations that change how a recommendation is rounded begin with this.
 const POST_PROCESSOR: &str = "vpa-post-processor.kubernetes.io/";
+
+/// True for the annotations of VPAs that change how a recommendation is rounded.
+pub fn is_post_processor(annotation: &str) -> bool {
+    annotation.starts_with(POST_PROCESSOR)
+}
 
 /// A VerticalPodAutoscaler as podfit sees it. Defaults are upstream's.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,8 +31,8 @@ pub struct Vpa {
     pub created: Timestamp,
     /// `metadata.generation`.
     pub generation: i64,
-    /// All annotations.
-    pub annotations: BTreeMap<String, String>,
+    /// Those of its annotations that change how a recommendation is rounded ([`is_post_processor`]).
+    pub post_processors: Vec<(String, String)>,
     /// The controller whose pods it sizes.
     pub target: Option<OwnerRef>,
     /// How changes reach pods.
@@ -248,9 +252,11 @@ impl Vpa {
 
     /// True when an annotation asks for whole cores for that container.
     pub fn wants_integer_cpu(&self, container: &str) -> bool {
-        self.annotations
-            .get(&format!("{POST_PROCESSOR}{container}_integerCPU"))
-            .is_some_and(|value| value == "true")
+        let wanted = |(key, value): &(String, String)| {
+            let of = key.strip_prefix(POST_PROCESSOR);
+            value == "true" && of.and_then(|of| of.strip_suffix("_integerCPU")) == Some(container)
+        };
+        self.post_processors.iter().any(wanted)
     }
 
     /// The recommendation for one container.

@@ -1,6 +1,7 @@
 //! All histories: per target and container, with the open memory window of every pod's container.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use podfit_cluster::usage::{ContainerUsage, PodUsage};
@@ -34,7 +35,7 @@ type Target = BTreeMap<String, Box<Known>>;
 struct Known {
     history: ContainerHistory,
     /// By pod uid.
-    windows: HashMap<String, PodContainerWindow>,
+    windows: HashMap<Arc<str>, PodContainerWindow>,
     unsaved: Unsaved,
 }
 
@@ -93,7 +94,7 @@ impl Known {
         let mut open = BTreeMap::new();
         for (uid, window) in &self.windows {
             window.subtract_open(&mut history, now);
-            open.extend(window.open(now).map(|window| (uid.clone(), window)));
+            open.extend(window.open(now).map(|window| (uid.to_string(), window)));
         }
         StoredHistory { history, open }
     }
@@ -102,7 +103,7 @@ impl Known {
     fn add(&mut self, mut stored: StoredHistory) {
         for (uid, open) in &stored.open {
             let window = PodContainerWindow::reopen(open, &mut stored.history);
-            self.windows.entry(uid.clone()).or_insert(window);
+            self.windows.entry(uid.as_str().into()).or_insert(window);
         }
         if self.history.is_empty() {
             // The stored one may have been kept with other half-lives; the present ones were applied when it was read.
@@ -118,7 +119,7 @@ impl Known {
         open.extend(
             self.windows
                 .iter()
-                .filter_map(|(uid, window)| Some((uid.clone(), window.open(now)?))),
+                .filter_map(|(uid, window)| Some((uid.to_string(), window.open(now)?))),
         );
         self.windows.clear();
         let ours = std::mem::replace(&mut self.history, stored.history);
@@ -127,7 +128,7 @@ impl Known {
         }
         for (uid, open) in open {
             let window = PodContainerWindow::reopen(&open, &mut self.history);
-            self.windows.insert(uid, window);
+            self.windows.insert(uid.into(), window);
         }
     }
 }
@@ -426,13 +427,9 @@ impl Model {
     /// Forgets the windows of pods that are gone. Their samples stay.
     pub fn keep_pods(&mut self, view: &View) {
         for (target, state) in &mut self.targets {
-            let alive: HashSet<_> = view
-                .pods_of(target)
-                .iter()
-                .map(|p| p.uid.as_str())
-                .collect();
+            let alive: HashSet<_> = view.pods_of(target).iter().map(|p| &*p.uid).collect();
             for known in state.values_mut() {
-                known.windows.retain(|uid, _| alive.contains(uid.as_str()));
+                known.windows.retain(|uid, _| alive.contains(&**uid));
             }
         }
     }

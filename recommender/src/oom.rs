@@ -5,6 +5,7 @@ mod sightings;
 mod tests;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use podfit_core::pod::{Container, Pod, Termination};
 use podfit_core::profile::Profile;
@@ -35,7 +36,7 @@ pub struct Observer {
     /// Upstream counts from the request, however much the limit allows.
     profile: Profile,
     /// What is remembered of each pod's containers, by the pod's uid.
-    pods: HashMap<String, Vec<Seen>>,
+    pods: HashMap<Arc<str>, Vec<Seen>>,
 }
 
 /// What is remembered of a container of a pod.

@@ -193,11 +193,7 @@ impl Recommender {
                 judge.kill(&target, &oom);
             }
         }
-        let uids: HashSet<_> = view
-            .pods
-            .values()
-            .map(|(pod, _)| pod.uid.as_str())
-            .collect();
+        let uids: HashSet<_> = view.pods.values().map(|(pod, _)| &*pod.uid).collect();
         self.observer.retain(|uid| uids.contains(uid));
     }
 

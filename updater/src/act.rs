@@ -1,7 +1,7 @@
 //! Carrying out a plan: resizes and evictions, what the API server said to them, and telling about it.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt;
 use podfit_cluster::admin::Health;
@@ -46,14 +46,14 @@ pub struct Actor {
     /// Told after each action: a long plan is not a dead process.
     health: Health,
     /// The last trouble told of each pod, by uid: an event is posted when it changes.
-    told: Mutex<HashMap<String, &'static str>>,
+    told: Mutex<HashMap<Arc<str>, &'static str>>,
     profile: Profile,
 }
 
 /// How many replication groups are served at once. The API server takes a tenth of a second and more for an eviction, most
 /// of which it waits for a look at the PodDisruptionBudgets that is fresh enough: only many at once reach the rate limit of
 /// requests.
-const PARALLEL_GROUPS: usize = 50;
+const PARALLEL_GROUPS: usize = 32;
 
 /// The decisions to act on by VPA and direct owner of the pod, each group in its order.
 fn groups(decisions: &[Decision]) -> Vec<Vec<&Decision>> {
@@ -193,7 +193,7 @@ impl Actor {
         self.told().retain(|uid, _| alive(uid));
     }
 
-    fn told(&self) -> std::sync::MutexGuard<'_, HashMap<String, &'static str>> {
+    fn told(&self) -> std::sync::MutexGuard<'_, HashMap<Arc<str>, &'static str>> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -380,7 +380,6 @@ fn resized(change: &ContainerChange) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use podfit_core::pod::{OwnerRef, Pod};
     use podfit_core::quantity::{Millicores, ResourceList};

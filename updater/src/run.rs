@@ -161,7 +161,7 @@ impl Updater {
         }
         self.remember_evictions(memory, &snapshot, &outcomes, now);
         remember_disruptions(memory, &snapshot, &outcomes);
-        let uids: HashSet<_> = decisions.iter().map(|d| d.pod.uid.as_str()).collect();
+        let uids: HashSet<_> = decisions.iter().map(|d| &*d.pod.uid).collect();
         self.actor.retain(|uid| uids.contains(uid));
         timer.step("EvictPods");
         let blocked = waiting.blocked(&decisions, &outcomes, now);

@@ -130,7 +130,7 @@ impl From<&PodObject> for Pod {
         Self {
             namespace: meta.namespace.clone().unwrap_or_default(),
             name: meta.name.clone().unwrap_or_default(),
-            uid: meta.uid.clone().unwrap_or_default(),
+            uid: meta.uid.as_deref().unwrap_or_default().into(),
             owner: controlling_owner(meta),
             template_hash: meta
                 .labels
@@ -140,10 +140,10 @@ impl From<&PodObject> for Pod {
                 .labels
                 .as_ref()
                 .and_then(|l| l.get("controller-revision-hash").cloned()),
-            annotations: meta
-                .annotations
-                .clone()
-                .map(|a| a.into_iter().collect::<BTreeMap<_, _>>()),
+            annotations: meta.annotations.as_ref().map(|all| {
+                let read = all.iter().filter(|(key, _)| podfit_core::pod::is_read(key));
+                read.map(|(k, v)| (k.clone(), v.clone())).collect()
+            }),
             phase: phase(&status.phase),
             terminating: meta.deletion_timestamp.is_some(),
             node: spec.node_name.clone(),

@@ -56,12 +56,7 @@ impl From<&VpaObject> for Vpa {
             resource_version: meta.resource_version.clone().unwrap_or_default(),
             created: time::created(meta).unwrap_or_default(),
             generation: meta.generation.unwrap_or_default(),
-            annotations: meta
-                .annotations
-                .clone()
-                .unwrap_or_default()
-                .into_iter()
-                .collect(),
+            post_processors: post_processors(meta),
             target: read.target(&spec["targetRef"]),
             update_mode: read.update_mode(&spec["updatePolicy"]),
             min_replicas: spec["updatePolicy"]["minReplicas"].as_i64(),
@@ -90,6 +85,13 @@ impl From<&VpaObject> for Vpa {
             problems: read.problems,
         }
     }
+}
+
+fn post_processors(meta: &ObjectMeta) -> Vec<(String, String)> {
+    let all = meta.annotations.iter().flatten();
+    all.filter(|(key, _)| podfit_core::vpa::is_post_processor(key))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
 }
 
 /// Reads parts of a spec and remembers what it could not understand.

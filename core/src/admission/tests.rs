@@ -5,8 +5,6 @@ mod laws;
 mod safe;
 mod scale_down;
 
-use std::collections::BTreeMap;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -104,6 +102,7 @@ fn admitted(pod: &Pod, admission: &Admission) -> Pod {
         boosted.unwrap().before_boost = Some(boost.before);
     }
     let annotations = pod.annotations.get_or_insert_default();
+    annotations.retain(|(key, _)| admission.annotations.iter().all(|(new, _)| new != key));
     annotations.extend(admission.annotations.iter().cloned());
     pod
 }
@@ -453,8 +452,8 @@ fn observed_containers_are_remembered() {
         (Some("a,-b"), None),
     ];
     for (text, want) in rows {
-        let annotations = text
-            .map(|t| BTreeMap::from([(OBSERVED_CONTAINERS_ANNOTATION.to_owned(), t.to_owned())]));
+        let annotations =
+            text.map(|t| vec![(OBSERVED_CONTAINERS_ANNOTATION.to_owned(), t.to_owned())]);
         let pod = Pod {
             annotations,
             ..Pod::default()

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::mem::{Discriminant, discriminant};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::breaker::{Breaker, Judgement};
@@ -23,9 +24,9 @@ use crate::vpa::Vpa;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Memory {
     /// The state of each pod's resize, and since when it has been in that state.
-    resizing: HashMap<String, (Discriminant<ResizeState>, Timestamp)>,
+    resizing: HashMap<Arc<str>, (Discriminant<ResizeState>, Timestamp)>,
     /// What each pod was to be resized to when the API server or its node refused.
-    pub(super) refused: HashMap<String, Refused>,
+    pub(super) refused: HashMap<Arc<str>, Refused>,
     /// What evictions led to.
     pub outcomes: Outcomes,
     /// What budgets refused.
@@ -66,8 +67,8 @@ impl Memory {
             })
             .collect();
         if !self.refused.is_empty() {
-            let alive: HashSet<_> = pods().map(|pod| pod.uid.as_str()).collect();
-            self.refused.retain(|uid, _| alive.contains(uid.as_str()));
+            let alive: HashSet<_> = pods().map(|pod| &*pod.uid).collect();
+            self.refused.retain(|uid, _| alive.contains(&**uid));
         }
     }
 

@@ -1,6 +1,7 @@
 //! Disruptions of ours that are not over: until a pod is ready in the place of the one that went.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::group::{Counts, is_live};
 use super::lately::Lately;
@@ -15,11 +16,11 @@ pub(super) struct Ongoing(HashMap<String, HashMap<String, Disrupted>>);
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Disrupted {
     /// Pods that were evicted, the first of them first.
-    evicted: Vec<String>,
+    evicted: Vec<Arc<str>>,
     /// Pods with a container that is being restarted.
-    restarted: HashSet<String>,
+    restarted: HashSet<Arc<str>>,
     /// Pods that stand for no evicted one: they were there before, or stand for another.
-    known: HashSet<String>,
+    known: HashSet<Arc<str>>,
 }
 
 impl Ongoing {

@@ -50,7 +50,7 @@ struct Watched {
     /// How many replacements are waited for.
     evicted: usize,
     /// The pods there were: any other has come since.
-    before: HashSet<String>,
+    before: HashSet<Arc<str>>,
     /// What the replacement was to request, by container.
     asked: Vec<(String, ResourceList)>,
     /// How many evictions in a row were found to have led to nothing.

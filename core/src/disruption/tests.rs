@@ -81,7 +81,7 @@ fn pod(name: &str, requests: Amounts) -> Pod {
     Pod {
         namespace: "ns".into(),
         name: name.into(),
-        uid: format!("uid-{name}"),
+        uid: format!("uid-{name}").into(),
         owner: Some(owner("ReplicaSet")),
         phase: Phase::Running,
         node: Some("node".into()),

@@ -258,7 +258,7 @@ fn amounts_are_rounded_as_upstream_does() {
 fn an_annotation_names_the_container_with_whole_cores() {
     for row in rows(include_str!("../../testdata/integer_cpu.csv")) {
         let vpa = Vpa {
-            annotations: [(row[0].to_owned(), row[1].to_owned())].into(),
+            post_processors: vec![(row[0].to_owned(), row[1].to_owned())],
             ..Vpa::default()
         };
         assert_eq!(vpa.wants_integer_cpu(row[2]), row[3] == "yes", "{row:?}");
@@ -277,7 +277,7 @@ fn an_explanation_tells_every_step() {
         ..Vpa::default()
     };
     let key = "vpa-post-processor.kubernetes.io/a_integerCPU".to_owned();
-    vpa.annotations.insert(key, "true".into());
+    vpa.post_processors.push((key, "true".into()));
     let config = EstimatorConfig {
         round_cpu: Millicores(50),
         humanize_memory: true,

@@ -33,14 +33,14 @@ pub struct Sightings(Arc<Mutex<Seen>>);
 struct Seen {
     /// Pods with a kill, by their uid and the time of their last one: a pod that is killed twice between two loops, or ends
     /// otherwise after it, is there twice.
-    killed: BTreeMap<(String, Timestamp), Sighting>,
+    killed: BTreeMap<(Arc<str>, Timestamp), Sighting>,
     evictions: Vec<Eviction>,
     /// The uids of the pods whose evictions were taken in: events are listed again, and repeated.
     evicted: Recent<String, (), MOST>,
     /// How many kills and evictions found no place.
     dropped: usize,
     /// Pods that went, by their uid: the event of an eviction may come later.
-    gone: Recent<String, Sighting, 2000>,
+    gone: Recent<Arc<str>, Sighting, 2000>,
 }
 
 /// A pod in the state in which it was seen, and the controllers above it then, nearest first.
@@ -145,10 +145,10 @@ impl Sightings {
             let live = view
                 .pods
                 .get(&(eviction.namespace.clone(), eviction.pod.clone()))
-                .filter(|(pod, _)| pod.uid == eviction.uid)
+                .filter(|(pod, _)| *pod.uid == *eviction.uid)
                 .map(|(pod, target)| (pod, target));
             let gone = || {
-                let sighting = seen.gone.get(&eviction.uid)?;
+                let sighting = seen.gone.get(eviction.uid.as_str())?;
                 Some((&sighting.pod, view.target_in(&sighting.chain)?))
             };
             if let Some((pod, target)) = live.or_else(gone) {

@@ -138,7 +138,7 @@ impl Memory {
     /// Takes note of changes that a pod was refused, whatever for, and that time does not make new.
     #[cfg(test)]
     pub(in super::super) fn refuse(&mut self, pod_uid: &str, changes: &[ContainerChange]) {
-        let known = self.refused.entry(pod_uid.to_owned()).or_default();
+        let known = self.refused.entry(pod_uid.into()).or_default();
         for resource in Resource::ALL {
             known.add(resource, changes, Timestamp::from_unix_millis(i64::MAX));
         }

@@ -1,6 +1,7 @@
 //! What was lowered lately, and what came of it.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::{Action, Decision, Setting, Snapshot, Workload};
@@ -22,9 +23,9 @@ const LEAST_WATCH: Duration = Duration::from_mins(30);
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in super::super) struct Shrinks(HashMap<String, OfWorkload>);
 
-/// What was lowered of one workload, by container.
+/// What was lowered of one workload, by container. Boxed, as a map makes room for several.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(in super::super) struct OfWorkload(HashMap<String, Shrunk>);
+pub(in super::super) struct OfWorkload(HashMap<String, Box<Shrunk>>);
 
 /// What was lowered of one container of a workload.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,7 +35,7 @@ pub(in super::super) struct Shrunk {
     /// For how long what was lowered is watched.
     watch: Duration,
     /// The running pods in which it was lowered, by uid.
-    pods: HashMap<String, Before>,
+    pods: HashMap<Arc<str>, Before>,
     /// When a pod was last evicted to lower it.
     evicted: Option<Timestamp>,
     /// Until when it is not lowered again, and how often in a row that went wrong.
@@ -54,7 +55,7 @@ struct Before {
 
 impl OfWorkload {
     pub(super) fn of(&self, container: &str) -> Option<&Shrunk> {
-        self.0.get(container)
+        self.0.get(container).map(Box::as_ref)
     }
 }
 
@@ -137,12 +138,12 @@ impl Shrunk {
             self.held = Some((now + pause, times + 1));
         }
         let is_held = self.held.is_some_and(|(until, _)| now < until);
-        let alive: HashSet<_> = workload.pods.iter().map(|pod| pod.uid.as_str()).collect();
+        let alive: HashSet<_> = workload.pods.iter().map(|pod| &*pod.uid).collect();
         let mut went_well = false;
         self.pods.retain(|uid, before| {
             let over = now.since(before.at) > watch;
-            went_well |= over && !before.went_wrong && alive.contains(uid.as_str());
-            alive.contains(uid.as_str()) && if before.went_wrong { is_held } else { !over }
+            went_well |= over && !before.went_wrong && alive.contains(&**uid);
+            alive.contains(&**uid) && if before.went_wrong { is_held } else { !over }
         });
         if self.evicted.is_some_and(|at| now.since(at) > watch) {
             self.evicted = None;

@@ -143,7 +143,7 @@ fn taking_a_boost_back_needs_a_budget_only_where_it_restarts_a_container() {
         case.pods[0].containers[0].restarts_on_cpu_resize = restarts;
         for i in 1..3 {
             let mut more = case.pods[0].clone();
-            (more.name, more.uid) = (format!("p{i}"), format!("uid-p{i}"));
+            (more.name, more.uid) = (format!("p{i}"), format!("uid-p{i}").into());
             case.pods.push(more);
         }
         case.replicas = ConfiguredReplicas::Known(3);

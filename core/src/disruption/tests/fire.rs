@@ -98,10 +98,7 @@ impl Fleet {
         (new.started, new.ready_since) = (Some(now), Some(now));
         if self.sizes {
             new.containers[0].requests = list(TARGET);
-            new.annotations = Some(BTreeMap::from([(
-                UPDATES_ANNOTATION.to_owned(),
-                "sized".to_owned(),
-            )]));
+            new.annotations = Some(vec![(UPDATES_ANNOTATION.to_owned(), "sized".to_owned())]);
         }
         new
     }

@@ -47,10 +47,8 @@ fn arbitrary_pod() -> impl Strategy<Value = Pod> {
                 Odd::NoOwner => pod.owner = None,
                 Odd::AtStake => pod.stakes.holds_devices = true,
                 Odd::SaysNo => {
-                    pod.annotations = Some(BTreeMap::from([(
-                        "podfit.dev/evict".to_owned(),
-                        "never".to_owned(),
-                    )]));
+                    pod.annotations =
+                        Some(vec![("podfit.dev/evict".to_owned(), "never".to_owned())]);
                 }
             }
             pod
@@ -74,7 +72,7 @@ prop_compose! {
     ) -> Case {
         for (i, pod) in pods.iter_mut().enumerate() {
             pod.name = format!("p{i}");
-            pod.uid = format!("uid-p{i}");
+            pod.uid = format!("uid-p{i}").into();
         }
         let mut case = Case::new(profile, mode, pods);
         case.replicas = replicas;

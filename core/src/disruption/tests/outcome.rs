@@ -97,7 +97,7 @@ fn untouched(_: &mut Pod) {}
 
 fn annotate(pod: &mut Pod) {
     let updates = (UPDATES.to_owned(), "by vpa".to_owned());
-    pod.annotations = Some(BTreeMap::from([updates]));
+    pod.annotations = Some(vec![updates]);
 }
 
 const UPDATES: &str = "vpaUpdates";
@@ -247,7 +247,7 @@ fn a_pod_that_was_resized_since_says_nothing_of_its_admission() {
     let mut world = World::new(1);
     world.one_loop(|pod| {
         let resized = (IN_PLACE_ANNOTATION.to_owned(), "true".to_owned());
-        pod.annotations = Some(BTreeMap::from([resized]));
+        pod.annotations = Some(vec![resized]);
     });
     world.now = world.now + MIN;
     assert_eq!(world.one_loop(untouched).0, []);

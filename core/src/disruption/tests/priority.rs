@@ -108,9 +108,8 @@ fn containers_injected_after_admission_are_not_judged() {
         (Some(""), 0.0),
         (Some("abcd;';"), 9.0),
     ] {
-        let annotations = observed.map(|text| {
-            BTreeMap::from([(OBSERVED_CONTAINERS_ANNOTATION.to_owned(), text.to_owned())])
-        });
+        let annotations =
+            observed.map(|text| vec![(OBSERVED_CONTAINERS_ANNOTATION.to_owned(), text.to_owned())]);
         let pod = Pod {
             annotations,
             ..pod("p", (1000, 0))
@@ -186,7 +185,7 @@ fn due_are_pods_out_of_bounds_old_ones_and_those_killed_for_memory() {
             pod.containers[0].status = number(oom).map(oom_killed_after);
             let text = observed.trim_start_matches("empty").to_owned();
             pod.annotations = (!observed.is_empty())
-                .then(|| BTreeMap::from([(OBSERVED_CONTAINERS_ANNOTATION.to_owned(), text)]));
+                .then(|| vec![(OBSERVED_CONTAINERS_ANNOTATION.to_owned(), text)]);
         }
         case.vpa
             .container_policies

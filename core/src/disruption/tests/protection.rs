@@ -26,7 +26,7 @@ fn pods_that_say_no_are_never_evicted() {
             pods(2)
                 .into_iter()
                 .map(|pod| Pod {
-                    annotations: Some(BTreeMap::from([(key.to_owned(), value.to_owned())])),
+                    annotations: Some(vec![(key.to_owned(), value.to_owned())]),
                     ..pod
                 })
                 .collect()

@@ -298,10 +298,7 @@ fn a_pod_goes_to_a_larger_node_or_gets_what_its_own_has() {
     case.vpa.recommendation = Some(vec![recommendation("c", [(1000, 6 * GI); 3])]);
     case.nodes = Nodes::new(&[node("node", 4 * GI), node("large", 16 * GI)], &[]);
     assert_eq!(letter(&case.decision_on(0)), 'E');
-    case.pods[0].annotations = Some(BTreeMap::from([(
-        "podfit.dev/evict".into(),
-        "never".into(),
-    )]));
+    case.pods[0].annotations = Some(vec![("podfit.dev/evict".into(), "never".into())]);
     let decision = case.decision_on(0);
     assert_eq!(
         (letter(&decision), requests(&decision)),
@@ -313,10 +310,7 @@ fn a_pod_goes_to_a_larger_node_or_gets_what_its_own_has() {
 fn an_oom_kill_after_a_resize_is_told_where_nothing_else_can_be_done() {
     let mut case = Case::new(Profile::Safe, InPlace, pods(2));
     let pod = &mut case.pods[0];
-    pod.annotations = Some(BTreeMap::from([(
-        IN_PLACE_ANNOTATION.into(),
-        "true".into(),
-    )]));
+    pod.annotations = Some(vec![(IN_PLACE_ANNOTATION.into(), "true".into())]);
     pod.containers[0].requests = list(TARGET);
     pod.containers[0].status = Some(ContainerStatus {
         running: false,

@@ -20,10 +20,7 @@ fn down(restarts: i32, requests: Amounts) -> Pod {
 fn a_pod_that_memory_keeps_down_is_made_anew_even_when_it_is_the_only_one() {
     use UpdateMode::{InPlace, InPlaceOrRecreate, Recreate};
     let resized = |mut pod: Pod| {
-        pod.annotations = Some(BTreeMap::from([(
-            IN_PLACE_ANNOTATION.to_owned(),
-            "true".to_owned(),
-        )]));
+        pod.annotations = Some(vec![(IN_PLACE_ANNOTATION.to_owned(), "true".to_owned())]);
         pod
     };
     let of_job = |mut pod: Pod| {
