@@ -5,6 +5,9 @@
 
 mod boost;
 
+use std::fmt;
+use std::fmt::Write as _;
+
 use crate::pod::{Container, Pod};
 use crate::policy::scale_down::keep_up;
 use crate::policy::{LimitRangeItem, Rules, ScaleDown, cap_for_pod, changes};
@@ -219,18 +222,22 @@ fn annotated(
 
 /// Upstream's text: `container 0: <note>, <note>; container 1: <note>`.
 fn updates_text(containers: &[ContainerChange]) -> String {
-    let per_container: Vec<_> = containers
-        .iter()
-        .map(|change| {
-            let notes: Vec<_> = change.notes.iter().map(ToString::to_string).collect();
-            let place = match change.sidecar {
-                Some(index) => format!("init container {index}"),
-                None => format!("container {}", change.index),
-            };
-            format!("{place}: {}", notes.join(", "))
-        })
-        .collect();
-    per_container.join("; ")
+    let mut text = String::with_capacity(128);
+    let mut add = |part: fmt::Arguments<'_>| {
+        // Into a text nothing fails to be written.
+        let _ = text.write_fmt(part);
+    };
+    for (nth, change) in containers.iter().enumerate() {
+        add(format_args!("{}", if nth == 0 { "" } else { "; " }));
+        match change.sidecar {
+            Some(index) => add(format_args!("init container {index}: ")),
+            None => add(format_args!("container {}: ", change.index)),
+        }
+        for (nth, note) in change.notes.iter().enumerate() {
+            add(format_args!("{}{note}", if nth == 0 { "" } else { ", " }));
+        }
+    }
+    text
 }
 
 /// The containers that the pod had at admission, from its annotation. `None` when it has none, or one that podfit did

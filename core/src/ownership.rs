@@ -7,6 +7,7 @@ mod vpas;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 pub use self::kinds::{ForeignKind, GroupKind, WELL_KNOWN_KINDS, is_own_group, is_well_known};
@@ -30,7 +31,11 @@ pub struct ControllerKey {
 impl ControllerKey {
     /// The controller that `owner` names, in `namespace`.
     pub fn of(namespace: &str, owner: &OwnerRef) -> Self {
-        Self::new(namespace, &GroupKind::of(owner).qualified(), &owner.name)
+        Self {
+            namespace: namespace.into(),
+            kind: owner.qualified_kind(),
+            name: owner.name.clone(),
+        }
     }
 
     /// From its parts.
@@ -129,7 +134,7 @@ impl Owners {
     /// a Deployment calls its ReplicaSets `<deployment>-<pod-template-hash>`.
     pub fn chain(&self, pod: &Pod) -> Vec<ControllerKey> {
         let mut chain = Vec::new();
-        let mut next = pod.owner.clone();
+        let mut next = pod.owner.as_ref().map(Cow::Borrowed);
         while let Some(owner) = next {
             let key = ControllerKey::of(&pod.namespace, &owner);
             if owner.is_node() || chain.len() == LONGEST_CHAIN || chain.contains(&key) {
@@ -137,8 +142,8 @@ impl Owners {
             }
             let known = self.controllers.get(&key);
             next = match known.or_else(|| self.deleted.get(&key)) {
-                Some(controller) => controller.owner.clone(),
-                None => deployment_by_name(&owner, pod.template_hash.as_deref()),
+                Some(controller) => controller.owner.as_ref().map(Cow::Borrowed),
+                None => deployment_by_name(&owner, pod.template_hash.as_deref()).map(Cow::Owned),
             };
             chain.push(key);
         }

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation};
 use jsonptr::PointerBuf;
-use podfit_cluster::api::quantity::to_json;
+use podfit_cluster::api::quantity::{texts, to_json};
 use podfit_core::admission::{Admission, BOOST_ANNOTATION_PREFIX, Boost, ContainerChange};
 use podfit_core::pod::{Pod, PresentMaps};
-use podfit_core::quantity::{Resource, ResourceList};
+use podfit_core::quantity::ResourceList;
 use serde_json::{Value, json};
 
 /// The patch that makes `admission`'s changes to `pod`: first what later operations write into, then the resources of
@@ -91,11 +91,8 @@ fn resources(
     if !there && !amounts.is_empty() {
         operations.push(add(path, json!({})));
     }
-    let amounts = to_json(amounts);
-    for resource in Resource::ALL {
-        if let Some(text) = amounts.get(resource.name()) {
-            operations.push(add(&[path, &[resource.name()]].concat(), text.clone()));
-        }
+    for (resource, text) in texts(amounts) {
+        operations.push(add(&[path, &[resource.name()]].concat(), text.into()));
     }
 }
 

@@ -148,7 +148,7 @@ impl Response {
     /// Adds a patch; an empty one is left out.
     pub fn with_patch(mut self, patch: &Patch) -> Result<Self, serde_json::Error> {
         if !patch.0.is_empty() {
-            self.patch = Some(STANDARD.encode(serde_json::to_vec(patch)?));
+            self.patch = Some(STANDARD.encode(to_json(patch)?));
             self.patch_type = Some("JSONPatch");
         }
         Ok(self)
@@ -164,6 +164,13 @@ impl Response {
     pub fn is_patched(&self) -> bool {
         self.patch.is_some()
     }
+}
+
+/// As [`serde_json::to_vec`], which begins with room for 128 bytes and doubles it again and again.
+pub fn to_json(value: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
+    let mut text = Vec::with_capacity(2048);
+    serde_json::to_writer(&mut text, value)?;
+    Ok(text)
 }
 
 impl From<Response> for Answer {

@@ -18,7 +18,7 @@ use podfit_cluster::api::object::Object;
 use crate::admission::Webhook;
 use crate::bodies::Share;
 use crate::metrics::{Kind, Outcome, Step};
-use crate::review::{Answer, Review};
+use crate::review::{Answer, Review, to_json};
 
 /// The largest body taken, upstream's figure: an object is at most 1.5 MB in etcd, and a review holds two.
 pub const MAX_BODY: usize = 5 << 20;
@@ -157,7 +157,7 @@ fn answer(
     webhook.step(Step::Admit, admit);
 
     let build = Instant::now();
-    let answer = serde_json::to_vec(&Answer::from(response)).map_err(Rejection::Unwritable)?;
+    let answer = to_json(&Answer::from(response)).map_err(Rejection::Unwritable)?;
     webhook.step(Step::BuildResponse, build);
     let mut http = HttpResponse::Ok();
     if webhook.is_draining() {

@@ -17,7 +17,7 @@ use super::controller::controlling_owner;
 use super::metadata;
 use super::node::{Affinity, SpecToleration, placement};
 use super::object::Object;
-use super::quantity::{QuantityMap, resource_list};
+use super::quantity::Quantities;
 use super::time;
 
 mod stakes;
@@ -58,11 +58,11 @@ struct SpecContainer {
     restart_policy: Option<String>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 struct Resources {
-    requests: Option<QuantityMap>,
-    limits: Option<QuantityMap>,
+    requests: Option<Quantities>,
+    limits: Option<Quantities>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -159,11 +159,9 @@ impl From<&PodObject> for Pod {
             resize: resize_state(&status.conditions),
             containers,
             init_containers,
-            has_pod_resources: spec.resources.as_ref().is_some_and(|Object(r)| {
-                [&r.requests, &r.limits]
-                    .into_iter()
-                    .flatten()
-                    .any(|amounts| !amounts.is_empty())
+            has_pod_resources: spec.resources.is_some_and(|Object(r)| {
+                let mut maps = [r.requests, r.limits].into_iter().flatten();
+                maps.any(|amounts| !amounts.is_empty)
             }),
             stakes: stakes::read(spec),
         }
@@ -205,10 +203,10 @@ fn before_boost(text: &str) -> Option<EffectiveResources> {
 }
 
 fn effective(resources: &Resources) -> EffectiveResources {
-    let list = |map: &Option<QuantityMap>| map.as_ref().map(resource_list).unwrap_or_default();
+    let list = |amounts: Option<Quantities>| amounts.unwrap_or_default().list;
     EffectiveResources {
-        requests: list(&resources.requests),
-        limits: list(&resources.limits),
+        requests: list(resources.requests),
+        limits: list(resources.limits),
     }
 }
 
@@ -266,7 +264,7 @@ fn container(spec: &SpecContainer, statuses: &[StatusContainer]) -> Container {
             .iter()
             .any(|p| p.resource_name == resource && p.restart_policy == "RestartContainer")
     };
-    let Object(resources) = spec.resources.clone().unwrap_or_default();
+    let Object(resources) = spec.resources.unwrap_or_default();
     let own = effective(&resources);
     Container {
         name: spec.name.clone(),

@@ -67,15 +67,24 @@ impl GroupKind {
 
     /// The kind, with its group where that is not Kubernetes' own: `Rollout.argoproj.io`.
     pub fn qualified(&self) -> String {
-        if is_own_group(&self.group) {
-            self.kind.clone()
-        } else {
-            format!("{}.{}", self.kind, self.group)
-        }
+        qualified(&self.group, &self.kind)
+    }
+}
+
+fn qualified(group: &str, kind: &str) -> String {
+    if is_own_group(group) {
+        kind.into()
+    } else {
+        format!("{kind}.{group}")
     }
 }
 
 impl OwnerRef {
+    /// The kind, with its group where that is not Kubernetes' own: `Rollout.argoproj.io`.
+    pub fn qualified_kind(&self) -> String {
+        qualified(self.group(), &self.kind)
+    }
+
     /// The API group: `apps`. Empty for Kubernetes' core group.
     pub fn group(&self) -> &str {
         self.api_version

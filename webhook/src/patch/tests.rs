@@ -1,7 +1,7 @@
 //! Paths and values (vectors 12.3), and the operations of a boosted container (vectors 12.2).
 
 use podfit_core::pod::{Container, EffectiveResources};
-use podfit_core::quantity::{Bytes, Millicores};
+use podfit_core::quantity::{Bytes, Millicores, Resource};
 
 use super::*;
 

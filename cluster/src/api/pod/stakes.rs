@@ -1,8 +1,6 @@
 //! What a pod's spec tells of the cost of losing it.
 
 use podfit_core::pod::Stakes;
-use podfit_core::quantity::Bytes;
-use serde_json::Value;
 
 use super::super::object::Object;
 use super::{Spec, SpecContainer};
@@ -24,19 +22,10 @@ pub(super) fn read(spec: &Spec) -> Stakes {
     }
 }
 
-/// Extended resources have names of a domain that is not Kubernetes' own: `nvidia.com/gpu`.
 fn has_extended_resources(container: &SpecContainer) -> bool {
-    let is_extended = |name: &str| name.contains('/') && !name.contains("kubernetes.io/");
-    let is_none = |amount: &Value| match amount {
-        Value::String(text) => Bytes::parse(text).is_ok_and(|amount| amount.0 == 0),
-        amount => amount.as_f64() == Some(0.0),
-    };
-    container.resources.iter().any(|Object(resources)| {
-        [&resources.requests, &resources.limits]
-            .into_iter()
-            .flatten()
-            .flatten()
-            .any(|(name, amount)| is_extended(name) && !is_none(amount))
+    container.resources.is_some_and(|Object(resources)| {
+        let mut maps = [resources.requests, resources.limits].into_iter().flatten();
+        maps.any(|amounts| amounts.has_extended)
     })
 }
 
