@@ -1,7 +1,7 @@
 //! A webhook under test: how it is started.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -34,11 +34,12 @@ pub struct Running {
 }
 
 impl Candidate {
-    /// Starts it, and waits until it answers `review` with a patch.
+    /// Starts it, on `core` alone where one is given, and waits until it answers `review` with a patch.
     pub async fn start(
         self,
         cluster: &Arc<Cluster>,
         programs: &Path,
+        core: Option<&str>,
         review: &Bytes,
     ) -> Result<Running> {
         let (name, address) = match self {
@@ -62,6 +63,10 @@ impl Candidate {
                 programs.join(name)
             }
             Self::Upstream => program(name),
+        };
+        let (executable, arguments) = match core {
+            Some(core) => on_core(core, &executable, arguments),
+            None => (executable, arguments),
         };
         let process = Program {
             name: name.into(),
@@ -89,4 +94,13 @@ impl Candidate {
             url: format!("https://{address}:8000/"),
         })
     }
+}
+
+/// The same by way of `taskset`, which becomes the program once it has bound itself. Both webhooks look how many cores they
+/// have when they start.
+fn on_core(core: &str, executable: &Path, arguments: Vec<String>) -> (PathBuf, Vec<String>) {
+    let executable = executable.display().to_string();
+    let mut all = vec!["--cpu-list".into(), core.into(), executable];
+    all.extend(arguments);
+    ("taskset".into(), all)
 }

@@ -2,7 +2,8 @@
 //!
 //! The same AdmissionReviews over TLS on loopback, from one, 16 and 64 connections that are kept, in clusters of several
 //! sizes; and pods created through the real API server. Client and server share the machine's cores: latencies hold
-//! for such a machine under full load, CPU per request for any.
+//! for such a machine under full load, CPU per request for any. Once more with 16 connections client and server have a core
+//! each: then the latencies are the server's, and not the scheduler's.
 //!
 //! Environment: `SIZES=10,1000,10000` (VPAs), `ONLY=podfit` or `ONLY=upstream`.
 
@@ -17,7 +18,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use podfit_tests::bench::fixture::{Fixture, Purpose, Size};
-use podfit_tests::bench::process::{cpu_seconds, peak_mib};
+use podfit_tests::bench::process::{cpu_seconds, peak_mib, pin};
 use podfit_tests::bench::report::{machine, number, save, table};
 use podfit_tests::cluster::{Cluster, repository};
 use serde::Serialize;
@@ -32,12 +33,33 @@ const NAME: &str = "bench-webhook";
 /// Connections at once.
 const CONNECTIONS: [usize; 3] = [1, 16, 64];
 
+/// The same where client and server have a core each.
+const CONNECTIONS_APART: usize = 16;
+
+/// A server that has a core of its own.
+const SERVERS_CORE: &str = "0";
+
+/// Its client's.
+const CLIENTS_CORE: &str = "1";
+
+/// Whose cores the server had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Cores {
+    /// The client's as well.
+    Shared,
+    /// One that the client does not use.
+    Own,
+}
+
 /// What one webhook did with so many VPAs and connections.
 #[derive(Clone, Debug, Serialize)]
 struct Figures {
     candidate: Candidate,
     vpas: usize,
     connections: usize,
+    /// Whose cores the server had.
+    cores: Cores,
     /// Requests a second.
     rate: f64,
     /// Requests per CPU second of the server.
@@ -68,6 +90,9 @@ async fn run() -> Result<()> {
         .context("PODFIT_PROGRAMS is not set: start this by `make bench-webhook`")?;
     let programs = Path::new(&programs);
     let (sizes, candidates) = plan()?;
+    let cores = std::thread::available_parallelism()?;
+    ensure!(cores.get() > 1, "two cores are needed");
+    let all_cores = format!("0-{}", cores.get() - 1);
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
@@ -93,11 +118,10 @@ async fn run() -> Result<()> {
             creations.push(("none", creation(&cluster, "none", None, vpas).await?));
         }
         for candidate in &candidates {
-            let running = candidate.start(&cluster, programs, &reviews[0]).await?;
+            let what = (*candidate, vpas, Cores::Shared);
+            let running = start(what, &cluster, programs, &reviews).await?;
             for connections in CONNECTIONS {
-                let figures = measure(&running, (*candidate, vpas), connections, &reviews).await?;
-                println!("  {figures:?}");
-                loads.push(figures);
+                loads.push(measure(&running, what, connections, &reviews).await?);
             }
             if last {
                 let who = if *candidate == Candidate::Podfit {
@@ -111,6 +135,12 @@ async fn run() -> Result<()> {
                 ));
             }
             running.process.kill().await?;
+            let what = (*candidate, vpas, Cores::Own);
+            pin(std::process::id(), CLIENTS_CORE)?;
+            let running = start(what, &cluster, programs, &reviews).await?;
+            loads.push(measure(&running, what, CONNECTIONS_APART, &reviews).await?);
+            running.process.kill().await?;
+            pin(std::process::id(), &all_cores)?;
         }
     }
     report(&loads, &creations)
@@ -144,9 +174,22 @@ fn plan() -> Result<(Vec<usize>, Vec<Candidate>)> {
     Ok((sizes, candidates))
 }
 
+/// What is measured: which webhook, with how many VPAs, and on which cores.
+type What = (Candidate, usize, Cores);
+
+async fn start(
+    (candidate, _, cores): What,
+    cluster: &Arc<Cluster>,
+    programs: &Path,
+    reviews: &[hyper::body::Bytes],
+) -> Result<Running> {
+    let core = (cores == Cores::Own).then_some(SERVERS_CORE);
+    candidate.start(cluster, programs, core, &reviews[0]).await
+}
+
 async fn measure(
     running: &Running,
-    (candidate, vpas): (Candidate, usize),
+    (candidate, vpas, cores): What,
     connections: usize,
     reviews: &Arc<Vec<hyper::body::Bytes>>,
 ) -> Result<Figures> {
@@ -155,17 +198,20 @@ async fn measure(
         .target
         .load(connections, reviews, || cpu_seconds(id))
         .await?;
-    Ok(Figures {
+    let figures = Figures {
         candidate,
         vpas,
         connections,
+        cores,
         rate: load.rate,
         per_cpu_second: load.answers as f64 / (after - before),
         p50: load.percentile(0.5),
         p99: load.percentile(0.99),
         p999: load.percentile(0.999),
         peak: peak_mib(id)?,
-    })
+    };
+    println!("  {figures:?}");
+    Ok(figures)
 }
 
 fn report(loads: &[Figures], creations: &[(&str, Creation)]) -> Result<()> {
@@ -174,6 +220,7 @@ fn report(loads: &[Figures], creations: &[(&str, Creation)]) -> Result<()> {
         "webhook",
         "VPAs",
         "connections",
+        "cores",
         "requests/s",
         "requests/CPU s",
         "p50 ms",
@@ -186,6 +233,7 @@ fn report(loads: &[Figures], creations: &[(&str, Creation)]) -> Result<()> {
             format!("{:?}", f.candidate).to_lowercase(),
             f.vpas.to_string(),
             f.connections.to_string(),
+            format!("{:?}", f.cores).to_lowercase(),
         ];
         row.extend([f.rate, f.per_cpu_second, f.p50, f.p99, f.p999, f.peak].map(number));
         row
@@ -207,13 +255,15 @@ fn report(loads: &[Figures], creations: &[(&str, Creation)]) -> Result<()> {
     for upstream in loads.iter().filter(|f| f.candidate == Candidate::Upstream) {
         let same = |f: &&Figures| {
             f.candidate == Candidate::Podfit
-                && (f.vpas, f.connections) == (upstream.vpas, upstream.connections)
+                && (f.vpas, f.connections, f.cores)
+                    == (upstream.vpas, upstream.connections, upstream.cores)
         };
         if let Some(podfit) = loads.iter().find(same) {
             println!(
-                "{} VPAs, {} connections: podfit answers {} times as many requests per CPU second; upstream's p99 is {} times podfit's, its memory {} times",
+                "{} VPAs, {} connections, {:?} cores: podfit answers {} times as many requests per CPU second; upstream's p99 is {} times podfit's, its memory {} times",
                 podfit.vpas,
                 podfit.connections,
+                podfit.cores,
                 number(podfit.per_cpu_second / upstream.per_cpu_second),
                 number(upstream.p99 / podfit.p99),
                 number(upstream.peak / podfit.peak),

@@ -1,8 +1,9 @@
 //! What a process costs.
 
 use std::fs;
+use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 /// Ticks of `/proc/PID/stat` in a second; Linux shows 100 to everybody, whatever it counts with.
 const TICKS: f64 = 100.0;
@@ -29,6 +30,18 @@ pub fn peak_mib(id: u32) -> Result<f64> {
         rest.trim().strip_suffix(" kB")?.parse::<f64>().ok()
     });
     Ok(kib.context("no VmHWM")? / 1024.0)
+}
+
+/// Lets all threads of a process run on these cores only: `0,2-3`.
+pub fn pin(id: u32, cores: &str) -> Result<()> {
+    let id = id.to_string();
+    let done = Command::new("taskset")
+        .args(["--all-tasks", "--cpu-list", "--pid", cores, &id])
+        .output()
+        .context("taskset cannot be run; it is in Debian's package util-linux")?;
+    let said = String::from_utf8_lossy(&done.stderr);
+    ensure!(done.status.success(), "taskset {cores}: {said}");
+    Ok(())
 }
 
 #[cfg(test)]
