@@ -77,11 +77,9 @@ impl From<&VpaObject> for Vpa {
                 .unwrap_or_default(),
             maintenance: read.maintenance(meta),
             startup_boost: read.startup_boost("spec.startupBoost", &spec["startupBoost"]),
-            recommenders: items(&spec["recommenders"])
-                .filter_map(|r| text(&r["name"]))
-                .collect(),
+            recommenders: compact(items(&spec["recommenders"]).filter_map(|r| text(&r["name"]))),
             recommendation: read.recommendation(&status["recommendation"]),
-            conditions: items(&status["conditions"]).map(condition).collect(),
+            conditions: compact(items(&status["conditions"]).map(condition)),
             problems: read.problems,
         }
     }
@@ -186,28 +184,25 @@ impl Reader {
                 "not understood; no container policy holds",
             );
         }
-        items(policies)
-            .enumerate()
-            .map(|(i, policy)| {
-                let path = format!("spec.resourcePolicy.containerPolicies[{i}]");
-                ContainerPolicy {
-                    container_name: text(&policy["containerName"]).unwrap_or_default(),
-                    off: policy["mode"] == "Off",
-                    min_allowed: self.list(&format!("{path}.minAllowed"), &policy["minAllowed"]),
-                    max_allowed: self.list(&format!("{path}.maxAllowed"), &policy["maxAllowed"]),
-                    controlled_resources: policy["controlledResources"].is_array().then(|| {
-                        self.resources(
-                            &format!("{path}.controlledResources"),
-                            &policy["controlledResources"],
-                        )
-                    }),
-                    requests_only: policy["controlledValues"] == "RequestsOnly",
-                    history: self.history(&path, policy),
-                    startup_boost: self
-                        .startup_boost(&format!("{path}.startupBoost"), &policy["startupBoost"]),
-                }
-            })
-            .collect()
+        compact(items(policies).enumerate().map(|(i, policy)| {
+            let path = format!("spec.resourcePolicy.containerPolicies[{i}]");
+            ContainerPolicy {
+                container_name: text(&policy["containerName"]).unwrap_or_default(),
+                off: policy["mode"] == "Off",
+                min_allowed: self.list(&format!("{path}.minAllowed"), &policy["minAllowed"]),
+                max_allowed: self.list(&format!("{path}.maxAllowed"), &policy["maxAllowed"]),
+                controlled_resources: policy["controlledResources"].is_array().then(|| {
+                    self.resources(
+                        &format!("{path}.controlledResources"),
+                        &policy["controlledResources"],
+                    )
+                }),
+                requests_only: policy["controlledValues"] == "RequestsOnly",
+                history: self.history(&path, policy),
+                startup_boost: self
+                    .startup_boost(&format!("{path}.startupBoost"), &policy["startupBoost"]),
+            }
+        }))
     }
 
     /// How a container's history is kept. What is out of range is left out, so that the recommender's flag holds.
@@ -294,27 +289,21 @@ impl Reader {
 
     fn recommendation(&mut self, recommendation: &Value) -> Option<Vec<ContainerRecommendation>> {
         let containers = recommendation["containerRecommendations"].as_array()?;
-        Some(
-            containers
-                .iter()
-                .enumerate()
-                .filter_map(|(i, c)| {
-                    let container_name = text(&c["containerName"])?;
-                    let mut list = |field: &str| {
-                        let path =
-                            format!("status.recommendation.containerRecommendations[{i}].{field}");
-                        self.list(&path, &c[field])
-                    };
-                    Some(ContainerRecommendation {
-                        container_name,
-                        target: list("target"),
-                        lower_bound: list("lowerBound"),
-                        upper_bound: list("upperBound"),
-                        uncapped_target: list("uncappedTarget"),
-                    })
-                })
-                .collect(),
-        )
+        let readable = containers.iter().enumerate().filter_map(|(i, c)| {
+            let container_name = text(&c["containerName"])?;
+            let mut list = |field: &str| {
+                let path = format!("status.recommendation.containerRecommendations[{i}].{field}");
+                self.list(&path, &c[field])
+            };
+            Some(ContainerRecommendation {
+                container_name,
+                target: list("target"),
+                lower_bound: list("lowerBound"),
+                upper_bound: list("upperBound"),
+                uncapped_target: list("uncappedTarget"),
+            })
+        });
+        Some(compact(readable))
     }
 }
 
@@ -335,6 +324,13 @@ fn boost_by(cpu: &Value) -> Result<BoostBy, String> {
 
 fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
+}
+
+/// A list without the room for four that a `Vec` begins with: there are thousands of VPAs, of one container each.
+fn compact<T>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut list: Vec<_> = items.collect();
+    list.shrink_to_fit();
+    list
 }
 
 fn text(value: &Value) -> Option<String> {

@@ -27,6 +27,13 @@ fn a_full_object_is_read() {
             "conditions": [{"type": "RecommendationProvided", "status": "True"}]}),
     );
     assert_eq!(vpa.problems, Vec::<String>::new());
+    let room = (
+        vpa.container_policies.capacity(),
+        vpa.recommendation.as_ref().map(Vec::capacity),
+        vpa.conditions.capacity(),
+        vpa.recommenders.capacity(),
+    );
+    assert_eq!(room, (1, Some(1), 1, 1), "as many as there are");
     assert_eq!(vpa.target.as_ref().unwrap().name, "web");
     assert_eq!(
         (vpa.update_mode, vpa.min_replicas),
