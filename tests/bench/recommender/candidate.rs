@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use kube::Client;
 use podfit_tests::bench::fixture::Size;
+use podfit_tests::bench::plan::Candidate;
 use podfit_tests::bench::process::{cpu_seconds, peak_mib};
 use podfit_tests::cluster::{Cluster, log_folder, program};
 use podfit_tests::process::{Process, Program};
@@ -34,16 +35,6 @@ const LOOK: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_mins(5);
 
 const LATENCY: &str = "vpa_recommender_execution_latency_seconds";
-
-/// Which recommender.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Candidate {
-    /// Ours.
-    Podfit,
-    /// Upstream's, 1.8.1.
-    Upstream,
-}
 
 /// What one of them cost at one size.
 #[derive(Clone, Debug, Serialize)]

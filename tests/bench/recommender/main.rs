@@ -14,11 +14,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use podfit_tests::bench::fixture::{Fixture, Purpose, Size};
+use podfit_tests::bench::plan::{Candidate, Plan, programs, variable};
 use podfit_tests::bench::report::{machine, number, save, table};
 use podfit_tests::cluster::{Cluster, repository};
 use serde_json::json;
 
-use crate::candidate::{Candidate, Figures, Track};
+use crate::candidate::{Figures, Track};
 use crate::metrics_api::MetricsApi;
 
 /// The cluster's name.
@@ -26,13 +27,6 @@ const NAME: &str = "bench-recommender";
 
 /// Upstream is measured up to so many VPAs.
 const UPSTREAM_UP_TO: usize = 5000;
-
-/// What is to be run.
-struct Plan {
-    sizes: Vec<Size>,
-    namespaces: usize,
-    candidates: Vec<Candidate>,
-}
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -46,9 +40,12 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<()> {
-    let plan = Plan::from_environment()?;
-    let programs = std::env::var("PODFIT_PROGRAMS")
-        .context("PODFIT_PROGRAMS is not set: start this by `make bench-recommender`")?;
+    let plan = Plan::from_environment("1000,5000,10000")?;
+    let programs = programs()?;
+    let namespaces: usize = variable("NAMESPACES", "1")
+        .parse()
+        .context("NAMESPACES is not a number")?;
+    ensure!(namespaces > 0, "NAMESPACES must be 1 or more");
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
@@ -64,70 +61,39 @@ async fn run() -> Result<()> {
             "",
         )
         .await?;
-    let usage = MetricsApi::start(&cluster, plan.namespaces).await?;
-    let mut fixture = Fixture::new(&cluster, plan.namespaces, Purpose::Recommend).await?;
+    let usage = MetricsApi::start(&cluster, namespaces).await?;
+    let mut fixture = Fixture::new(&cluster, namespaces, Purpose::Recommend).await?;
     let track = Track {
         cluster,
         usage,
-        programs: programs.into(),
+        programs,
     };
     let mut all = Vec::new();
-    for size in &plan.sizes {
+    for vpas in plan.sizes {
+        let size = size(vpas);
         println!("{} VPAs, {} pods", size.vpas, size.pods);
-        fixture.grow(*size).await?;
-        track.usage.set(*size);
+        fixture.grow(size).await?;
+        track.usage.set(size);
         for candidate in &plan.candidates {
             if *candidate == Candidate::Upstream && size.vpas > UPSTREAM_UP_TO {
                 continue;
             }
-            let figures = track.run(*candidate, *size).await?;
+            let figures = track.run(*candidate, size).await?;
             println!("  {figures:?}");
             all.push(figures);
         }
     }
-    report(&plan, &all)
+    report(namespaces, &all)
 }
 
-impl Plan {
-    fn from_environment() -> Result<Self> {
-        let get = |name: &str, default: &str| {
-            std::env::var(name)
-                .ok()
-                .filter(|v| !v.is_empty())
-                .unwrap_or_else(|| default.into())
-        };
-        let mut sizes = Vec::new();
-        for text in get("SIZES", "1000,5000,10000").split(',') {
-            let vpas: usize = text
-                .trim()
-                .parse()
-                .with_context(|| format!("SIZES: `{text}` is not a number of VPAs"))?;
-            let pods = vpas * if vpas < 10_000 { 2 } else { 5 };
-            sizes.push(Size { vpas, pods });
-        }
-        ensure!(
-            sizes.is_sorted_by(|a, b| a.vpas < b.vpas),
-            "SIZES must grow: one cluster grows from size to size"
-        );
-        let candidates = match get("ONLY", "both").as_str() {
-            "podfit" => vec![Candidate::Podfit],
-            "upstream" => vec![Candidate::Upstream],
-            _ => vec![Candidate::Podfit, Candidate::Upstream],
-        };
-        let namespaces = get("NAMESPACES", "1")
-            .parse()
-            .context("NAMESPACES is not a number")?;
-        ensure!(namespaces > 0, "NAMESPACES must be 1 or more");
-        Ok(Self {
-            sizes,
-            namespaces,
-            candidates,
-        })
-    }
+/// Larger clusters have more pods a workload.
+fn size(vpas: usize) -> Size {
+    let pods = vpas * if vpas < 10_000 { 2 } else { 5 };
+    Size { vpas, pods }
 }
 
-fn report(plan: &Plan, all: &[Figures]) -> Result<()> {
-    println!("\n{}; {} namespace(s)\n", machine(), plan.namespaces);
+fn report(namespaces: usize, all: &[Figures]) -> Result<()> {
+    println!("\n{}; {} namespace(s)\n", machine(), namespaces);
     let head = [
         "recommender",
         "VPAs",
@@ -142,7 +108,7 @@ fn report(plan: &Plan, all: &[Figures]) -> Result<()> {
     ];
     let row = |f: &Figures| {
         let mut row = vec![
-            format!("{:?}", f.candidate).to_lowercase(),
+            f.candidate.to_string(),
             f.vpas.to_string(),
             f.pods.to_string(),
         ];
@@ -175,7 +141,7 @@ fn report(plan: &Plan, all: &[Figures]) -> Result<()> {
     }
     save(
         "recommender",
-        &json!({"namespaces": plan.namespaces, "runs": all, "slopes": slopes}),
+        &json!({"namespaces": namespaces, "runs": all, "slopes": slopes}),
     )
 }
 

@@ -1,8 +1,8 @@
 //! Who asked how often, as the API server counts. Nothing else runs in the cluster that asks for these kinds.
 
 use anyhow::Result;
-use http::Request;
 use kube::Client;
+use podfit_tests::bench::requests::Counts;
 
 /// The API server's counters so far.
 #[derive(Clone, Debug, Default)]
@@ -15,8 +15,7 @@ pub struct Requests {
 impl Requests {
     /// Reads the counters.
     pub async fn read(client: &Client) -> Result<Self> {
-        let request = Request::get("/metrics").body(Vec::new())?;
-        Ok(Self::parse(&client.request_text(request).await?))
+        Ok(Self::of(&Counts::read(client).await?))
     }
 
     /// Requests for VPAs, histories, pods and their controllers, but for watches. Requests for usage do not count: the
@@ -35,20 +34,10 @@ impl Requests {
         self.histories
     }
 
-    fn parse(text: &str) -> Self {
+    fn of(counts: &Counts) -> Self {
         let mut sums = Self::default();
-        let lines = text
-            .lines()
-            .filter_map(|line| line.strip_prefix("apiserver_request_total{"));
-        for (labels, count) in lines.filter_map(|line| line.rsplit_once("} ")) {
-            let Ok(count) = count.parse::<f64>() else {
-                continue;
-            };
-            let has = |label: &str, values: &[&str]| {
-                values
-                    .iter()
-                    .any(|v| labels.contains(&format!(r#"{label}="{v}""#)))
-            };
+        for count in counts.all() {
+            let has = |label, values: &[&str]| count.has(label, values);
             let group = has("group", &["autoscaling.k8s.io", "apps", "batch"]);
             let core = has("group", &[""])
                 && has(
@@ -58,14 +47,14 @@ impl Requests {
             if !(group || core) || has("verb", &["WATCH"]) {
                 continue;
             }
-            sums.all += count;
+            sums.all += count.requests;
             if !has("verb", &["POST", "PUT", "PATCH", "APPLY"]) {
                 continue;
             }
             if has("resource", &["verticalpodautoscalers"]) {
-                sums.statuses += count;
+                sums.statuses += count.requests;
             } else if has("resource", &["verticalpodautoscalercheckpoints"]) {
-                sums.histories += count;
+                sums.histories += count.requests;
             }
         }
         sums
@@ -85,7 +74,7 @@ apiserver_request_total{code="200",component="apiserver",dry_run="",group="autos
 apiserver_request_total{code="200",component="apiserver",dry_run="",group="",resource="pods",scope="cluster",subresource="",verb="LIST",version="v1"} 2
 apiserver_request_total{code="200",component="apiserver",dry_run="",group="coordination.k8s.io",resource="leases",scope="resource",subresource="",verb="PUT",version="v1"} 90
 "#;
-        let sums = Requests::parse(text);
+        let sums = Requests::of(&Counts::parse(text));
         assert_eq!(
             (sums.all(), sums.statuses(), sums.histories()),
             (14.0, 7.0, 5.0)

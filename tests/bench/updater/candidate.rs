@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use podfit_tests::bench::fixture::{Fixture, Size};
+use podfit_tests::bench::plan::Candidate;
 use podfit_tests::bench::process::{cpu_seconds, peak_mib};
 use podfit_tests::cluster::{Cluster, log_folder, program};
 use podfit_tests::process::{Process, Program};
@@ -33,16 +34,6 @@ const NO_BUDGETS: [&str; 5] = [
 ];
 
 const LATENCY: &str = "vpa_updater_execution_latency_seconds";
-
-/// Which updater.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Candidate {
-    /// Ours.
-    Podfit,
-    /// Upstream's, 1.8.1.
-    Upstream,
-}
 
 /// What one of them did in its first loop, and what that cost.
 #[derive(Clone, Debug, Serialize)]
@@ -94,11 +85,18 @@ impl Track {
         let before = Requests::read(client).await?;
         let mut process = self.program(candidate)?.start()?;
         let metrics = first_loop(&mut process).await?;
-        let gone = evictions.gone();
         let (cpu, peak) = (cpu_seconds(process.id()?)?, peak_mib(process.id()?)?);
         process.kill().await?;
         let (after, events) = (Requests::read(client).await?, events(client).await?);
         controllers.kill().await?;
+        // The watch is told a moment later.
+        until("all evicted pods were seen to go", secs(30), async || {
+            let (seen, made) = (evictions.gone().pods, after.evicted - before.evicted);
+            ensure!(seen as f64 >= made, "{seen} of {made}");
+            Ok(())
+        })
+        .await?;
+        let gone = evictions.gone();
         let seconds = |step: &str| metrics.sum(&format!("{LATENCY}_sum"), &[("step", step)]);
         let mut steps: BTreeMap<_, _> = metrics
             .values(&format!("{LATENCY}_sum"), "step")

@@ -13,13 +13,14 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use podfit_tests::bench::fixture::{Fixture, Purpose, Size};
+use podfit_tests::bench::plan::{Candidate, Plan, programs};
 use podfit_tests::bench::report::{machine, number, save, table};
 use podfit_tests::cluster::{Cluster, repository};
 use serde_json::json;
 
-use crate::candidate::{Candidate, Figures, Track};
+use crate::candidate::{Figures, Track};
 
 /// The cluster's name.
 const NAME: &str = "bench-updater";
@@ -36,9 +37,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<()> {
-    let programs = std::env::var("PODFIT_PROGRAMS")
-        .context("PODFIT_PROGRAMS is not set: start this by `make bench-updater`")?;
-    let (sizes, candidates) = plan()?;
+    let programs = programs()?;
+    let plan = Plan::from_environment("25,250,1000")?;
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
@@ -55,53 +55,22 @@ async fn run() -> Result<()> {
         )
         .await?;
     let mut fixture = Fixture::new(&cluster, 1, Purpose::Update).await?;
-    let track = Track {
-        cluster,
-        programs: programs.into(),
-    };
+    let track = Track { cluster, programs };
     let mut all = Vec::new();
-    for vpas in sizes {
+    for vpas in plan.sizes {
         let size = Size {
             vpas,
             pods: 2 * vpas,
         };
         println!("{vpas} ReplicaSets and VPAs, {} pods", size.pods);
         fixture.grow(size).await?;
-        for candidate in &candidates {
+        for candidate in &plan.candidates {
             let figures = track.run(*candidate, size, &mut fixture).await?;
             println!("  {figures:?}");
             all.push(figures);
         }
     }
     report(&all)
-}
-
-fn plan() -> Result<(Vec<usize>, Vec<Candidate>)> {
-    let get = |name: &str, default: &str| {
-        std::env::var(name)
-            .ok()
-            .filter(|v| !v.is_empty())
-            .unwrap_or_else(|| default.into())
-    };
-    let sizes = get("SIZES", "25,250,1000");
-    let sizes: Vec<usize> = sizes
-        .split(',')
-        .map(|text| {
-            text.trim()
-                .parse()
-                .with_context(|| format!("SIZES: `{text}` is not a number of VPAs"))
-        })
-        .collect::<Result<_>>()?;
-    ensure!(
-        sizes.is_sorted_by(|a, b| a < b) && sizes[0] > 0,
-        "SIZES must grow: one cluster grows from size to size"
-    );
-    let candidates = match get("ONLY", "both").as_str() {
-        "podfit" => vec![Candidate::Podfit],
-        "upstream" => vec![Candidate::Upstream],
-        _ => vec![Candidate::Podfit, Candidate::Upstream],
-    };
-    Ok((sizes, candidates))
 }
 
 fn report(all: &[Figures]) -> Result<()> {
@@ -120,7 +89,7 @@ fn report(all: &[Figures]) -> Result<()> {
     ];
     let row = |f: &Figures| {
         vec![
-            format!("{:?}", f.candidate).to_lowercase(),
+            f.candidate.to_string(),
             f.vpas.to_string(),
             number(f.wall),
             f.evicted.to_string(),

@@ -1,15 +1,17 @@
 //! What the updater asked of the API server, as that counts it.
 
 use anyhow::Result;
-use http::Request;
 use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams};
+use podfit_tests::bench::requests::Counts;
 
 /// Counters so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Requests {
     /// Evictions asked for, whatever became of them.
     pub evictions: f64,
+    /// Those that were granted.
+    pub evicted: f64,
     /// Requests for VPAs, but for watches. Nobody else makes these, either.
     pub vpas: f64,
 }
@@ -17,22 +19,20 @@ pub struct Requests {
 impl Requests {
     /// Reads the counters.
     pub async fn read(client: &Client) -> Result<Self> {
-        let request = Request::get("/metrics").body(Vec::new())?;
-        Ok(Self::parse(&client.request_text(request).await?))
+        Ok(Self::of(&Counts::read(client).await?))
     }
 
-    fn parse(text: &str) -> Self {
+    fn of(counts: &Counts) -> Self {
         let mut sums = Self::default();
-        let lines = text
-            .lines()
-            .filter_map(|line| line.strip_prefix("apiserver_request_total{"));
-        for (labels, count) in lines.filter_map(|line| line.rsplit_once("} ")) {
-            let has = |label: &str, value: &str| labels.contains(&format!("{label}=\"{value}\""));
-            let count = count.parse::<f64>().unwrap_or_default();
-            if has("subresource", "eviction") {
-                sums.evictions += count;
-            } else if has("group", "autoscaling.k8s.io") && !has("verb", "WATCH") {
-                sums.vpas += count;
+        for count in counts.all() {
+            if count.has("subresource", &["eviction"]) {
+                sums.evictions += count.requests;
+                if count.has("code", &["201"]) {
+                    sums.evicted += count.requests;
+                }
+            } else if count.has("group", &["autoscaling.k8s.io"]) && !count.has("verb", &["WATCH"])
+            {
+                sums.vpas += count.requests;
             }
         }
         sums
@@ -62,7 +62,8 @@ apiserver_request_total{code="200",component="apiserver",dry_run="",group="autos
 apiserver_request_total{code="200",component="apiserver",dry_run="",group="autoscaling.k8s.io",resource="verticalpodautoscalers",scope="cluster",subresource="",verb="LIST",version="v1"} 1
 apiserver_request_total{code="201",component="apiserver",dry_run="",group="",resource="pods",scope="resource",subresource="",verb="POST",version="v1"} 90
 "#;
-        let sums = Requests::parse(text);
-        assert!((sums.evictions - 9.0).abs() < 0.1 && (sums.vpas - 1.0).abs() < 0.1);
+        let sums = Requests::of(&Counts::parse(text));
+        assert!((sums.evictions - 9.0).abs() < 0.1 && (sums.evicted - 7.0).abs() < 0.1);
+        assert!((sums.vpas - 1.0).abs() < 0.1);
     }
 }

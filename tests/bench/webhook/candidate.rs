@@ -6,22 +6,12 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use hyper::body::Bytes;
+use podfit_tests::bench::plan::Candidate;
 use podfit_tests::cluster::{Cluster, log_folder, program};
 use podfit_tests::process::{Process, Program};
 use podfit_tests::wait::{secs, until};
-use serde::Serialize;
 
 use crate::load::Target;
-
-/// Which webhook.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Candidate {
-    /// Ours.
-    Podfit,
-    /// Upstream's admission-controller, 1.8.1.
-    Upstream,
-}
 
 /// A webhook that answers.
 pub struct Running {
@@ -33,18 +23,18 @@ pub struct Running {
     pub url: String,
 }
 
-impl Candidate {
-    /// Starts it, on `core` alone where one is given, and waits until it answers `review` with a patch.
+impl Running {
+    /// Starts a webhook, on `core` alone where one is given, and waits until it answers `review` with a patch.
     pub async fn start(
-        self,
+        candidate: Candidate,
         cluster: &Arc<Cluster>,
         programs: &Path,
         core: Option<&str>,
         review: &Bytes,
-    ) -> Result<Running> {
-        let (name, address) = match self {
-            Self::Podfit => ("podfit-webhook", cluster.address(12)),
-            Self::Upstream => ("vpa-admission-controller", cluster.address(13)),
+    ) -> Result<Self> {
+        let (name, address) = match candidate {
+            Candidate::Podfit => ("podfit-webhook", cluster.address(12)),
+            Candidate::Upstream => ("vpa-admission-controller", cluster.address(13)),
         };
         let pki = cluster.pki();
         let file = |name: &str| pki.join(name).display().to_string();
@@ -57,12 +47,12 @@ impl Candidate {
             format!("--tls-private-key={}", file("serving.key")),
             "--register-webhook=false".into(),
         ];
-        let executable = match self {
-            Self::Podfit => {
+        let executable = match candidate {
+            Candidate::Podfit => {
                 arguments.push(format!("--bind-address={address}"));
                 programs.join(name)
             }
-            Self::Upstream => program(name),
+            Candidate::Upstream => program(name),
         };
         let (executable, arguments) = match core {
             Some(core) => on_core(core, &executable, arguments),
@@ -88,7 +78,7 @@ impl Candidate {
             target.ask(review).await
         })
         .await?;
-        Ok(Running {
+        Ok(Self {
             process,
             target,
             url: format!("https://{address}:8000/"),

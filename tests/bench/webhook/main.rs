@@ -16,15 +16,16 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use podfit_tests::bench::fixture::{Fixture, Purpose, Size};
+use podfit_tests::bench::plan::{Candidate, Plan, programs};
 use podfit_tests::bench::process::{cpu_seconds, peak_mib, pin};
 use podfit_tests::bench::report::{machine, number, save, table};
 use podfit_tests::cluster::{Cluster, repository};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::candidate::{Candidate, Running};
+use crate::candidate::Running;
 use crate::through_api::{Creation, creation};
 
 /// The cluster's name.
@@ -86,10 +87,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<()> {
-    let programs = std::env::var("PODFIT_PROGRAMS")
-        .context("PODFIT_PROGRAMS is not set: start this by `make bench-webhook`")?;
-    let programs = Path::new(&programs);
-    let (sizes, candidates) = plan()?;
+    let programs = programs()?;
+    let plan = Plan::from_environment("10,1000,10000")?;
     let cores = std::thread::available_parallelism()?;
     ensure!(cores.get() > 1, "two cores are needed");
     let all_cores = format!("0-{}", cores.get() - 1);
@@ -109,69 +108,38 @@ async fn run() -> Result<()> {
         .await?;
     let mut fixture = Fixture::new(&cluster, 1, Purpose::Apply).await?;
     let (mut loads, mut creations) = (Vec::new(), Vec::new());
-    for vpas in sizes.iter().copied() {
+    for vpas in plan.sizes.iter().copied() {
         println!("{vpas} VPAs");
         fixture.grow(Size { vpas, pods: 0 }).await?;
         let reviews = Arc::new(reviews::reviews(vpas));
-        let last = Some(&vpas) == sizes.last();
+        let last = Some(&vpas) == plan.sizes.last();
         if last {
-            creations.push(("none", creation(&cluster, "none", None, vpas).await?));
+            creations.push((
+                "none".to_owned(),
+                creation(&cluster, "none", None, vpas).await?,
+            ));
         }
-        for candidate in &candidates {
+        for candidate in &plan.candidates {
             let what = (*candidate, vpas, Cores::Shared);
-            let running = start(what, &cluster, programs, &reviews).await?;
+            let running = start(what, &cluster, &programs, &reviews).await?;
             for connections in CONNECTIONS {
                 loads.push(measure(&running, what, connections, &reviews).await?);
             }
             if last {
-                let who = if *candidate == Candidate::Podfit {
-                    "podfit"
-                } else {
-                    "upstream"
-                };
-                creations.push((
-                    who,
-                    creation(&cluster, who, Some(&running.url), vpas).await?,
-                ));
+                let who = candidate.to_string();
+                let made = creation(&cluster, &who, Some(&running.url), vpas).await?;
+                creations.push((who, made));
             }
             running.process.kill().await?;
             let what = (*candidate, vpas, Cores::Own);
             pin(std::process::id(), CLIENTS_CORE)?;
-            let running = start(what, &cluster, programs, &reviews).await?;
+            let running = start(what, &cluster, &programs, &reviews).await?;
             loads.push(measure(&running, what, CONNECTIONS_APART, &reviews).await?);
             running.process.kill().await?;
             pin(std::process::id(), &all_cores)?;
         }
     }
     report(&loads, &creations)
-}
-
-fn plan() -> Result<(Vec<usize>, Vec<Candidate>)> {
-    let get = |name: &str, default: &str| {
-        std::env::var(name)
-            .ok()
-            .filter(|v| !v.is_empty())
-            .unwrap_or_else(|| default.into())
-    };
-    let sizes = get("SIZES", "10,1000,10000");
-    let sizes: Vec<usize> = sizes
-        .split(',')
-        .map(|text| {
-            text.trim()
-                .parse()
-                .with_context(|| format!("SIZES: `{text}` is not a number of VPAs"))
-        })
-        .collect::<Result<_>>()?;
-    ensure!(
-        sizes.is_sorted_by(|a, b| a < b) && sizes[0] > 0,
-        "SIZES must grow: one cluster grows from size to size"
-    );
-    let candidates = match get("ONLY", "both").as_str() {
-        "podfit" => vec![Candidate::Podfit],
-        "upstream" => vec![Candidate::Upstream],
-        _ => vec![Candidate::Podfit, Candidate::Upstream],
-    };
-    Ok((sizes, candidates))
 }
 
 /// What is measured: which webhook, with how many VPAs, and on which cores.
@@ -184,7 +152,7 @@ async fn start(
     reviews: &[hyper::body::Bytes],
 ) -> Result<Running> {
     let core = (cores == Cores::Own).then_some(SERVERS_CORE);
-    candidate.start(cluster, programs, core, &reviews[0]).await
+    Running::start(candidate, cluster, programs, core, &reviews[0]).await
 }
 
 async fn measure(
@@ -214,7 +182,7 @@ async fn measure(
     Ok(figures)
 }
 
-fn report(loads: &[Figures], creations: &[(&str, Creation)]) -> Result<()> {
+fn report(loads: &[Figures], creations: &[(String, Creation)]) -> Result<()> {
     println!("\n{}\n", machine());
     let head = [
         "webhook",
@@ -230,7 +198,7 @@ fn report(loads: &[Figures], creations: &[(&str, Creation)]) -> Result<()> {
     ];
     let row = |f: &Figures| {
         let mut row = vec![
-            format!("{:?}", f.candidate).to_lowercase(),
+            f.candidate.to_string(),
             f.vpas.to_string(),
             f.connections.to_string(),
             format!("{:?}", f.cores).to_lowercase(),
@@ -243,8 +211,8 @@ fn report(loads: &[Figures], creations: &[(&str, Creation)]) -> Result<()> {
         table(&head, &loads.iter().map(row).collect::<Vec<_>>())
     );
     let head = ["webhook", "pods/s", "webhook ms", "webhook p99 ms"];
-    let row = |(who, c): &(&str, Creation)| {
-        let mut row = vec![(*who).to_owned()];
+    let row = |(who, c): &(String, Creation)| {
+        let mut row = vec![who.clone()];
         row.extend([c.rate, c.mean, c.p99].map(number));
         row
     };

@@ -1,7 +1,10 @@
-//! What the benchmarks share: a large cluster's objects made quickly, figures of processes, tables.
+//! What the benchmarks share: a large cluster's objects made quickly, what is asked to
+//! run, figures of processes, tables.
 
 pub mod bulk;
 pub mod fixture;
+pub mod plan;
 pub mod process;
 pub mod report;
+pub mod requests;
 pub mod usage;
