@@ -1,6 +1,7 @@
 //! The plain-HTTP side of every binary: `/metrics`, `/healthz`, `/readyz` and upstream's `/health-check`.
 
 pub mod explain;
+pub mod page;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

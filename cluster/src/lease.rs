@@ -8,6 +8,9 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{Api, ObjectMeta, PostParams};
 use podfit_core::time::Timestamp;
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{IntGauge, Opts, Registry};
 use tokio::sync::watch;
 
 use crate::calls::{CallError, Calls};
@@ -32,6 +35,15 @@ impl Leadership {
         *self.0.borrow()
     }
 
+    /// Adds client-go's metric of leadership to those of the process.
+    pub fn show_in(&self, registry: &Registry, name: &str) -> Result<(), prometheus::Error> {
+        let help = "1 while this process leads, 0 while it stands by.";
+        let opts = Opts::new("leader_election_master_status", help).const_label("name", name);
+        let gauge = IntGauge::with_opts(opts)?;
+        let leads = self.clone();
+        registry.register(Box::new(Shown { gauge, leads }))
+    }
+
     /// Resolves once this process leads.
     pub async fn gained(&self) {
         if self.0.clone().wait_for(|leads| *leads).await.is_err() {
@@ -44,6 +56,23 @@ impl Leadership {
     pub async fn lost(&self) {
         // An error means the elector is gone, and with it the lease.
         let _ = self.0.clone().wait_for(|leads| !*leads).await;
+    }
+}
+
+/// Leadership as of when it is asked for.
+struct Shown {
+    gauge: IntGauge,
+    leads: Leadership,
+}
+
+impl Collector for Shown {
+    fn desc(&self) -> Vec<&Desc> {
+        self.gauge.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.gauge.set(self.leads.is_leader().into());
+        self.gauge.collect()
     }
 }
 

@@ -45,7 +45,8 @@ pub fn change(old: i64, new: i64) -> Option<f64> {
     (old > 0).then(|| new as f64 / old as f64 - 1.0)
 }
 
-fn in_units(resource: Resource, amount: i64) -> f64 {
+/// A stored amount (millicores or bytes) in cores or bytes.
+pub fn in_units(resource: Resource, amount: i64) -> f64 {
     match resource {
         Resource::Cpu => amount as f64 / 1000.0,
         Resource::Memory => amount as f64,

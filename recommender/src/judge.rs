@@ -33,13 +33,20 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Counts usage that became part of a history of `target`.
-    pub fn usage(&mut self, target: &ControllerKey, usage: &ContainerUsage, resource: Resource) {
+    /// Counts usage that became part of a history of `target`; the amount.
+    pub fn usage(
+        &mut self,
+        target: &ControllerKey,
+        usage: &ContainerUsage,
+        resource: Resource,
+    ) -> i64 {
         let amount = match resource {
             Resource::Cpu => usage.cpu.map(|cpu| cpu.0),
             Resource::Memory => usage.memory.map(|memory| memory.0),
         };
-        self.judge(target, &usage.name, (resource, amount.unwrap_or(0)), false);
+        let amount = amount.unwrap_or(0);
+        self.judge(target, &usage.name, (resource, amount), false);
+        amount
     }
 
     /// Counts a kill: it stands for usage of what the container had.

@@ -18,6 +18,7 @@ mod status;
 mod store;
 mod summary;
 mod view;
+mod workloads;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use podfit_cluster::admin::explain::Asker;
+use podfit_cluster::admin::page::Page;
 use podfit_cluster::admin::{self, Health};
 use podfit_cluster::api::time::now;
 use podfit_cluster::calls::{Calls, connect};
@@ -57,7 +59,12 @@ async fn start() -> anyhow::Result<()> {
     let backfills = backfill::Backfills::start(&options, &registry)?;
     let (asker, questions) = Asker::new();
     let state = (registry.clone(), health.clone());
-    admin::serve_with(options.address, state, move |config| asker.route(config))?;
+    let page = Page::default();
+    let workloads = page.clone();
+    admin::serve_with(options.address, state, move |config| {
+        asker.route(config);
+        page.route("/metrics/workloads", config);
+    })?;
 
     let client = connect(&options.cluster, &registry).await?;
     let calls = Calls::new(client.clone(), &options.cluster);
@@ -92,6 +99,13 @@ async fn start() -> anyhow::Result<()> {
         "vpa-recommender-lease",
         loop_ended,
     );
+    leadership.show_in(&registry, "podfit-recommender")?;
+    let of_workloads = workloads::Workloads {
+        index: watches.index(),
+        name: options.recommender_name.clone(),
+        leadership: leadership.clone(),
+    };
+    workloads.show(move || of_workloads.lines());
     let recommender = run::Recommender {
         name: options.recommender_name.clone(),
         index: watches.index(),

@@ -1,6 +1,7 @@
 //! What the recommender measures of itself, under upstream's names, and a few of its own.
 
 mod quality;
+mod totals;
 
 use podfit_cluster::metrics::{EXECUTION_BUCKETS, histogram, register};
 use podfit_core::pod::Container;
@@ -10,6 +11,7 @@ use prometheus::{
 };
 
 pub use quality::{Key, Quality, Samples};
+pub use totals::{Totals, Used};
 
 /// Seconds, from a VPA's creation to its first recommendation.
 const FIRST_RECOMMENDATION_BUCKETS: [f64; 19] = [
@@ -30,6 +32,8 @@ pub struct Metrics {
     pub histories: IntGauge,
     /// How recommendations fit what is used.
     pub quality: Quality,
+    /// What all containers use, ask for and would get.
+    pub totals: Totals,
     /// Statuses that the last loop wrote.
     pub loop_status_writes: IntGauge,
     /// Status writes by `outcome`.
@@ -91,6 +95,7 @@ impl Metrics {
                 "Container histories held.",
             )?,
             quality: Quality::new(registry)?,
+            totals: Totals::new(registry)?,
             loop_status_writes: gauge(
                 "podfit_recommender_loop_status_writes",
                 "VPA statuses that the last loop wrote.",

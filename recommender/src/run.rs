@@ -19,7 +19,7 @@ use crate::backfill::Backfills;
 use crate::explain::Explainer;
 use crate::external::External;
 use crate::judge::Judge;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Used};
 use crate::model::Model;
 use crate::oom::{Observer, Sightings};
 use crate::publish::WriteThreshold;
@@ -190,6 +190,7 @@ impl Recommender {
                 self.metrics.count_resources_of(container);
             }
             if self.model.record_oom(view, &target, &oom, now()) {
+                self.metrics.totals.kill(&target.namespace);
                 judge.kill(&target, &oom);
             }
         }
@@ -216,12 +217,14 @@ impl Recommender {
                 }
                 let now = now();
                 let mut judge = Judge::new(view, &self.metrics.quality);
+                let mut used = Used::default();
                 for pod in &pods {
                     self.model
                         .add_usage(view, pod, now, |target, usage, resource| {
-                            judge.usage(target, usage, resource);
+                            used.add(resource, judge.usage(target, usage, resource));
                         });
                 }
+                self.metrics.totals.used(used);
             }
             Err(error) => {
                 let text = error.to_string();
@@ -249,6 +252,7 @@ impl Recommender {
     async fn publish(&mut self, view: &View) {
         let now = now();
         self.metrics.clear_vpas();
+        self.metrics.totals.show(view);
         self.metrics.loop_status_writes.set(0);
         let publications: Vec<_> = view
             .vpas

@@ -89,6 +89,7 @@ async fn start() -> anyhow::Result<()> {
         "vpa-updater",
         loop_ended,
     );
+    leadership.show_in(&registry, "podfit-updater")?;
     let rate = (
         options.disruption.eviction_rate_limit,
         options.disruption.eviction_rate_burst,
