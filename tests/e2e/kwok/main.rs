@@ -9,6 +9,7 @@ mod kills;
 mod lifecycle;
 mod malformed;
 mod modes;
+mod monitoring;
 mod not_applied;
 mod owners;
 mod pods;
@@ -85,6 +86,7 @@ async fn run() -> Result<ExitCode> {
         )
         .alone("updates-not-applied", not_applied::stopped_until_proven)
         .alone("webhook-down", webhook::down_and_up)
+        .alone("dashboards-and-alerts", monitoring::dashboards_and_alerts)
         .alone("stops-when-asked", lifecycle::stops_when_asked)
         .run()
         .await;
