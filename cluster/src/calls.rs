@@ -116,6 +116,16 @@ impl Calls {
         }
     }
 
+    /// Over a client, with a time-out and no rate limit: for a person at a terminal, who asks once.
+    pub fn unlimited(client: Client, timeout: Duration) -> Self {
+        Self {
+            client,
+            timeout,
+            limiter: Arc::new(RateLimiter::new(0.0, 1.0)),
+            yields: false,
+        }
+    }
+
     /// The same client under the same limits, for requests that nobody waits for: while others need all that the rate limit
     /// gives, these stand back.
     pub fn yielding(&self) -> Self {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use kube::api::{ApiResource, ListParams, PartialObjectMeta};
 use kube::discovery::{self, ApiCapabilities, Scope, verbs};
 use kube::error::DiscoveryError;
-use podfit_core::ownership::{Controller, ForeignKind, GroupKind, is_own_group};
+use podfit_core::ownership::{Controller, ControllerKey, ForeignKind, GroupKind, is_own_group};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -94,6 +94,48 @@ impl Lookup {
         self.index.write().owners.set_kind(&name, state);
         self.unresolved.insert(name, kind);
         self.forget_absent();
+    }
+
+    /// What is known of a kind, and its objects, listed once: for whoever does not watch.
+    pub async fn list(&self, kind: &GroupKind) -> (ForeignKind, Vec<(ControllerKey, Controller)>) {
+        let served = match self.find(kind).await {
+            Ok(Some(served)) => served,
+            Ok(None) => return (ForeignKind::Absent, Vec::new()),
+            Err(error) => {
+                let why = error.to_string();
+                return (ForeignKind::Unreadable { why }, Vec::new());
+            }
+        };
+        if let Some(why) = self.unusable(kind, &served).await {
+            return (ForeignKind::Unreadable { why }, Vec::new());
+        }
+        let (resource, can) = &served;
+        let client = self.calls.client().clone();
+        let objects = controllers::<ControllerObject>(client, &self.namespace, resource);
+        let all = ListParams::default();
+        let request = objects.list_metadata(&all);
+        let listed = match self.calls.run("list controllers", request).await {
+            Ok(listed) => listed.items,
+            Err(error) => {
+                let why = error.to_string();
+                return (ForeignKind::Unreadable { why }, Vec::new());
+            }
+        };
+        let read = |object: PartialObjectMeta<ControllerObject>| {
+            let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+            let name = object.metadata.name.as_deref().unwrap_or_default();
+            let controller = Controller {
+                owner: controlling_owner(&object.metadata),
+                replicas: None,
+            };
+            let key = ControllerKey::new(namespace, &kind.qualified(), name);
+            (key, controller)
+        };
+        let watched = ForeignKind::Watched {
+            resource: format!("{}.{}", resource.plural, resource.group),
+            scalable: is_scalable(can),
+        };
+        (watched, listed.into_iter().map(read).collect())
     }
 
     async fn find(&self, kind: &GroupKind) -> Result<Option<Served>, CallError> {

@@ -1,5 +1,6 @@
 //! The objects a binary watches, as plain values indexed for look-ups.
 
+mod once;
 mod per_namespace;
 mod watches;
 
@@ -21,6 +22,7 @@ use crate::api::vpa::VpaObject;
 use crate::options::ClusterOptions;
 use crate::watch::Change;
 
+pub use self::once::{Kinds, NotRead, list_once};
 pub use self::per_namespace::PerNamespace;
 pub use self::watches::Watches;
 pub(crate) use self::watches::controllers;

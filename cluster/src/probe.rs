@@ -6,10 +6,12 @@
 
 use json_patch::{AddOperation, Patch, PatchOperation, ReplaceOperation};
 use jsonptr::PointerBuf;
+use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, PostParams};
 use podfit_core::quantity::Resource;
 use serde_json::{Value, json};
 
 use crate::api::quantity::amount;
+use crate::calls::{CallError, Calls};
 
 /// The label of the pod, and the annotation with which the webhook answers.
 pub const PROBE: &str = "podfit.dev/probe";
@@ -18,6 +20,36 @@ const ANSWER: &str = "applied";
 const CONTAINER: &str = "probe";
 const CPU_BEFORE: &str = "1m";
 const CPU_AFTER: &str = "2m";
+
+/// Why new pods are not known to get what the webhook answers.
+#[derive(Debug, thiserror::Error)]
+pub enum NotProven {
+    /// The pod could not be tried out.
+    #[error("{0}")]
+    NotTried(CallError),
+    /// It was, and would be stored otherwise than answered.
+    #[error("{0}")]
+    NotApplied(&'static str),
+    /// The API server's answer is none.
+    #[error("the answer is no pod: {0}")]
+    NoPod(#[from] serde_json::Error),
+}
+
+/// Has the API server say what it would make of the pod in `namespace`, podfit's own. That takes the right to create pods there.
+pub async fn check(calls: &Calls, namespace: &str) -> Result<(), NotProven> {
+    let pod: DynamicObject = serde_json::from_value(pod())?;
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Pod"));
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(calls.client().clone(), namespace, &resource);
+    let dry_run = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    let request = api.create(&dry_run, &pod);
+    let answer = calls.run("try out a new pod", request).await;
+    let stored = serde_json::to_value(answer.map_err(NotProven::NotTried)?)?;
+    not_applied(&stored).map_or(Ok(()), |why| Err(NotProven::NotApplied(why)))
+}
 
 /// The pod. It has a controller like the pods it stands for, and passes the strictest security standard.
 pub fn pod() -> Value {

@@ -13,7 +13,7 @@ use tokio::process::Command;
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::chart::{self, NAMESPACE};
-use crate::cluster::{Cluster, log_folder, repository, script};
+use crate::cluster::{Cluster, log_folder, program, repository, script};
 use crate::process::{Process, Program};
 
 /// How often the recommender of the tests looks, in seconds.
@@ -208,6 +208,23 @@ impl Podfit {
             format!("{name} {used:.1} MiB")
         });
         parts.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Runs `kubectl podfit` as an operator would, with all rights: whether it succeeded, and what it wrote.
+    pub async fn kubectl_podfit(&self, arguments: &[&str]) -> Result<(bool, String)> {
+        let folder = programs().await?;
+        let path = std::env::var("PATH").unwrap_or_default();
+        let output = Command::new(program("kubectl"))
+            .arg("podfit")
+            .args(arguments)
+            .env("PATH", format!("{}:{path}", folder.display()))
+            .env("KUBECONFIG", self.cluster.kubeconfig())
+            .stdin(Stdio::null())
+            .output()
+            .await?;
+        let mut text = String::from_utf8(output.stdout)?;
+        text += &String::from_utf8(output.stderr)?;
+        Ok((output.status.success(), text))
     }
 
     /// Ends all that run.

@@ -13,7 +13,7 @@ mod pods;
 mod preset;
 mod query;
 
-pub use client::{Error, Prometheus, RequestMetrics};
+pub use client::{Error, Prometheus, Range, RequestMetrics};
 pub use options::{PrometheusDuration, PrometheusOptions, Settings};
 pub use preset::Preset;
 pub use query::{Labels, Queries};

@@ -2,6 +2,7 @@
 
 mod boost;
 mod budget;
+mod doctor;
 mod external;
 mod faults;
 mod history;
@@ -84,6 +85,7 @@ async fn run() -> Result<ExitCode> {
             "asked-about-managed-pods-only",
             webhook::asked_about_managed_pods_only,
         )
+        .alone("doctor", doctor::finds)
         .alone("updates-not-applied", not_applied::stopped_until_proven)
         .alone("webhook-down", webhook::down_and_up)
         .alone("dashboards-and-alerts", monitoring::dashboards_and_alerts)

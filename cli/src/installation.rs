@@ -1,0 +1,115 @@
+//! podfit as it is installed: its Deployments, service accounts, pods and what their flags say.
+
+use podfit_cluster::calls::Calls;
+use serde_json::Value;
+
+use crate::flags;
+use crate::objects::{self, Answer};
+
+/// podfit's programs, as the chart's label `app.kubernetes.io/component` names them.
+pub const COMPONENTS: [&str; 3] = ["recommender", "updater", "webhook"];
+
+/// What of podfit is in its namespace.
+#[derive(Clone, Debug)]
+pub struct Installation {
+    /// The namespace.
+    pub namespace: String,
+    /// Its Deployments.
+    pub deployments: Answer,
+    /// Its pods.
+    pub pods: Answer,
+    /// Its service accounts.
+    pub accounts: Answer,
+}
+
+impl Installation {
+    /// Looks for it.
+    pub async fn find(calls: &Calls, namespace: &str) -> Self {
+        let (apps, core) = ("/apis/apps/v1", "/api/v1");
+        let [deployments, pods, accounts] = [
+            format!("{apps}/namespaces/{namespace}/deployments"),
+            format!("{core}/namespaces/{namespace}/pods"),
+            format!("{core}/namespaces/{namespace}/serviceaccounts"),
+        ];
+        let (deployments, pods, accounts) = tokio::join!(
+            objects::list(calls, &deployments),
+            objects::list(calls, &pods),
+            objects::list(calls, &accounts),
+        );
+        Self {
+            namespace: namespace.into(),
+            deployments,
+            pods,
+            accounts,
+        }
+    }
+
+    /// The Deployment of a component.
+    pub fn deployment(&self, component: &str) -> Option<&Value> {
+        self.deployments.items().find(|d| is(d, component))
+    }
+
+    /// The flags of a component; none when its Deployment is not known.
+    pub fn arguments(&self, component: &str) -> Vec<String> {
+        let Some(deployment) = self.deployment(component) else {
+            return Vec::new();
+        };
+        let containers = &deployment["spec"]["template"]["spec"]["containers"];
+        let arguments = containers[0]["args"].as_array().into_iter().flatten();
+        arguments
+            .filter_map(|argument| argument.as_str().map(String::from))
+            .collect()
+    }
+
+    /// The value of a component's flag, or what it is without the flag.
+    pub fn flag(&self, component: &str, name: &str, default: &str) -> String {
+        let arguments = self.arguments(component);
+        flags::value(&arguments, name).unwrap_or(default).to_owned()
+    }
+
+    /// The service account of a component, from its Deployment or by its label.
+    pub fn account(&self, component: &str) -> Option<String> {
+        let of_pods = |d: &Value| {
+            let account = &d["spec"]["template"]["spec"]["serviceAccountName"];
+            Some(account.as_str()?.to_owned())
+        };
+        self.deployment(component).and_then(of_pods).or_else(|| {
+            let account = self.accounts.items().find(|a| is(a, component))?;
+            Some(account["metadata"]["name"].as_str()?.to_owned())
+        })
+    }
+
+    /// The names of a component's pods that are ready.
+    pub fn ready_pods<'a>(&'a self, component: &'a str) -> impl Iterator<Item = &'a str> {
+        let ready = |pod: &&Value| {
+            let conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
+            let mut ready = conditions.filter(|c| c["type"] == "Ready");
+            ready.any(|c| c["status"] == "True")
+        };
+        let pods = self.pods.items().filter(move |pod| is(pod, component));
+        pods.filter(ready)
+            .filter_map(|pod| pod["metadata"]["name"].as_str())
+    }
+
+    /// The path, through the API server, to what a component's pod serves beside its work.
+    pub fn proxy(&self, component: &str, pod: &str) -> String {
+        let default = match component {
+            "recommender" => ":8942",
+            "updater" => ":8943",
+            _ => ":8944",
+        };
+        let address = self.flag(component, "address", default);
+        let port = address.rsplit(':').next().unwrap_or_default();
+        format!(
+            "/api/v1/namespaces/{}/pods/{pod}:{port}/proxy",
+            self.namespace
+        )
+    }
+}
+
+/// True for what the chart labels as a part of this component, whatever the release is called.
+fn is(object: &Value, component: &str) -> bool {
+    let labels = &object["metadata"]["labels"];
+    labels["app.kubernetes.io/component"] == component
+        && labels["app.kubernetes.io/name"].is_string()
+}
