@@ -2,11 +2,15 @@
 
 mod connection;
 mod doctor;
+mod explain;
 mod flags;
+mod foresight;
 mod installation;
 mod objects;
 mod options;
+mod plan;
 mod progress;
+mod table;
 
 use std::process::ExitCode;
 
@@ -18,7 +22,9 @@ use crate::options::{Command, Options};
 async fn main() -> ExitCode {
     let options = Options::parse();
     let done = match &options.command {
-        Command::Doctor(doctor) => doctor::run(&options.connection, doctor).await,
+        Command::Doctor(doctor) => Box::pin(doctor::run(&options.connection, doctor)).await,
+        Command::Explain(explain) => Box::pin(explain::run(&options.connection, explain)).await,
+        Command::Plan(plan) => Box::pin(plan::run(&options.connection, plan)).await,
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -6,6 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use podfit_cluster::options::GoDuration;
 
 use crate::doctor::DoctorOptions;
+use crate::explain::ExplainOptions;
+use crate::plan::PlanOptions;
 
 /// Looks after podfit: is it well, why is a recommendation what it is, and what would be done next.
 ///
@@ -30,7 +32,11 @@ pub struct Options {
 #[derive(Subcommand, Clone, Debug)]
 pub enum Command {
     /// Check that podfit and what it needs are well; each line that is not OK says what to do.
-    Doctor(DoctorOptions),
+    Doctor(Box<DoctorOptions>),
+    /// Tell why a recommendation is what it is, what is done next with the pods, and what is in the way.
+    Explain(ExplainOptions),
+    /// Tell what the updater would do now, and what CPU and memory that frees or adds.
+    Plan(PlanOptions),
 }
 
 /// Which cluster, as whom, and which namespaces: kubectl's flags.

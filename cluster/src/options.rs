@@ -1,6 +1,9 @@
 //! Command-line options that several binaries share, with upstream's names and value syntax.
 
 mod arguments;
+mod disruption;
+mod estimate;
+mod history;
 mod leader_election;
 mod logs;
 pub mod upstream;
@@ -11,6 +14,9 @@ use clap::{Args, ValueEnum};
 use podfit_core::feature_gates::{FeatureGates, GateSetting};
 
 pub use self::arguments::arguments;
+pub use self::disruption::{BudgetOptions, DisruptionOptions, ResizeOptions};
+pub use self::estimate::EstimateOptions;
+pub use self::history::HistoryOptions;
 pub use self::leader_election::LeaderElectionOptions;
 pub use self::logs::{LogFormat, LogOptions};
 pub use crate::flag_values::GoDuration;

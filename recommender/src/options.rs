@@ -1,23 +1,21 @@
 //! The recommender's flags: upstream's names, defaults and value syntax, each with an environment twin.
 
 mod backfill;
-mod estimate;
 mod external;
-mod history;
 
 use std::net::SocketAddr;
 
 use clap::Parser;
 use podfit_cluster::admin::parse_address;
 use podfit_cluster::flag_values::fraction;
-use podfit_cluster::options::{ClusterOptions, GoDuration, LeaderElectionOptions, LogOptions};
+use podfit_cluster::options::{
+    ClusterOptions, EstimateOptions, GoDuration, HistoryOptions, LeaderElectionOptions, LogOptions,
+};
 use podfit_core::estimator::EstimatorConfig;
 use podfit_core::history::HistoryConfig;
 
 use self::backfill::BackfillOptions;
-use self::estimate::EstimateOptions;
 use self::external::ExternalOptions;
-use self::history::HistoryOptions;
 
 /// Measures what containers use and recommends what they should request.
 ///

@@ -7,7 +7,6 @@ mod options;
 mod probe;
 mod refusal;
 mod run;
-mod snapshot;
 mod waiting;
 
 use std::process::ExitCode;
@@ -19,11 +18,10 @@ use podfit_cluster::admin::{self, Health};
 use podfit_cluster::calls::{Calls, connect};
 use podfit_cluster::events::Events;
 use podfit_cluster::index::Watches;
-use podfit_cluster::options::{ClusterOptions, arguments};
+use podfit_cluster::options::arguments;
 use podfit_cluster::{lease, process};
-use podfit_core::disruption;
 
-use crate::options::{DisruptionOptions, Options};
+use crate::options::Options;
 
 /// How long the first loop waits for what is not indispensable.
 const WAIT: Duration = Duration::from_secs(10);
@@ -52,7 +50,7 @@ async fn start() -> anyhow::Result<()> {
         .owners_and_replicas()
         .limit_ranges()
         .pods(|_, _| {});
-    let mut config = config(&options.cluster, &options.disruption);
+    let mut config = options.disruption.config(&options.cluster);
     options.budgets.apply(&mut config);
     let nodes = config.node_fit.then(|| watches.nodes());
     let quotas = config.profile.is_safe().then(|| watches.budgets().quotas());
@@ -115,26 +113,4 @@ async fn start() -> anyhow::Result<()> {
     updater.run(period, shutdown).await;
     end_election.send_replace(true);
     election.await.context("leader election ended badly")
-}
-
-fn config(cluster: &ClusterOptions, options: &DisruptionOptions) -> disruption::Config {
-    let defaults = disruption::Config::new(cluster.profile.into());
-    disruption::Config {
-        min_replicas: options.min_replicas,
-        eviction_tolerance: options.eviction_tolerance,
-        update_threshold: options.pod_update_threshold,
-        lifetime_threshold: options
-            .in_recommendation_bounds_eviction_lifetime_threshold
-            .0,
-        oom_threshold: options.evict_after_oom_threshold.0,
-        in_place_skip_disruption_budget: options
-            .in_place_skip_disruption_budget
-            .unwrap_or(defaults.in_place_skip_disruption_budget),
-        deferred_timeout: options.resize.resize_deferred_timeout.0,
-        in_progress_timeout: options.resize.resize_in_progress_timeout.0,
-        shrink_interval: options.resize.shrink_interval.0,
-        node_fit: options.resize.node_fit.unwrap_or(defaults.node_fit),
-        gates: cluster.gates(),
-        ..defaults
-    }
 }

@@ -1,20 +1,15 @@
 //! The updater's flags: upstream's names, defaults and value syntax, each with an environment twin.
 
-mod budgets;
-mod resize;
-
 use std::net::SocketAddr;
 
 use clap::Parser;
 use podfit_cluster::admin::parse_address;
-use podfit_cluster::flag_values::{fraction, positive};
+use podfit_cluster::flag_values::positive;
 use podfit_cluster::lease::StatusLease;
 use podfit_cluster::options::{
-    ClusterOptions, GoDuration, LeaderElectionOptions, LogOptions, namespace_or_own,
+    BudgetOptions, ClusterOptions, DisruptionOptions, GoDuration, LeaderElectionOptions,
+    LogOptions, namespace_or_own,
 };
-
-pub use budgets::BudgetOptions;
-pub use resize::ResizeOptions;
 
 /// Brings running pods to what is recommended for them: resized in place where that can be done, evicted under their
 /// PodDisruptionBudgets where it cannot.
@@ -55,67 +50,6 @@ pub struct Options {
 
     #[command(flatten)]
     pub logs: LogOptions,
-}
-
-/// When and how much may be disrupted.
-#[derive(clap::Args, Clone, Debug)]
-#[command(next_help_heading = "Disruption")]
-pub struct DisruptionOptions {
-    /// Live pods a group must have before one may be evicted, unless its VPA says otherwise.
-    #[arg(
-        long,
-        env = "PODFIT_MIN_REPLICAS",
-        default_value_t = 2,
-        value_name = "N"
-    )]
-    pub min_replicas: i64,
-
-    /// The fraction of a group's replicas that may be disrupted at one time.
-    #[arg(long, env = "PODFIT_EVICTION_TOLERANCE", default_value_t = 0.5, value_parser = fraction, value_name = "0..1")]
-    pub eviction_tolerance: f64,
-
-    /// Evictions, and resizes, per second. Zero or less: no limit.
-    #[arg(long, env = "PODFIT_EVICTION_RATE_LIMIT", default_value_t = -1.0, allow_negative_numbers = true, value_name = "N")]
-    pub eviction_rate_limit: f64,
-
-    /// How many may happen at once before that rate holds.
-    #[arg(
-        long,
-        env = "PODFIT_EVICTION_RATE_BURST",
-        default_value_t = 1.0,
-        value_name = "N"
-    )]
-    pub eviction_rate_burst: f64,
-
-    /// A pod within its bounds is updated only when its requests are off by at least this fraction.
-    #[arg(long, env = "PODFIT_POD_UPDATE_THRESHOLD", default_value_t = 0.1, value_parser = fraction, value_name = "0..1")]
-    pub pod_update_threshold: f64,
-
-    /// A pod within its bounds is updated only once it is this old.
-    #[arg(
-        long,
-        env = "PODFIT_IN_RECOMMENDATION_BOUNDS_EVICTION_LIFETIME_THRESHOLD",
-        default_value = "12h",
-        value_name = "DURATION"
-    )]
-    pub in_recommendation_bounds_eviction_lifetime_threshold: GoDuration,
-
-    /// A container killed for memory within this time of its start is updated at once.
-    #[arg(
-        long,
-        env = "PODFIT_EVICT_AFTER_OOM_THRESHOLD",
-        default_value = "10m",
-        value_name = "DURATION"
-    )]
-    pub evict_after_oom_threshold: GoDuration,
-
-    /// Resize in place without regard to --min-replicas and --eviction-tolerance where that restarts no container.
-    /// Not given: true in profile safe, false in profile upstream.
-    #[arg(long, env = "PODFIT_IN_PLACE_SKIP_DISRUPTION_BUDGET", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
-    pub in_place_skip_disruption_budget: Option<bool>,
-
-    #[command(flatten)]
-    pub resize: ResizeOptions,
 }
 
 /// How the webhook's sign of life is read.

@@ -9,6 +9,7 @@ use podfit_cluster::index::SharedIndex;
 use podfit_cluster::lease::{Leadership, StatusLease};
 use podfit_cluster::metrics::StepTimer;
 use podfit_cluster::process::{Shutdown, stopped};
+use podfit_cluster::snapshot::snapshot;
 use podfit_cluster::{api::time::now, writes};
 use podfit_core::disruption::{
     Action, Config, Decision, Memory, Snapshot, capped_by_limit, capped_by_node, plan,
@@ -22,7 +23,6 @@ use crate::conditions::{Blocked, Findings, has_ours, merge};
 use crate::metrics::{Metrics, Sizes, is_infeasible_skip};
 use crate::probe::Probe;
 use crate::refusal::budget_name;
-use crate::snapshot::snapshot;
 use crate::waiting::Waiting;
 
 /// From here on a difference between the machine's clock and ours is worth a word.

@@ -5,6 +5,7 @@ mod budget;
 mod doctor;
 mod external;
 mod faults;
+mod foreseen;
 mod history;
 mod kills;
 mod lifecycle;
@@ -71,6 +72,8 @@ async fn run() -> Result<ExitCode> {
         .together("seen-by-operators", recommender::seen_by_operators)
         .together("prometheus-history", prometheus::history)
         .together("external-metrics", external::metrics)
+        .together("explained", foreseen::explained)
+        .together("planned", foreseen::planned)
         .together("owners-well-known", owners::well_known)
         .together("owners-foreign", owners::foreign_kinds)
         .together("evicted-for-memory", kills::eviction)

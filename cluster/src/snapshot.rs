@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use podfit_cluster::index::Index;
+use crate::index::Index;
 use podfit_core::disruption::{Config, ConfiguredReplicas, Snapshot, Workload, long_work};
 use podfit_core::node::Nodes;
 use podfit_core::ownership::{ControllerKey, is_well_known};

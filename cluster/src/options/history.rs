@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use podfit_cluster::flag_values::{at_least_one, not_negative, positive};
-use podfit_cluster::options::GoDuration;
+use crate::flag_values::{at_least_one, not_negative, positive};
+use crate::options::GoDuration;
 use podfit_core::history::HistoryConfig;
 use podfit_core::quantity::{Bytes, amount_from_float};
 

@@ -1,7 +1,7 @@
 //! Flags for how far a pod is resized, and for how long that may take.
 
-use podfit_cluster::flag_values::positive;
-use podfit_cluster::options::GoDuration;
+use crate::flag_values::positive;
+use crate::options::GoDuration;
 
 /// How far a pod is resized, and how.
 #[derive(clap::Args, Clone, Debug)]

@@ -1,7 +1,7 @@
 //! Flags of how numbers are made from a history.
 
-use podfit_cluster::flag_values::{cpu, fraction, memory, not_negative, positive};
-use podfit_cluster::options::GoDuration;
+use crate::flag_values::{cpu, fraction, memory, not_negative, positive};
+use crate::options::GoDuration;
 use podfit_core::estimator::{EstimatorConfig, Percentiles};
 use podfit_core::history::HistoryConfig;
 use podfit_core::quantity::{Bytes, Millicores, ResourceList, amount_from_float};

@@ -1,7 +1,7 @@
 //! Flags for how many pods are disrupted at one time, and when none is.
 
-use podfit_cluster::flag_values::not_negative;
-use podfit_cluster::options::GoDuration;
+use crate::flag_values::not_negative;
+use crate::options::GoDuration;
 use podfit_core::disruption::{Config, Limit, Limits};
 
 /// How many pods are disrupted at one time. A disruption counts until a pod is ready in the place of the one that went.

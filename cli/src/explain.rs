@@ -1,0 +1,173 @@
+//! `explain`: where a recommendation comes from, what happens next, and what is in the way.
+
+mod bars;
+mod evidence;
+mod show;
+mod target;
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use podfit_core::disruption::Decision;
+use podfit_core::pod::Pod;
+use podfit_core::quantity::Resource;
+use podfit_core::vpa::{UpdateMode, Vpa};
+use serde_json::{Value, json};
+
+use self::evidence::Evidence;
+use crate::connection::Connection;
+use crate::foresight::Foresight;
+use crate::installation::Installation;
+use crate::options::{ConnectionOptions, TextOrJson};
+use crate::plan::decision_to_json;
+use crate::progress::Progress;
+
+/// Flags of `explain`.
+#[derive(Args, Clone, Debug)]
+pub struct ExplainOptions {
+    /// A VPA (`web` or `vpa/web`), or the workload that one sizes (`deployment/web`, `sts web`, `rollout.argoproj.io/web`).
+    #[arg(required = true, num_args = 1..=2, value_name = "NAME | KIND/NAME")]
+    pub what: Vec<String>,
+
+    /// How to write the answer.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: TextOrJson,
+
+    /// Where the recommender serves /explain, for example a forwarded port. Not given: its pods, through the API server.
+    #[arg(long, value_name = "http://HOST:PORT")]
+    pub recommender_address: Option<http::Uri>,
+}
+
+/// All that is told.
+pub struct Explained {
+    /// The VPA.
+    pub vpa: Arc<Vpa>,
+    /// How the numbers came about.
+    pub evidence: Evidence,
+    /// What its running pods request: least and most, in base units, by container and resource.
+    pub requests: BTreeMap<(String, Resource), (i64, i64)>,
+    /// How many those are.
+    pub pods: usize,
+    /// What the updater would do with each now.
+    pub decisions: Vec<Decision>,
+    /// What could not be read.
+    pub remarks: Vec<String>,
+}
+
+/// Explains each VPA that is meant.
+pub async fn run(connection: &ConnectionOptions, options: &ExplainOptions) -> Result<ExitCode> {
+    let connection = Connection::new(connection).await?;
+    let Some(namespace) = &connection.namespace else {
+        bail!("explain is about one VPA: give its namespace with -n");
+    };
+    let wanted = target::Wanted::parse(&options.what)?;
+    let progress = Progress::new();
+    progress.say("looking at podfit");
+    let installation = Installation::find(&connection.calls, &connection.podfit_namespace).await;
+    let foresight = Foresight::new(&connection, &installation, &progress).await?;
+    let vpas = wanted.find(namespace, &foresight.index)?;
+    let mut all = Vec::new();
+    for vpa in vpas {
+        progress.say(&format!("asking why {} is as it is", vpa.key()));
+        let index = &foresight.index;
+        let asked = evidence::Question {
+            connection: &connection,
+            installation: &installation,
+            address: options.recommender_address.as_ref(),
+            vpa: &vpa,
+            index,
+        };
+        let evidence = asked.ask().await;
+        let same = |other: &Vpa| other.uid == vpa.uid;
+        let pods = index.pods.values();
+        let pods: Vec<_> = pods
+            .filter(|pod| index.controlling_vpa(pod, same).is_some())
+            .collect();
+        let decisions = foresight.now.iter().filter(|d| d.vpa.uid == vpa.uid);
+        all.push(Explained {
+            requests: requests(&pods),
+            pods: pods.len(),
+            decisions: decisions.cloned().collect(),
+            remarks: foresight.remarks.clone(),
+            evidence,
+            vpa,
+        });
+    }
+    drop(progress);
+    match options.output {
+        TextOrJson::Text => {
+            let texts: Vec<_> = all.iter().map(show::text).collect();
+            print!("{}", texts.join("\n"));
+        }
+        TextOrJson::Json => {
+            let all: Vec<_> = all.iter().map(to_json).collect();
+            println!("{:#}", Value::from(all));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The least and the most that pods request.
+fn requests(pods: &[&Arc<Pod>]) -> BTreeMap<(String, Resource), (i64, i64)> {
+    let mut requests: BTreeMap<_, (i64, i64)> = BTreeMap::new();
+    for container in pods.iter().flat_map(|pod| &pod.containers) {
+        for resource in Resource::ALL {
+            let Some(amount) = container.effective().requests.get(resource) else {
+                continue;
+            };
+            let key = (container.name.clone(), resource);
+            let (least, most) = requests.entry(key).or_insert((amount, amount));
+            *least = amount.min(*least);
+            *most = amount.max(*most);
+        }
+    }
+    requests
+}
+
+/// What becomes of pods in a mode.
+pub fn mode_in_words(mode: UpdateMode) -> &'static str {
+    match mode {
+        UpdateMode::Off => "recommends only: no pod is touched",
+        UpdateMode::Initial => "new pods are sized; running ones stay as they are",
+        UpdateMode::Recreate | UpdateMode::Auto => {
+            "new pods are sized; running ones are evicted when they are off"
+        }
+        UpdateMode::InPlaceOrRecreate => {
+            "new pods are sized; running ones are resized in place, or evicted where that cannot be done"
+        }
+        UpdateMode::InPlace => {
+            "new pods are sized; running ones are resized in place, never evicted"
+        }
+    }
+}
+
+fn to_json(explained: &Explained) -> Value {
+    let vpa = &explained.vpa;
+    let requests = explained
+        .requests
+        .iter()
+        .map(|((container, resource), (least, most))| {
+            json!({
+                "container": container, "resource": resource.name(),
+                "least": resource.show(*least), "most": resource.show(*most),
+            })
+        });
+    json!({
+        "namespace": vpa.namespace,
+        "vpa": vpa.name,
+        "updateMode": vpa.update_mode.name(),
+        "source": explained.evidence.source,
+        "explanation": explained.evidence.explanation,
+        "pods": explained.pods,
+        "requests": requests.collect::<Vec<_>>(),
+        "conditions": podfit_cluster::api::vpa::conditions_to_json(&vpa.conditions),
+        "next": explained.decisions.iter().map(decision_to_json).collect::<Vec<_>>(),
+        "remarks": explained.remarks,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! Names of what is meant, bars, and the text made of an explanation.
+
+use podfit_cluster::index::Index;
+use podfit_core::pod::OwnerRef;
+use podfit_core::vpa::Condition;
+
+use super::bars::{Bar, draw};
+use super::target::Wanted;
+use super::*;
+
+fn words(text: &str) -> Vec<String> {
+    text.split(' ').map(String::from).collect()
+}
+
+#[test]
+fn what_is_meant_is_written_as_to_kubectl() {
+    let target = |kind: &str| Wanted::Target(kind.into(), "web".into());
+    for (text, wanted) in [
+        ("web", Wanted::Vpa("web".into())),
+        ("vpa web", Wanted::Vpa("web".into())),
+        ("VerticalPodAutoscaler/web", Wanted::Vpa("web".into())),
+        ("deployment/web", target("deployment")),
+        ("deploy web", target("deployment")),
+        ("StatefulSets/web", target("statefulset")),
+        ("rollouts.argoproj.io/web", target("rollout")),
+    ] {
+        assert_eq!(Wanted::parse(&words(text)).unwrap(), wanted, "{text}");
+    }
+    for text in ["/web", "deployment/", "a b/c"] {
+        assert!(Wanted::parse(&words(text)).is_err(), "{text}");
+    }
+}
+
+fn web() -> Vpa {
+    Vpa {
+        namespace: "shop".into(),
+        name: "web".into(),
+        target: Some(OwnerRef {
+            api_version: "apps/v1".into(),
+            kind: "Deployment".into(),
+            name: "front".into(),
+        }),
+        ..Vpa::default()
+    }
+}
+
+#[test]
+fn vpas_are_found_by_name_and_by_target() {
+    let mut index = Index::default();
+    index.vpas.apply(web());
+    let find = |text: &str, namespace: &str| {
+        let wanted = Wanted::parse(&words(text)).unwrap();
+        wanted.find(namespace, &index)
+    };
+    assert_eq!(find("web", "shop").unwrap().len(), 1);
+    assert_eq!(find("deployment/front", "shop").unwrap().len(), 1);
+    let error = find("deployment/web", "shop").unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "no VPA targets deployment web; in namespace shop there are: web"
+    );
+    let error = find("web", "other").unwrap_err().to_string();
+    assert!(error.contains("none in namespace other"), "{error}");
+}
+
+#[test]
+fn bars_are_drawn_to_one_scale() {
+    let bars = [
+        Bar::new("request", 400),
+        Bar::new("usage", 100),
+        Bar::new("little", 1),
+        Bar::between("bounds", 200, 400),
+    ];
+    let expected = [
+        format!("    request  {}  400m", "█".repeat(40)),
+        format!("    usage    {:<40}  100m", "█".repeat(10)),
+        format!("    little   {:<40}  1m", "█"),
+        format!(
+            "    bounds   {}{}  200m to 400m",
+            " ".repeat(20),
+            "▒".repeat(20)
+        ),
+    ];
+    let drawn = draw(Resource::Cpu, &bars);
+    assert_eq!(drawn.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn an_explanation_is_told() {
+    let number = |used: &str, to: &str| {
+        json!({
+            "percentile": 0.9, "ofSamples": used, "amount": to,
+            "steps": [{"cause": "Margin", "why": "15 % margin", "to": to}],
+        })
+    };
+    let mut vpa = web();
+    vpa.conditions = vec![Condition {
+        kind: "UpdateBlocked".into(),
+        status: "True".into(),
+        reason: "OutsideWindow".into(),
+        message: "opens at 22:00".into(),
+        ..Condition::default()
+    }];
+    let explained = Explained {
+        vpa: Arc::new(vpa),
+        evidence: Evidence {
+            source: "recommender pod a".into(),
+            explanation: json!({
+                "target": "Deployment shop/front",
+                "containers": [{
+                    "name": "app", "samples": 100,
+                    "firstSample": "2026-11-20T00:00:00Z", "lastSample": "2026-11-26T00:00:00Z",
+                    "outOfMemory": {"floor": "200Mi", "lastKill": "2026-11-25T00:00:00Z", "until": "2026-12-03T00:00:00Z"},
+                    "resources": {"cpu": {
+                        "controlled": true, "target": number("100m", "115m"),
+                        "confidence": {"low": true, "ageSeconds": 3600, "intervalSeconds": 86400},
+                    }},
+                }],
+            }),
+        },
+        requests: BTreeMap::from([(("app".into(), Resource::Cpu), (460, 460))]),
+        pods: 2,
+        decisions: Vec::new(),
+        remarks: Vec::new(),
+    };
+    let text = show::text(&explained);
+    for words in [
+        "VPA shop/web sizes Deployment shop/front, 2 pods\n",
+        "told by recommender pod a\n",
+        "container app: 100 samples from 2026-11-20T00:00:00Z to",
+        "at least 200Mi until 2026-12-03T00:00:00Z",
+        &format!("    request      {}  460m\n", "█".repeat(40)),
+        &format!("    recommended  {:<40}  115m\n", "█".repeat(10)),
+        "target: 100m is the 90th percentile of what was used; 15 % margin → 115m\n",
+        "confidence is low: 1.0 h of history of 24 h wanted",
+        "next: mode Recreate, new pods are sized; running ones are evicted when they are off\n",
+        "  UpdateBlocked (OutsideWindow): opens at 22:00\n",
+    ] {
+        assert!(text.contains(words), "no `{words}` in\n{text}");
+    }
+    let json = to_json(&explained);
+    assert_eq!(json["requests"][0]["most"], "460m");
+    assert_eq!(json["conditions"][0]["reason"], "OutsideWindow");
+}

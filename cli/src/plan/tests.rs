@@ -1,0 +1,138 @@
+//! How plans are added up and shown.
+
+use std::sync::Arc;
+
+use podfit_core::disruption::{Action, Decision, UpdateReason};
+use podfit_core::pod::{Container, Pod};
+use podfit_core::policy::ContainerChange;
+use podfit_core::quantity::{Bytes, Millicores, ResourceList};
+use podfit_core::vpa::Vpa;
+
+use super::prices::Prices;
+use super::summary::{Amounts, Summary};
+use super::*;
+
+fn amounts(cpu: i64, gib: i64) -> ResourceList {
+    ResourceList {
+        cpu: Some(Millicores(cpu)),
+        memory: Some(Bytes(gib << 30)),
+    }
+}
+
+/// A pod of `web` with 2 cores and 4 GiB, and what is done with it.
+fn decision(name: &str, action: Action, reason: UpdateReason) -> Decision {
+    let pod = Pod {
+        namespace: "shop".into(),
+        name: name.into(),
+        containers: vec![Container {
+            name: "app".into(),
+            requests: amounts(2000, 4),
+            ..Container::default()
+        }],
+        ..Pod::default()
+    };
+    let vpa = Vpa {
+        namespace: "shop".into(),
+        name: "web".into(),
+        ..Vpa::default()
+    };
+    Decision {
+        pod: Arc::new(pod),
+        vpa: Arc::new(vpa),
+        action,
+        reason,
+    }
+}
+
+fn to_half() -> Vec<ContainerChange> {
+    vec![ContainerChange {
+        name: "app".into(),
+        requests: amounts(500, 1),
+        ..ContainerChange::default()
+    }]
+}
+
+fn due() -> UpdateReason {
+    UpdateReason::BoostOver {
+        container: "app".into(),
+    }
+}
+
+/// One of three pods is evicted now, one waits, one stays.
+fn summary() -> Summary {
+    let evict = || Action::Evict(to_half());
+    let spent = UpdateReason::TooFewReplicas {
+        live: 3,
+        required: 4,
+    };
+    let stays = || decision("web-c", Action::Skip, UpdateReason::UpToDate);
+    let now = [
+        decision("web-a", evict(), due()),
+        decision("web-b", Action::Skip, spent),
+        stays(),
+    ];
+    let in_the_end = [
+        decision("web-a", evict(), due()),
+        decision("web-b", evict(), due()),
+        stays(),
+    ];
+    Summary::added_up(&now, &in_the_end)
+}
+
+#[test]
+fn a_plan_is_added_up() {
+    let summary = summary();
+    let one = Amounts {
+        cpu: -1500,
+        memory: -3 << 30,
+    };
+    let two = Amounts {
+        cpu: -3000,
+        memory: -6 << 30,
+    };
+    assert_eq!((summary.now, summary.in_the_end), (one, two));
+    let [web] = summary.workloads.as_slice() else {
+        panic!("{:?}", summary.workloads);
+    };
+    assert_eq!((web.pods, web.evicted, web.resized), (3, 1, 0));
+    assert_eq!(summary.reasons[&("skip", "UpToDate")].0, 1);
+}
+
+#[test]
+fn a_plan_is_shown_in_every_format() {
+    let summary = summary();
+    let prices = Prices::parse("cpu-core-hour: 0.03\ngib-hour: 0.01 # a guess\ncurrency: EUR\n");
+    let prices = prices.unwrap();
+    let text = show::text(&summary, Some(&prices));
+    for words in [
+        "3 pods under 1 VPAs",
+        "evict      1  BoostOver",
+        "Now: 1500m of cpu freed, 3Gi of memory freed",
+        "In the end, once budgets let all of it happen: 3 of cpu freed, 6Gi of memory freed",
+        // 1.5 × 0.03 + 3 × 0.01 = 0.075 an hour.
+        "(-1.500 cores × 0.03 + -3.000 GiB × 0.01) EUR an hour × 730 h = -54.75 EUR a month",
+    ] {
+        assert!(text.contains(words), "no `{words}` in\n{text}");
+    }
+    let csv = show::csv(&summary);
+    let line = "shop,web,Recreate,3,1,0,-1500,-3221225472,-3000,-6442450944,1,";
+    assert!(csv.lines().nth(1).unwrap().starts_with(line), "{csv}");
+    assert!(show::markdown(&summary, None).contains("| evict | 1 | BoostOver |"));
+    let json = show::json(&summary, Some(&prices));
+    assert_eq!(json["cost"]["nowPerMonth"], -54.75);
+    assert_eq!(json["pods"][0]["containers"][0]["requests"]["cpu"], "500m");
+}
+
+#[test]
+fn prices_that_are_none_are_refused() {
+    for (text, words) in [
+        ("cpu-core-hour: 1", "gib-hour is missing"),
+        ("cpu-core-hour: x\ngib-hour: 1", "no number"),
+        ("cpu-core-hour: -1\ngib-hour: 1", "no price"),
+        ("gpu-hour: 1", "none of cpu-core-hour"),
+        ("nonsense", "no line of the form"),
+    ] {
+        let error = Prices::parse(text).unwrap_err();
+        assert!(format!("{error:#}").contains(words), "{text}: {error:#}");
+    }
+}
