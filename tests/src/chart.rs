@@ -79,6 +79,7 @@ async fn render(cluster: &Cluster, values: &Value, with_crds: bool) -> Result<St
             "--namespace",
             NAMESPACE,
             crds,
+            "--no-hooks",
             "-f",
             &file,
         ])

@@ -21,6 +21,7 @@ pub mod probe;
 pub mod registration;
 pub mod review;
 pub mod routes;
+pub mod self_test;
 pub mod server;
 pub mod tls;
 pub mod upkeep;

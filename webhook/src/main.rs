@@ -20,6 +20,7 @@ use podfit_webhook::lease::StatusLease;
 use podfit_webhook::metrics::Metrics;
 use podfit_webhook::options::Options;
 use podfit_webhook::probe::Probe;
+use podfit_webhook::self_test::SelfTest;
 use podfit_webhook::upkeep::certificates::{Certificates, Source};
 use podfit_webhook::upkeep::registrar::Registrar;
 use podfit_webhook::upkeep::sign_of_life::{Proof, SignOfLife};
@@ -39,6 +40,15 @@ async fn start() -> anyhow::Result<()> {
     let options = Options::parse_from(arguments());
     let shutdown = process::begin("podfit-webhook", &options.logs)?;
 
+    if let Some(namespace) = options.self_test.clone() {
+        let client = connect(&options.cluster, &podfit_cluster::metrics::registry()?).await?;
+        let calls = Calls::new(client, &options.cluster);
+        let test = SelfTest { calls, namespace };
+        tokio::select! {
+            outcome = test.run() => return Ok(outcome?),
+            () = stopped(&shutdown) => anyhow::bail!("broken off"),
+        }
+    }
     let registration = options.registration()?;
     let registry = podfit_cluster::metrics::registry()?;
     let metrics = Metrics::new(&registry)?;

@@ -45,6 +45,11 @@ pub struct Options {
     #[command(flatten)]
     pub logs: LogOptions,
 
+    /// Serve nothing: test the installed webhook, with a workload made for show in this namespace, and end. Fails naming
+    /// the link of the chain that is broken. `helm test` does this.
+    #[arg(long, value_name = "NAMESPACE", help_heading = "Test")]
+    pub self_test: Option<String>,
+
     /// Where metrics and health are served, as [IP]:PORT.
     #[arg(long, default_value = ":8944", value_parser = parse_address, value_name = "ADDRESS", help_heading = "Logs, metrics and health")]
     pub address: SocketAddr,

@@ -70,7 +70,12 @@ impl Probe {
 
     /// Ok when the server answers as an API server expects, over TLS that verifies against the CA bundle in force.
     pub async fn check(&self, in_force: &Material) -> Result<(), ProbeError> {
-        let answer = tokio::time::timeout(TIMEOUT, self.ask(in_force))
+        self.check_against(&in_force.source.ca_bundle).await
+    }
+
+    /// The same against a CA bundle (PEM).
+    pub async fn check_against(&self, ca_bundle: &str) -> Result<(), ProbeError> {
+        let answer = tokio::time::timeout(TIMEOUT, self.ask(ca_bundle))
             .await
             .map_err(|_| ProbeError::TimedOut)??;
         if answer["response"] == json!({"uid": UID, "allowed": true}) {
@@ -80,13 +85,13 @@ impl Probe {
         }
     }
 
-    async fn ask(&self, in_force: &Material) -> Result<Value, ProbeError> {
+    async fn ask(&self, ca_bundle: &str) -> Result<Value, ProbeError> {
         let call = |error| ProbeError::Call(Box::new(error));
         let uri: http::Uri = format!("https://{}", self.address)
             .parse()
             .map_err(http::Error::from)?;
         let mut config = Config::new(uri);
-        let bundle = material::authorities(&in_force.source.ca_bundle, time::now())?;
+        let bundle = material::authorities(ca_bundle, time::now())?;
         config.root_cert = Some(bundle.into_iter().map(|der| der.to_vec()).collect());
         config.tls_server_name = Some(self.server_name.clone());
         config.default_retry = false;

@@ -170,3 +170,43 @@ What each component may do, by the role it stands in:
   resourceNames: [{{ .resourceName }}]
   verbs: [get, update]
 {{- end }}
+
+{{/* What the pod of `helm test` may do, for as long as that runs. */}}
+{{- define "podfit.rules.test.configuration" -}}
+# Is the webhook registered, with a CA?
+- apiGroups: [admissionregistration.k8s.io]
+  resources: [mutatingwebhookconfigurations]
+  resourceNames: [vpa-webhook-config]
+  verbs: [get]
+{{- end }}
+
+{{- define "podfit.rules.test.own" -}}
+# Is there a pod behind its Service?
+- apiGroups: [""]
+  resources: [services]
+  resourceNames: [{{ include "podfit.webhookService" . }}]
+  verbs: [get]
+- apiGroups: [discovery.k8s.io]
+  resources: [endpointslices]
+  verbs: [list]
+# Is its answer applied? Asked by dry runs.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [create]
+{{- end }}
+
+{{- define "podfit.rules.test.workload" -}}
+# A workload without replicas, its VPA with a recommendation, and dry runs of its pods.
+- apiGroups: [apps]
+  resources: [replicasets]
+  verbs: [create, delete]
+- apiGroups: [autoscaling.k8s.io]
+  resources: [verticalpodautoscalers]
+  verbs: [create, delete]
+- apiGroups: [autoscaling.k8s.io]
+  resources: [verticalpodautoscalers/status]
+  verbs: [patch]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [create]
+{{- end }}

@@ -17,6 +17,7 @@ mod owners;
 mod pods;
 mod prometheus;
 mod recommender;
+mod self_test;
 mod webhook;
 mod windows;
 
@@ -92,6 +93,7 @@ async fn run() -> Result<ExitCode> {
         .alone("updates-not-applied", not_applied::stopped_until_proven)
         .alone("webhook-down", webhook::down_and_up)
         .alone("dashboards-and-alerts", monitoring::dashboards_and_alerts)
+        .alone("self-test", self_test::names_the_broken_link)
         .alone("stops-when-asked", lifecycle::stops_when_asked)
         .run()
         .await;
