@@ -4,8 +4,8 @@ pub mod explain;
 pub mod page;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix_web::{App, HttpResponse, HttpServer, web};
@@ -22,6 +22,8 @@ struct State {
     /// Milliseconds from `started` to the end of the last loop; zero before monitoring began.
     last_activity: AtomicU64,
     longest_silence: Duration,
+    /// What is to be known of a process that is ready all the same.
+    note: Mutex<Option<String>>,
 }
 
 impl Health {
@@ -32,6 +34,7 @@ impl Health {
             ready: AtomicBool::new(false),
             last_activity: AtomicU64::new(0),
             longest_silence,
+            note: Mutex::default(),
         }))
     }
 
@@ -43,6 +46,19 @@ impl Health {
     /// True when traffic may come.
     pub fn is_ready(&self) -> bool {
         self.0.ready.load(Ordering::Relaxed)
+    }
+
+    /// What those are told who ask whether it is ready, beside "OK".
+    pub fn set_note(&self, note: Option<String>) {
+        *self.0.note.lock().unwrap_or_else(PoisonError::into_inner) = note;
+    }
+
+    fn ready_text(&self) -> String {
+        let note = self.0.note.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*note {
+            Some(note) => format!("OK, but {note}"),
+            None => "OK".into(),
+        }
     }
 
     /// A loop came to its end; from the first call on, monitoring is on.
@@ -143,7 +159,7 @@ async fn healthz(state: Shared) -> HttpResponse {
 
 async fn readyz(state: Shared) -> HttpResponse {
     if state.1.is_ready() {
-        HttpResponse::Ok().body("OK")
+        HttpResponse::Ok().body(state.1.ready_text())
     } else {
         HttpResponse::ServiceUnavailable()
             .body("not ready: the first lists of watched objects are not complete")
@@ -193,6 +209,10 @@ mod tests {
         }
         assert_eq!(get("/health-check").await, 500);
         assert_eq!(get("/readyz").await, 200);
+        assert_eq!(health.ready_text(), "OK");
+        health.set_note(Some("doing nothing".into()));
+        assert_eq!(get("/readyz").await, 200);
+        assert_eq!(health.ready_text(), "OK, but doing nothing");
         assert_eq!(get("/metrics").await, 200);
     }
 }

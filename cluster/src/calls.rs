@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 use tower::layer::layer_fn;
 
 use crate::options::ClusterOptions;
+use crate::read_only::ReadOnly;
 use crate::request_metrics::{Measured, RequestMetrics};
 
 /// Why a request did not succeed.
@@ -99,6 +100,7 @@ pub struct Calls {
     limiter: Arc<RateLimiter>,
     /// True when its requests let all others go first.
     yields: bool,
+    shadow: bool,
 }
 
 impl Calls {
@@ -113,6 +115,7 @@ impl Calls {
             timeout: options.kube_api_timeout.0,
             limiter,
             yields: false,
+            shadow: options.shadow,
         }
     }
 
@@ -123,7 +126,13 @@ impl Calls {
             timeout,
             limiter: Arc::new(RateLimiter::new(0.0, 1.0)),
             yields: false,
+            shadow: false,
         }
+    }
+
+    /// True with `--shadow`: nothing is to be written, and nothing that writes would be sent.
+    pub fn is_shadow(&self) -> bool {
+        self.shadow
     }
 
     /// The same client under the same limits, for requests that nobody waits for: while others need all that the rate limit
@@ -209,7 +218,12 @@ pub async fn connect(
     let builder = ClientBuilder::try_from(config).map_err(|e| ConnectError::Client {
         source: Box::new(e),
     })?;
-    Ok(builder.with_layer(&measured).build())
+    let builder = builder.with_layer(&measured);
+    if options.shadow {
+        let read_only = layer_fn(|service| ReadOnly { service });
+        return Ok(builder.with_layer(&read_only).build());
+    }
+    Ok(builder.build())
 }
 
 /// A configuration that no client can be made of. Its cause is its source: show it with `{:#}`.

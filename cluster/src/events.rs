@@ -6,6 +6,7 @@ use kube::api::{Api, ObjectMeta, PostParams};
 use tokio::sync::mpsc;
 
 use crate::calls::Calls;
+use crate::options::own_namespace;
 
 /// An event to be told.
 #[derive(Clone, Debug)]
@@ -29,17 +30,33 @@ pub struct Events(mpsc::Sender<Notice>);
 
 impl Events {
     /// Starts the task that posts them, as `component`. They let all other requests go first: what is told of an action
-    /// must not slow the next.
+    /// must not slow the next. A shadow posts none.
     pub fn start(calls: &Calls, component: &'static str) -> Self {
         let (sender, mut receiver) = mpsc::channel(QUEUE);
         let calls = calls.yielding();
         tokio::spawn(async move {
             let instance = std::env::var("POD_NAME").unwrap_or_default();
             while let Some(notice) = receiver.recv().await {
+                if calls.is_shadow() {
+                    continue;
+                }
                 post(&calls, component, &instance, notice).await;
             }
         });
         Self(sender)
+    }
+
+    /// Queues one about the pod that this process runs in, when that is known.
+    pub fn tell_of_self(&self, reason: &'static str, message: String, warning: bool) {
+        let Ok(pod) = std::env::var("POD_NAME") else {
+            return;
+        };
+        self.tell(Notice {
+            about: pod_reference(&own_namespace(), &pod, ""),
+            reason,
+            message,
+            warning,
+        });
     }
 
     /// Queues one; drops it, saying so in the log, when the queue is full.

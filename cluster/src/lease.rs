@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use crate::calls::{CallError, Calls};
 use crate::options::{LeaderElectionOptions, namespace_or_own};
+use crate::other_vpa::mark_lease;
 use crate::process::Shutdown;
 
 /// Whether this process leads. Cheap to clone.
@@ -80,13 +81,15 @@ impl Collector for Shown {
 ///
 /// Time is measured by this process' own clock from when it saw the lease change: clocks of other machines are never
 /// compared, as in client-go.
+///
+/// In a shadow nobody competes: it would be a write, and where nothing is written, each replica may do all it does.
 pub fn elect(
     calls: Calls,
     options: &LeaderElectionOptions,
     default_name: &str,
     stop: Shutdown,
 ) -> (Leadership, tokio::task::JoinHandle<()>) {
-    if !options.leader_elect {
+    if !options.leader_elect || calls.is_shadow() {
         return (Leadership::unconditional(), tokio::spawn(async {}));
     }
     let name = if options.leader_elect_resource_name.is_empty() {
@@ -206,13 +209,14 @@ impl Elector {
             .run("get lease", self.api.get_opt(&self.name))
             .await?
         else {
-            let lease = Lease {
+            let mut lease = Lease {
                 metadata: ObjectMeta {
                     name: Some(self.name.clone()),
                     ..ObjectMeta::default()
                 },
                 spec: Some(self.claim(None)),
             };
+            mark_lease(&mut lease.metadata, &self.identity);
             return self.won(
                 self.calls
                     .run(
@@ -227,6 +231,7 @@ impl Elector {
             return Ok(false);
         }
         lease.spec = Some(self.claim(Some(&held)));
+        mark_lease(&mut lease.metadata, &self.identity);
         let put = PostParams::default();
         self.won(
             self.calls

@@ -80,6 +80,16 @@ pub struct ClusterOptions {
     #[arg(long, env = "PODFIT_PROFILE", value_enum, default_value_t = Profile::Safe)]
     pub profile: Profile,
 
+    /// Compute for every VPA, whatever its mode and whoever recommends for it, and show that, but write nothing: no status, no
+    /// history, no pod, no event, no lease, no registration. For a look beside another VPA installation.
+    #[arg(long, env = "PODFIT_SHADOW", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub shadow: bool,
+
+    /// Act also while another VPA is seen to act in this cluster. Only where it was made sure that the two have nothing to do
+    /// with the same VPAs and pods: else each undoes what the other does.
+    #[arg(long, env = "PODFIT_ACT_BESIDE_ANOTHER_VPA", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub act_beside_another_vpa: bool,
+
     /// Features to switch on or off, as NAME=BOOL,NAME=BOOL: `CPUStartupBoost`, `InPlace`, `PerVPAConfig`, and `AllAlpha` for
     /// all of them. All are off, but `InPlace` is on in profile safe.
     #[arg(long, env = "PODFIT_FEATURE_GATES", value_delimiter = ',', action = clap::ArgAction::Append, value_name = "GATES")]
@@ -94,6 +104,11 @@ impl ClusterOptions {
             ..FeatureGates::default()
         };
         defaults.with(&self.feature_gates)
+    }
+
+    /// True when nothing may be done while another VPA acts.
+    pub fn looks_out(&self) -> bool {
+        !self.shadow && !self.act_beside_another_vpa
     }
 
     /// True when VPAs of `namespace` are to be looked at.

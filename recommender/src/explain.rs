@@ -4,6 +4,7 @@ use std::convert::Infallible;
 
 use podfit_cluster::admin::explain::Questions;
 use podfit_cluster::api::time;
+use podfit_cluster::api::vpa::recommendation_to_json;
 use podfit_cluster::explanation::to_json;
 use podfit_cluster::index::SharedIndex;
 use podfit_core::estimator::EstimatorConfig;
@@ -13,7 +14,8 @@ use podfit_core::vpa::Vpa;
 use serde_json::Value;
 
 use crate::model::Model;
-use crate::view::serves;
+use crate::shadow::Shadow;
+use crate::view::Serves;
 
 /// Answers questions from what the loop knows.
 pub struct Explainer {
@@ -21,10 +23,12 @@ pub struct Explainer {
     pub questions: Questions,
     /// The watched objects.
     pub index: SharedIndex,
-    /// The recommender's name: other recommenders' VPAs are theirs to explain.
-    pub name: String,
+    /// The recommender's own VPAs: other recommenders' are theirs to explain.
+    pub serves: Serves,
     /// From histories to numbers.
     pub estimator: EstimatorConfig,
+    /// What would be published.
+    pub shadow: Option<Shadow>,
 }
 
 impl Explainer {
@@ -54,19 +58,20 @@ impl Explainer {
                 .ok_or_else(|| format!("there is no VerticalPodAutoscaler {namespace}/{name}"))?;
             (vpa.clone(), unsupported(vpa, &index.owners))
         };
-        if !serves(&self.name, &vpa) {
+        if let Serves::Named(own) = &self.serves
+            && !self.serves.takes(&vpa)
+        {
             return Err(format!(
-                "VerticalPodAutoscaler {namespace}/{name} is of recommender {}, this is {}",
-                vpa.recommenders.join(", "),
-                self.name
+                "VerticalPodAutoscaler {namespace}/{name} is of recommender {}, this is {own}",
+                vpa.recommenders.join(", ")
             ));
         }
-        Ok(explanation(
-            &vpa,
-            problem.as_deref(),
-            model,
-            &self.estimator,
-        ))
+        let mut answer = explanation(&vpa, problem.as_deref(), model, &self.estimator);
+        if let Some(shadow) = &self.shadow {
+            let unpublished = shadow.would_publish(&vpa);
+            answer["wouldPublish"] = unpublished.as_deref().map(recommendation_to_json).into();
+        }
+        Ok(answer)
     }
 }
 
@@ -144,7 +149,7 @@ mod tests {
             }],
         };
         let mut model = Model::new(HistoryConfig::default());
-        let view = View::of(&index, "default");
+        let view = View::of(&index, &"default".into());
         model.add_usage(&view, &usage, usage.at, |_, _, _| {});
         (vpa, model)
     }

@@ -14,6 +14,7 @@ mod publish;
 #[cfg(test)]
 mod rows;
 mod run;
+mod shadow;
 mod status;
 mod store;
 mod summary;
@@ -30,9 +31,13 @@ use podfit_cluster::admin::page::Page;
 use podfit_cluster::admin::{self, Health};
 use podfit_cluster::api::time::now;
 use podfit_cluster::calls::{Calls, connect};
+use podfit_cluster::events::Events;
 use podfit_cluster::index::Watches;
 use podfit_cluster::options::{Profile, arguments};
+use podfit_cluster::other_vpa::{Lookout, OtherVpa};
 use podfit_cluster::{lease, process};
+
+use prometheus::Registry;
 
 use crate::options::Options;
 
@@ -56,6 +61,9 @@ async fn start() -> anyhow::Result<()> {
     let health = Health::new((period * 5).max(options.cluster.kube_api_timeout.0 * 4));
     let container_label = options.backfill.prometheus.container_label();
     let external = options.external.metrics(container_label)?;
+    let serves = options.serves();
+    let shadow = options.cluster.shadow;
+    let shadow = shadow.then(|| shadow::Shadow::new(&registry)).transpose()?;
     let backfills = backfill::Backfills::start(&options, &registry)?;
     let (asker, questions) = Asker::new();
     let state = (registry.clone(), health.clone());
@@ -91,6 +99,7 @@ async fn start() -> anyhow::Result<()> {
     }
     health.set_ready(true);
 
+    let other_vpa = other_vpa(&options, &calls, (&registry, &health), &shutdown)?;
     // The lease is given back only once nothing is done under it any more.
     let (end_election, loop_ended) = tokio::sync::watch::channel(false);
     let (leadership, election) = lease::elect(
@@ -102,17 +111,19 @@ async fn start() -> anyhow::Result<()> {
     leadership.show_in(&registry, "podfit-recommender")?;
     let of_workloads = workloads::Workloads {
         index: watches.index(),
-        name: options.recommender_name.clone(),
+        serves: serves.clone(),
         leadership: leadership.clone(),
     };
     workloads.show(move || of_workloads.lines());
     let recommender = run::Recommender {
-        name: options.recommender_name.clone(),
+        serves: serves.clone(),
+        shadow: shadow.clone(),
         index: watches.index(),
         sightings,
         observer: oom::Observer::new(options.cluster.profile.into()),
         calls,
         leadership,
+        other_vpa,
         namespace: options.cluster.vpa_object_namespace.clone(),
         safe: options.cluster.profile == Profile::Safe,
         estimator: options.estimator(),
@@ -120,8 +131,9 @@ async fn start() -> anyhow::Result<()> {
         explainer: explain::Explainer {
             questions,
             index: watches.index(),
-            name: options.recommender_name.clone(),
+            serves,
             estimator: options.estimator(),
+            shadow,
         },
         store,
         backfills,
@@ -138,4 +150,18 @@ async fn start() -> anyhow::Result<()> {
     recommender.run(period, shutdown).await;
     end_election.send_replace(true);
     election.await.context("leader election ended badly")
+}
+
+/// Looks for another VPA, where there must not be one.
+fn other_vpa(
+    options: &Options,
+    calls: &Calls,
+    (registry, health): (&Registry, &Health),
+    shutdown: &process::Shutdown,
+) -> Result<OtherVpa, prometheus::Error> {
+    if !options.looks_out() {
+        return Ok(OtherVpa::never());
+    }
+    let events = Events::start(calls, "vpa-recommender");
+    Lookout::start(calls, events, health, registry, shutdown.clone())
 }

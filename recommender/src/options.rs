@@ -16,6 +16,7 @@ use podfit_core::history::HistoryConfig;
 
 use self::backfill::BackfillOptions;
 use self::external::ExternalOptions;
+use crate::view::Serves;
 
 /// Measures what containers use and recommends what they should request.
 ///
@@ -121,6 +122,21 @@ impl Options {
         if self.min_checkpoints != 10 {
             tracing::warn!("--min-checkpoints has no effect; leave it out");
         }
+    }
+
+    /// Which VPAs are computed for.
+    pub fn serves(&self) -> Serves {
+        if self.cluster.shadow {
+            Serves::All
+        } else {
+            Serves::Named(self.recommender_name.clone())
+        }
+    }
+
+    /// True when nothing may be written while another VPA acts. A recommender of another name than upstream's serves VPAs that
+    /// upstream's leaves alone: beside upstream is its place.
+    pub fn looks_out(&self) -> bool {
+        self.cluster.looks_out() && self.serves() == Serves::from("default")
     }
 
     /// How histories are kept.

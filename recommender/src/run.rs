@@ -10,6 +10,7 @@ use podfit_cluster::calls::Calls;
 use podfit_cluster::index::SharedIndex;
 use podfit_cluster::lease::Leadership;
 use podfit_cluster::metrics::StepTimer;
+use podfit_cluster::other_vpa::OtherVpa;
 use podfit_cluster::process::{Shutdown, stopped};
 use podfit_cluster::usage;
 use podfit_core::estimator::EstimatorConfig;
@@ -23,13 +24,16 @@ use crate::metrics::{Metrics, Used};
 use crate::model::Model;
 use crate::oom::{Observer, Sightings};
 use crate::publish::WriteThreshold;
+use crate::shadow::Shadow;
 use crate::store::Store;
-use crate::view::View;
+use crate::view::{Serves, View};
 
 /// The loop with all it needs. It owns all histories; nothing else touches them.
 pub struct Recommender {
-    /// Which VPAs it serves.
-    pub name: String,
+    /// Which VPAs it computes for.
+    pub serves: Serves,
+    /// Where it shows what it would write, when it writes nothing.
+    pub shadow: Option<Shadow>,
     /// The watched objects.
     pub index: SharedIndex,
     /// What was seen of out-of-memory kills since the last loop.
@@ -40,6 +44,8 @@ pub struct Recommender {
     pub calls: Calls,
     /// Whether this replica writes. A standby measures all the same, so that it can take over warm.
     pub leadership: Leadership,
+    /// Whether another VPA acts. Meanwhile this one measures, and writes nothing.
+    pub other_vpa: OtherVpa,
     /// The only namespace whose usage is read; empty for all.
     pub namespace: String,
     /// Profile safe: large drops are held back while there is too little evidence for them, and conditions say more than
@@ -77,25 +83,27 @@ impl Recommender {
         let mut ticks = interval(period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut trouble = String::new();
-        let mut led = false;
+        let (mut led, mut stood_aside) = (false, false);
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
                 // Publish at once what was computed while waiting for the lease.
                 () = self.leadership.gained(), if !led => {}
+                () = self.other_vpa.none(), if stood_aside => {}
                 () = self.backfills.complete() => {}
                 () = stopped(&shutdown) => break,
                 never = self.explainer.answer(&self.model) => match never {},
             }
             led = self.leadership.is_leader();
+            stood_aside = self.other_vpa.is_active();
             tokio::select! {
                 () = self.one_loop(&mut trouble) => {}
                 () = stopped(&shutdown) => break,
             }
             self.health.active();
         }
-        if self.leadership.is_leader() {
-            let view = View::of(&self.index.read(), &self.name);
+        if self.writes() {
+            let view = View::of(&self.index.read(), &self.serves);
             let last_chance = (now(), true);
             let stored = self
                 .store
@@ -111,13 +119,23 @@ impl Recommender {
         }
     }
 
+    /// True when this replica is the one whose numbers count.
+    fn leads(&self) -> bool {
+        self.leadership.is_leader() && !self.other_vpa.is_active()
+    }
+
+    /// True when what is computed is written by this replica.
+    fn writes(&self) -> bool {
+        self.leads() && self.shadow.is_none()
+    }
+
     async fn one_loop(&mut self, trouble: &mut String) {
         let mut timer = StepTimer::start(&self.metrics.execution_latency);
         let view = self.look(&mut timer);
         self.store
             .continue_new(&self.calls, &view, &mut self.model, now())
             .await;
-        if self.leadership.is_leader() {
+        if self.leads() {
             if std::mem::take(&mut self.stood_by) {
                 self.store
                     .take_over(&self.calls, &view, &mut self.model, now())
@@ -138,7 +156,7 @@ impl Recommender {
         timer.step("DeleteRemovedPods");
         self.publish(&view).await;
         timer.step("UpdateVPAs");
-        if self.leadership.is_leader() {
+        if self.writes() {
             self.store_histories(&view).await;
             self.store.collect(&self.calls, &self.index).await;
         }
@@ -161,11 +179,11 @@ impl Recommender {
         let sent = self
             .store
             .send(&self.calls, view, &self.model, (now, false));
-        let leadership = &self.leadership;
+        let must_stop = must_stop(&self.leadership, &self.other_vpa);
         let sent = async {
             tokio::select! {
                 sent = sent => sent,
-                () = leadership.lost() => Vec::new(),
+                () = must_stop => Vec::new(),
             }
         };
         let sent = self.explainer.meanwhile(&self.model, sent).await;
@@ -174,7 +192,7 @@ impl Recommender {
 
     fn look(&self, timer: &mut StepTimer) -> View {
         let index = self.index.read();
-        let mut view = View::of_vpas(&index, &self.name);
+        let mut view = View::of_vpas(&index, &self.serves);
         timer.step("LoadVPAs");
         view.add_pods(&index);
         timer.step("LoadPods");
@@ -254,12 +272,15 @@ impl Recommender {
         self.metrics.clear_vpas();
         self.metrics.totals.show(view);
         self.metrics.loop_status_writes.set(0);
+        if let Some(shadow) = &self.shadow {
+            shadow.clear();
+        }
         let publications: Vec<_> = view
             .vpas
             .iter()
             .filter_map(|served| self.consider(view, served, now))
             .collect();
-        if !self.leadership.is_leader() {
+        if !self.writes() {
             return;
         }
         let (calls, metrics, health) = (&self.calls, &self.metrics, &self.health);
@@ -270,13 +291,21 @@ impl Recommender {
                 health.active();
             },
         );
-        let leadership = &self.leadership;
+        let must_stop = must_stop(&self.leadership, &self.other_vpa);
         let writes = async {
             tokio::select! {
                 () = writes => {}
-                () = leadership.lost() => {}
+                () = must_stop => {}
             }
         };
         self.explainer.meanwhile(&self.model, writes).await;
+    }
+}
+
+/// Resolves once this replica must write no more.
+async fn must_stop(leadership: &Leadership, other_vpa: &OtherVpa) {
+    tokio::select! {
+        () = leadership.lost() => {}
+        () = other_vpa.active() => {}
     }
 }

@@ -68,6 +68,9 @@ impl Recommender {
                 published.map(<[_]>::to_vec).unwrap_or_default()
             }
         };
+        if let Some(shadow) = &self.shadow {
+            shadow.compare(vpa, &recommendation);
+        }
         let pods = target.as_ref().map_or(0, |t| view.pods_of(t).len());
         let provided = !recommendation.is_empty();
         (findings.pods, findings.provided) = (pods, provided);

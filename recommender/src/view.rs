@@ -26,6 +26,34 @@ pub struct View {
     keeping: HashMap<Arc<ControllerKey>, Arc<Vpa>>,
 }
 
+/// Which VPAs a recommender computes for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Serves {
+    /// Those that name it; the recommender `default` also takes those that name none.
+    Named(String),
+    /// All, as a shadow does: those of other recommenders, too.
+    All,
+}
+
+impl Serves {
+    /// True when `vpa` is one of them.
+    pub fn takes(&self, vpa: &Vpa) -> bool {
+        match self {
+            Self::Named(name) => {
+                vpa.recommenders.contains(name)
+                    || (vpa.recommenders.is_empty() && name == "default")
+            }
+            Self::All => true,
+        }
+    }
+}
+
+impl From<&str> for Serves {
+    fn from(name: &str) -> Self {
+        Self::Named(name.into())
+    }
+}
+
 /// A VPA of this recommender.
 #[derive(Debug)]
 pub struct ServedVpa {
@@ -38,17 +66,17 @@ pub struct ServedVpa {
 }
 
 impl View {
-    /// Looks at an index for the recommender called `name`.
-    pub fn of(index: &Index, name: &str) -> Self {
-        let mut view = Self::of_vpas(index, name);
+    /// Looks at an index for the VPAs that are served.
+    pub fn of(index: &Index, serves: &Serves) -> Self {
+        let mut view = Self::of_vpas(index, serves);
         view.add_pods(index);
         view
     }
 
     /// The same without pods.
-    pub fn of_vpas(index: &Index, name: &str) -> Self {
+    pub fn of_vpas(index: &Index, serves: &Serves) -> Self {
         let mut view = Self::default();
-        for vpa in index.vpas.iter().filter(|vpa| serves(name, vpa)) {
+        for vpa in index.vpas.iter().filter(|vpa| serves.takes(vpa)) {
             let unsupported = unsupported(vpa, &index.owners);
             let target = vpa
                 .target
@@ -173,11 +201,6 @@ fn evicts(mode: UpdateMode) -> bool {
     )
 }
 
-/// The recommender `default` takes VPAs that name none; others only those that name them.
-pub fn serves(name: &str, vpa: &Vpa) -> bool {
-    vpa.recommenders.iter().any(|r| r == name) || (vpa.recommenders.is_empty() && name == "default")
-}
-
 #[cfg(test)]
 mod tests {
     use podfit_cluster::api::vpa::VpaObject;
@@ -206,7 +229,9 @@ mod tests {
                 recommenders: row[1].split_whitespace().map(String::from).collect(),
                 ..Vpa::default()
             };
-            assert_eq!(serves(row[0], &vpa), row[2] == "yes", "{row:?}");
+            let serves = Serves::from(row[0]);
+            assert_eq!(serves.takes(&vpa), row[2] == "yes", "{row:?}");
+            assert!(Serves::All.takes(&vpa), "{row:?}");
         }
     }
 
@@ -234,7 +259,7 @@ mod tests {
                     .pods
                     .insert((namespace.into(), name.into()), Arc::new(pod));
             }
-            let view = View::of(&index, "default");
+            let view = View::of(&index, &"default".into());
             assert_eq!(view.pods_of(&target).len().to_string(), row[1], "{row:?}");
         }
     }
@@ -319,7 +344,7 @@ mod tests {
                 .insert((pod.namespace.clone(), pod.name.clone()), Arc::new(pod));
         }
 
-        let view = View::of(&index, "default");
+        let view = View::of(&index, &"default".into());
         let target = ControllerKey::new("ns", "Deployment", "web");
         let served: Vec<_> = view
             .vpas
@@ -329,7 +354,7 @@ mod tests {
         assert_eq!(served, [("gone", false), ("web", true)]);
         assert_eq!(view.pods.len(), 1);
         assert_eq!(view.containers_of(&target), BTreeSet::from(["app"]));
-        assert_eq!(View::of(&index, "other").vpas.len(), 1);
-        assert_eq!(View::of(&index, "third").vpas.len(), 0);
+        assert_eq!(View::of(&index, &"other".into()).vpas.len(), 1);
+        assert_eq!(View::of(&index, &"third".into()).vpas.len(), 0);
     }
 }

@@ -14,7 +14,7 @@ use podfit_core::quality::in_units;
 use podfit_core::quantity::Resource;
 use podfit_core::vpa::Vpa;
 
-use crate::view::View;
+use crate::view::{Serves, View};
 
 const RESOURCES: &str = "podfit_workload_resources";
 const PODS: &str = "podfit_workload_pods";
@@ -24,7 +24,7 @@ pub struct Workloads {
     /// The watched objects.
     pub index: SharedIndex,
     /// Which VPAs are this recommender's.
-    pub name: String,
+    pub serves: Serves,
     /// A standby says nothing, so that no series comes twice.
     pub leadership: Leadership,
 }
@@ -35,7 +35,7 @@ impl Workloads {
         if !self.leadership.is_leader() {
             return Box::new(std::iter::empty());
         }
-        let rows = rows(&View::of(&self.index.read(), &self.name));
+        let rows = rows(&View::of(&self.index.read(), &self.serves));
         let rows: Arc<[Row]> = rows.into();
         let both = Arc::clone(&rows);
         let head = |name, help| format!("# HELP {name} {help}\n# TYPE {name} gauge\n");
@@ -203,7 +203,7 @@ mod tests {
         }
         let workloads = Workloads {
             index: index.into(),
-            name: "default".into(),
+            serves: "default".into(),
             leadership: Leadership::unconditional(),
         };
         let text: String = workloads.lines().collect();

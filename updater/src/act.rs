@@ -8,7 +8,6 @@ use podfit_cluster::admin::Health;
 use podfit_cluster::api::quantity::to_json;
 use podfit_cluster::calls::{Calls, RateLimiter};
 use podfit_cluster::events::{Events, Notice, pod_reference, vpa_reference};
-use podfit_cluster::options::namespace_or_own;
 use podfit_cluster::writes;
 use podfit_core::admission::BOOST_ANNOTATION_PREFIX;
 use podfit_core::disruption::{
@@ -139,6 +138,24 @@ impl Actor {
             .await
     }
 
+    /// Tells what would be done by the plan of a shadow; of each pod once.
+    pub fn tell_planned(&self, decisions: &[Decision]) {
+        for decision in decisions {
+            let Decision {
+                pod, vpa, reason, ..
+            } = decision;
+            let (verb, changes) = match &decision.action {
+                Action::Resize(changes) => ("resize", changes),
+                Action::Unboost(changes) => ("unboost", changes),
+                Action::Evict(changes) => ("evict", changes),
+                Action::Skip => continue,
+            };
+            if self.told().insert(pod.uid.clone(), verb) != Some(verb) {
+                tracing::info!(pod = pod.name, namespace = pod.namespace, vpa = vpa.name, verb, %reason, ?changes, "in shadow: this pod would be updated");
+            }
+        }
+    }
+
     /// Tells of a replacement that is not as asked.
     pub fn tell_not_applied(&self, missed: &NotApplied) {
         let NotApplied { vpa, pod, fault } = missed;
@@ -165,9 +182,6 @@ impl Actor {
         } else {
             tracing::info!(wanted, norm, "the plan is back to what is normal");
         }
-        let Ok(pod) = std::env::var("POD_NAME") else {
-            return;
-        };
         let message = format!(
             "{wanted} pods would be disrupted at once; the norm is {norm}. {}",
             if open {
@@ -176,16 +190,12 @@ impl Actor {
                 "All of them are from now on."
             }
         );
-        self.events.tell(Notice {
-            about: pod_reference(&namespace_or_own(""), &pod, ""),
-            reason: if open {
-                "DisruptionBreakerOpened"
-            } else {
-                "DisruptionBreakerClosed"
-            },
-            message,
-            warning: open,
-        });
+        let reason = if open {
+            "DisruptionBreakerOpened"
+        } else {
+            "DisruptionBreakerClosed"
+        };
+        self.events.tell_of_self(reason, message, open);
     }
 
     /// Forgets pods that are gone.

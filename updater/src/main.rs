@@ -19,6 +19,7 @@ use podfit_cluster::calls::{Calls, connect};
 use podfit_cluster::events::Events;
 use podfit_cluster::index::Watches;
 use podfit_cluster::options::arguments;
+use podfit_cluster::other_vpa::{Lookout, OtherVpa};
 use podfit_cluster::{lease, process};
 
 use crate::options::Options;
@@ -88,21 +89,32 @@ async fn start() -> anyhow::Result<()> {
         loop_ended,
     );
     leadership.show_in(&registry, "podfit-updater")?;
+    let shadow = options.cluster.shadow;
     let rate = (
         options.disruption.eviction_rate_limit,
         options.disruption.eviction_rate_burst,
     );
+    let events = Events::start(&calls, "vpa-updater");
+    let other_vpa = if options.cluster.looks_out() {
+        let events = events.clone();
+        Lookout::start(&calls, events, &health, &registry, shutdown.clone())?
+    } else {
+        OtherVpa::never()
+    };
     let updater = run::Updater {
+        other_vpa,
         index: watches.index(),
         actor: act::Actor::new(
             calls.clone(),
-            Events::start(&calls, "vpa-updater"),
+            events,
             metrics.clone(),
             health.clone(),
             rate,
             options.cluster.profile.into(),
         ),
-        webhook: options.webhook.status_lease(),
+        // Nobody is evicted by a shadow, so nobody need be sized by a webhook: the whole plan is of interest.
+        webhook: options.webhook.status_lease().filter(|_| !shadow),
+        shadow,
         probe: probe::Probe::new(calls.clone()),
         config,
         calls,

@@ -8,6 +8,7 @@ use podfit_cluster::calls::Calls;
 use podfit_cluster::index::SharedIndex;
 use podfit_cluster::lease::{Leadership, StatusLease};
 use podfit_cluster::metrics::StepTimer;
+use podfit_cluster::other_vpa::OtherVpa;
 use podfit_cluster::process::{Shutdown, stopped};
 use podfit_cluster::snapshot::snapshot;
 use podfit_cluster::{api::time::now, writes};
@@ -36,6 +37,8 @@ pub struct Updater {
     pub calls: Calls,
     /// Whether this replica acts.
     pub leadership: Leadership,
+    /// Whether another VPA acts; meanwhile this one does not.
+    pub other_vpa: OtherVpa,
     /// Where the webhook shows that it lives; `None` when that is not asked.
     pub webhook: Option<StatusLease>,
     /// Shows whether new pods are sized, while that is in doubt.
@@ -48,11 +51,18 @@ pub struct Updater {
     pub metrics: Metrics,
     /// Told after each loop.
     pub health: Health,
+    /// Plans are shown, and not carried out.
+    pub shadow: bool,
 }
 
 impl Updater {
     /// Runs a loop per `period` until shutdown. A loop that takes longer delays the next: none are made up for.
     pub async fn run(self, period: Duration, shutdown: Shutdown) {
+        // A first loop that only finds out that nothing is known yet would cost a whole period.
+        tokio::select! {
+            () = self.other_vpa.known() => {}
+            () = stopped(&shutdown) => return,
+        }
         let mut ticks = interval(period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut memory = Memory::default();
@@ -74,7 +84,8 @@ impl Updater {
                 );
             }
             jumped = differs;
-            let led = std::mem::replace(&mut leads, self.leadership.is_leader());
+            let may_act = self.leadership.is_leader() && !self.other_vpa.is_active();
+            let led = std::mem::replace(&mut leads, may_act);
             if leads && !led {
                 memory.lead(now);
             }
@@ -93,6 +104,7 @@ impl Updater {
                     tokio::select! {
                         () = self.one_loop(&mut memory, &mut waiting, (wall, now)) => {}
                         () = self.leadership.lost() => leads = false,
+                        () = self.other_vpa.active() => leads = false,
                         () = stopped(&shutdown) => return,
                     }
                 }
@@ -150,7 +162,12 @@ impl Updater {
         timer.step("FilterPods");
         let skipped = decisions.iter().filter(|d| is_infeasible_skip(d));
         skipped.for_each(|decision| self.actor.tell_skipped(decision));
-        let outcomes = self.actor.carry_out(&decisions, &sizes).await;
+        let outcomes = if self.shadow {
+            self.actor.tell_planned(&decisions);
+            Vec::new()
+        } else {
+            self.actor.carry_out(&decisions, &sizes).await
+        };
         self.metrics.done(&outcomes, &sizes);
         for (decision, outcome) in &outcomes {
             match outcome {
@@ -164,8 +181,10 @@ impl Updater {
         let uids: HashSet<_> = decisions.iter().map(|d| &*d.pod.uid).collect();
         self.actor.retain(|uid| uids.contains(uid));
         timer.step("EvictPods");
-        let blocked = waiting.blocked(&decisions, &outcomes, now);
-        self.write_conditions(&snapshot, blocked, memory, now).await;
+        if !self.shadow {
+            let blocked = waiting.blocked(&decisions, &outcomes, now);
+            self.write_conditions(&snapshot, blocked, memory, now).await;
+        }
         timer.total();
     }
 

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use podfit_cluster::index::SharedIndex;
+use podfit_cluster::other_vpa::OtherVpa;
 use podfit_core::admission::Settings;
 use podfit_core::feature_gates::FeatureGates;
 
@@ -25,6 +26,10 @@ pub struct Webhook {
     pub gates: FeatureGates,
     /// How pods are sized.
     pub settings: Settings,
+    /// Everything is let through as it is.
+    pub shadow: bool,
+    /// Whether another VPA acts; meanwhile everything is let through as well.
+    pub other_vpa: Option<OtherVpa>,
     draining: AtomicBool,
 }
 
@@ -40,6 +45,8 @@ impl Webhook {
                 startup_boost: gates.cpu_startup_boost,
                 ..Settings::default()
             },
+            shadow: false,
+            other_vpa: None,
             draining: AtomicBool::new(false),
         }
     }
@@ -56,6 +63,9 @@ impl Webhook {
 
     /// The verdict on one request. Pods and unknown objects are always let through.
     pub fn admit(&self, request: Request<'_>, started: Instant) -> Response {
+        if self.shadow || self.other_vpa.as_ref().is_some_and(OtherVpa::is_active) {
+            return self.pass(request, started);
+        }
         let sub_resource = request.sub_resource.as_deref().unwrap_or_default();
         let (outcome, kind, response) = match (request.resource.parts(), sub_resource) {
             (("", "v1", "pods"), "") => {
@@ -78,6 +88,18 @@ impl Webhook {
         let took = started.elapsed().as_secs_f64();
         self.metrics.admission(outcome, kind).observe(took);
         response
+    }
+
+    /// Lets the object through as it is, whatever it is.
+    fn pass(&self, request: Request<'_>, started: Instant) -> Response {
+        let kind = match request.resource.parts() {
+            ("", "v1", "pods") => Kind::Pod,
+            ("autoscaling.k8s.io", _, "verticalpodautoscalers") => Kind::Vpa,
+            _ => Kind::Unknown,
+        };
+        let took = started.elapsed().as_secs_f64();
+        self.metrics.admission(Outcome::Skipped, kind).observe(took);
+        Response::allow(request.uid)
     }
 
     /// Records how long a step took.

@@ -5,7 +5,9 @@ use std::time::Duration;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{Api, ObjectMeta, PostParams};
+use podfit_cluster::api::time::now;
 use podfit_cluster::calls::{CallError, Calls};
+use podfit_cluster::other_vpa::{is_others, mark_lease};
 
 /// Tries per renewal, with a pause of 100 ms that triples: upstream's figures.
 const TRIES: u32 = 3;
@@ -27,7 +29,11 @@ pub struct StatusLease {
 
 impl StatusLease {
     /// Renews it once, and makes it when it is not there. That another replica was faster is as good as having done it.
+    /// A shadow shows no sign of life: nobody is to count on it.
     pub async fn renew(&self) -> Result<(), CallError> {
+        if self.calls.is_shadow() {
+            return Ok(());
+        }
         let mut pause = FIRST_PAUSE;
         for _ in 1..TRIES {
             match self.write().await {
@@ -54,6 +60,10 @@ impl StatusLease {
             .calls
             .run("get the status lease", api.get_opt(&self.name))
             .await?;
+        if found.as_ref().is_some_and(|lease| is_others(lease, now())) {
+            // Written over, it would look like podfit's, and nobody would see that another VPA is there.
+            return Ok(());
+        }
         let lease = self.renewed(found.clone());
         if found.is_some() {
             self.calls
@@ -79,6 +89,7 @@ impl StatusLease {
             },
             ..Lease::default()
         });
+        mark_lease(&mut lease.metadata, &self.holder);
         let now = MicroTime(jiff::Timestamp::now());
         let spec = lease.spec.get_or_insert_with(LeaseSpec::default);
         spec.holder_identity = Some(self.holder.clone());

@@ -9,8 +9,10 @@ use anyhow::Context;
 use clap::Parser;
 use podfit_cluster::admin::{self, Health};
 use podfit_cluster::calls::{Calls, connect};
+use podfit_cluster::events::Events;
 use podfit_cluster::index::Watches;
 use podfit_cluster::options::{arguments, own_namespace};
+use podfit_cluster::other_vpa::{Lookout, OtherVpa};
 use podfit_cluster::process::{self, Shutdown, stopped};
 use podfit_webhook::admission::Webhook;
 use podfit_webhook::certificates::live::Live;
@@ -76,7 +78,15 @@ async fn start() -> anyhow::Result<()> {
     }
     tracing::info!("all watches have listed");
 
+    let other_vpa = if options.cluster.looks_out() {
+        let events = Events::start(&calls, "vpa-admission-controller");
+        Lookout::start(&calls, events, &health, &registry, shutdown.clone())?
+    } else {
+        OtherVpa::never()
+    };
     let mut webhook = Webhook::new(watches.index(), metrics, options.cluster.gates());
+    webhook.shadow = options.cluster.shadow;
+    webhook.other_vpa = Some(other_vpa.clone());
     webhook.settings.profile = options.cluster.profile.into();
     let most = options.pods.max_allowed_cpu_boost;
     webhook.settings.max_allowed_cpu_boost = most.filter(|cpu| cpu.0 > 0);
@@ -100,12 +110,14 @@ async fn start() -> anyhow::Result<()> {
         registration,
         calls: calls.clone(),
         registered: known,
+        other_vpa: other_vpa.clone(),
     };
     let upkeep = tokio::spawn(registrar.run(shutdown.clone()));
     let proof = Proof {
         probe: Probe::new(listening, &options.server_name()),
         live: certificate,
         registered,
+        other_vpa,
     };
     let life = SignOfLife::new(status_lease(&options, calls), proof, health.clone());
     let renewal = tokio::spawn(life.run(shutdown.clone()));
@@ -130,22 +142,24 @@ async fn drain(options: &Options, webhook: &Webhook, health: &Health, shutdown: 
 }
 
 fn source(options: &Options, calls: &Calls, provider: &Arc<CryptoProvider>) -> Source {
-    match options.certificates.files() {
-        Some(files) => {
-            tracing::info!(certificate = %files.certificate.display(), "using certificate files");
-            Source::Files(files)
-        }
-        None => Source::Secret(Box::new(SharedSecret {
-            calls: calls.clone(),
-            namespace: own_namespace(),
-            name: options.certificates.certificate_secret.clone(),
-            rotation: Rotation {
-                names: options.certificate_names(),
-                schedule: Schedule::default(),
-                provider: Arc::clone(provider),
-            },
-        })),
+    if let Some(files) = options.certificates.files() {
+        tracing::info!(certificate = %files.certificate.display(), "using certificate files");
+        return Source::Files(files);
     }
+    let rotation = Rotation {
+        names: options.certificate_names(),
+        schedule: Schedule::default(),
+        provider: Arc::clone(provider),
+    };
+    if options.cluster.shadow {
+        return Source::Memory(rotation, std::sync::Mutex::default());
+    }
+    Source::Secret(Box::new(SharedSecret {
+        calls: calls.clone(),
+        namespace: own_namespace(),
+        name: options.certificates.certificate_secret.clone(),
+        rotation,
+    }))
 }
 
 fn status_lease(options: &Options, calls: Calls) -> StatusLease {

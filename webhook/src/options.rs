@@ -275,7 +275,8 @@ impl Options {
         let endpoint = self.endpoint()?;
         let fail = options.webhook_failure_policy_fail;
         let (namespaces, probes_only) = namespaces(&self.cluster, fail, &own_namespace());
-        Ok(options.register_webhook.then(|| Registration {
+        let registers = options.register_webhook && !self.cluster.shadow;
+        Ok(registers.then(|| Registration {
             endpoint,
             timeout_seconds: options.webhook_timeout_seconds,
             fail,

@@ -14,11 +14,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
 use podfit_cluster::calls::{CallError, Calls};
 use podfit_cluster::options::ClusterOptions;
+pub use podfit_cluster::other_vpa::CONFIGURATION;
+use podfit_cluster::other_vpa::{is_ours, registration_mark};
 use podfit_cluster::probe::PROBE;
 use serde_json::{Value, json};
-
-/// Upstream's name of the object, so that there is one or the other.
-pub const CONFIGURATION: &str = "vpa-webhook-config";
 
 /// Upstream's name of the webhook in it; users see it in refusals.
 pub const WEBHOOK: &str = "vpa.k8s.io";
@@ -140,46 +139,49 @@ impl Registration {
                 metadata: ObjectMeta {
                     name: Some(CONFIGURATION.into()),
                     labels: Some(self.labels.clone()).filter(|labels| !labels.is_empty()),
+                    annotations: Some(registration_mark()),
                     ..ObjectMeta::default()
                 },
                 webhooks: Some(vec![wanted]),
             }));
         };
+        let ours = is_ours(&found.metadata);
         let labels = found.metadata.labels.unwrap_or_default();
         let foreign = labels.contains_key(MANAGED_BY) && !self.labels.contains_key(MANAGED_BY);
+        if foreign && !ours {
+            // Another VPA's, which somebody else installed: neither its webhook nor its CA is ours to change.
+            return Step::Nothing;
+        }
         let mut webhooks = found.webhooks.unwrap_or_default();
-        let Some(ours) = webhooks.iter_mut().find(|webhook| webhook.name == WEBHOOK) else {
+        let Some(present) = webhooks.iter_mut().find(|webhook| webhook.name == WEBHOOK) else {
             webhooks.push(wanted);
             return patch(
                 found.metadata.resource_version.as_deref(),
-                &self.labels,
+                Some(&self.labels),
                 &webhooks,
                 false,
             );
         };
-        let mut mended = ours.clone();
+        let mut mended = present.clone();
         mended
             .client_config
             .ca_bundle
             .clone_from(&wanted.client_config.ca_bundle);
         let labelled = foreign
-            || self
-                .labels
-                .iter()
-                .all(|(key, value)| labels.get(key) == Some(value));
+            || ours
+                && self
+                    .labels
+                    .iter()
+                    .all(|(key, value)| labels.get(key) == Some(value));
         let only_ca = foreign || (mended == wanted && labelled);
         if !foreign {
             mended = wanted;
         }
-        if *ours == mended && labelled {
+        if *present == mended && labelled {
             return Step::Nothing;
         }
-        *ours = mended;
-        let new_labels = if foreign {
-            &BTreeMap::new()
-        } else {
-            &self.labels
-        };
+        *present = mended;
+        let new_labels = if foreign { None } else { Some(&self.labels) };
         patch(
             found.metadata.resource_version.as_deref(),
             new_labels,
@@ -258,13 +260,16 @@ fn rule(group: &str, version: &str, resource: &str, operations: &[&str]) -> Rule
 
 fn patch(
     resource_version: Option<&str>,
-    labels: &BTreeMap<String, String>,
+    labels: Option<&BTreeMap<String, String>>,
     webhooks: &[MutatingWebhook],
     only_ca: bool,
 ) -> Step {
     let mut metadata = json!({"resourceVersion": resource_version});
-    if !labels.is_empty() {
-        metadata["labels"] = json!(labels);
+    if let Some(labels) = labels {
+        metadata["annotations"] = json!(registration_mark());
+        if !labels.is_empty() {
+            metadata["labels"] = json!(labels);
+        }
     }
     Step::Patch {
         patch: json!({"metadata": metadata, "webhooks": webhooks}),

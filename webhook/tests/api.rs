@@ -20,6 +20,7 @@ use kube::{Client, Config};
 use podfit_cluster::admin::Health;
 use podfit_cluster::api::time::{self, now};
 use podfit_cluster::calls::Calls;
+use podfit_cluster::other_vpa::OtherVpa;
 use podfit_webhook::certificates::live::Live;
 use podfit_webhook::certificates::rotation::{Rotation, Schedule};
 use podfit_webhook::certificates::secret::SharedSecret;
@@ -279,6 +280,7 @@ async fn a_new_ca_is_registered_beside_the_old_one() {
         registration: options(&[]).registration().unwrap(),
         calls,
         registered,
+        other_vpa: OtherVpa::never(),
     };
     let in_configuration = || {
         let store = store.lock().unwrap();
@@ -326,6 +328,7 @@ async fn the_lease_is_renewed_only_by_a_webhook_that_answers() {
         probe: Probe::new(running.address, NAME),
         live: Arc::clone(&trusted),
         registered: known,
+        other_vpa: OtherVpa::never(),
     };
     let health = Health::new(Duration::from_mins(1));
     let mut life = SignOfLife::new(lease, proof, health.clone());

@@ -7,6 +7,9 @@ webhook stands in webhook-configuration.yaml alone: the webhook leaves an object
 - --profile={{ .root.Values.profile }}
 - --v={{ .root.Values.verbosity }}
 - --log-format={{ .root.Values.logFormat }}
+{{- if .root.Values.shadow }}
+- --shadow=true
+{{- end }}
 {{- with .root.Values.vpaObjectNamespace }}
 - --vpa-object-namespace={{ . }}
 {{- end }}

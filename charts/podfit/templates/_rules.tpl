@@ -4,6 +4,8 @@ What each component may do, by the role it stands in:
   own            in podfit's own namespace
   configuration  cluster-wide whatever vpaObjectNamespace says
   nodes          cluster-wide; not with vpaObjectNamespace, where nodes are not looked at
+  other-vpa      cluster-wide; not with vpaObjectNamespace, nor for a shadow, which need not know
+With `shadow` no rule lets anything be written.
 */}}
 
 {{- define "podfit.rules.recommender.workloads" -}}
@@ -11,14 +13,16 @@ What each component may do, by the role it stands in:
 - apiGroups: [autoscaling.k8s.io]
   resources: [verticalpodautoscalers]
   verbs: [list, watch]
+{{- if not .Values.shadow }}
 # The recommendation and its conditions.
 - apiGroups: [autoscaling.k8s.io]
   resources: [verticalpodautoscalers/status]
   verbs: [patch]
+{{- end }}
 # What was measured, kept over restarts; deleted when its VPA is gone.
 - apiGroups: [autoscaling.k8s.io]
   resources: [verticalpodautoscalercheckpoints]
-  verbs: [get, list, create, patch, delete]
+  verbs: {{ .Values.shadow | ternary "[list]" "[get, list, create, patch, delete]" }}
 # Which containers there are, their requests, and their OOM kills.
 - apiGroups: [""]
   resources: [pods]
@@ -44,6 +48,7 @@ What each component may do, by the role it stands in:
 
 {{- define "podfit.rules.recommender.own" -}}
 {{ include "podfit.rules.leadership" .Values.recommender.leaderElection }}
+{{ include "podfit.rules.own-events" . }}
 {{- end }}
 
 {{- define "podfit.rules.updater.workloads" -}}
@@ -51,14 +56,19 @@ What each component may do, by the role it stands in:
 - apiGroups: [autoscaling.k8s.io]
   resources: [verticalpodautoscalers]
   verbs: [list, watch]
+# Which pods run with which requests.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, watch]
+{{- if not .Values.shadow }}
 # The conditions that say what was done and what is in the way.
 - apiGroups: [autoscaling.k8s.io]
   resources: [verticalpodautoscalers/status]
   verbs: [patch]
-# Which pods run with which requests; the patch notes on the pod that it was resized.
+# Notes on the pod that it was resized.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [list, watch, patch]
+  verbs: [patch]
 # Resizing in place.
 - apiGroups: [""]
   resources: [pods/resize]
@@ -67,6 +77,11 @@ What each component may do, by the role it stands in:
 - apiGroups: [""]
   resources: [pods/eviction]
   verbs: [create]
+# Events on pods and VPAs say what was done and why.
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create]
+{{- end }}
 # Nothing is applied that a LimitRange would refuse, and nothing evicted that a quota would not let come back.
 - apiGroups: [""]
   resources: [limitranges, resourcequotas]
@@ -76,14 +91,11 @@ What each component may do, by the role it stands in:
   resources: [poddisruptionbudgets]
   verbs: [list, watch]
 {{ include "podfit.rules.owners" . }}
-# Events on pods and VPAs say what was done and why.
-- apiGroups: [""]
-  resources: [events]
-  verbs: [create]
 {{- end }}
 
 {{- define "podfit.rules.updater.own" -}}
 {{ include "podfit.rules.leadership" .Values.updater.leaderElection }}
+{{ include "podfit.rules.own-events" . }}
 # Is the webhook alive? If not, an evicted pod would come back as it was.
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
@@ -130,6 +142,7 @@ What each component may do, by the role it stands in:
   resources: [leases]
   resourceNames: [{{ .Values.webhook.statusLease.name }}]
   verbs: [get, update]
+{{ include "podfit.rules.own-events" . }}
 {{- end }}
 
 {{- define "podfit.rules.webhook.configuration" -}}
@@ -138,6 +151,27 @@ What each component may do, by the role it stands in:
   resources: [mutatingwebhookconfigurations]
   resourceNames: [vpa-webhook-config]
   verbs: [get, patch]
+{{- end }}
+
+{{/* The same for all three. */}}
+{{- define "podfit.rules.other-vpa" -}}
+# Does another VPA act? Then podfit must not. Upstream's programs hold these leases, in kube-system as a rule.
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [vpa-recommender-lease, vpa-updater, vpa-admission-controller]
+  verbs: [list]
+# Are new pods sent to another VPA's webhook?
+- apiGroups: [admissionregistration.k8s.io]
+  resources: [mutatingwebhookconfigurations]
+  resourceNames: [vpa-webhook-config]
+  verbs: [get]
+{{- end }}
+
+{{- define "podfit.rules.own-events" -}}
+# Events on its own pod: that another VPA is active, or is gone.
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create]
 {{- end }}
 
 {{/* The built-in controllers, and those of rbac.scalableKinds. */}}

@@ -46,7 +46,7 @@ fn view() -> View {
     index
         .pods
         .insert(("shop".into(), "db-0".into()), Arc::new(pod));
-    View::of(&index, "default")
+    View::of(&index, &"default".into())
 }
 
 /// A Prometheus that is down for so many questions, and then has one sample of an hour ago. Its address, and how many

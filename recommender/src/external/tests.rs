@@ -40,7 +40,7 @@ fn view() -> View {
             .pods
             .insert(("shop".into(), pod.name.clone()), Arc::new(pod));
     }
-    View::of(&index, "default")
+    View::of(&index, &"default".into())
 }
 
 /// An API server that has a selector for each workload, values for each pod but those of `bad`, and keeps what it is asked.
@@ -149,7 +149,7 @@ async fn trouble_with_all_is_an_error() {
     let calls = Calls::new(kube::Client::try_from(config).unwrap(), &options.cluster);
     external().usage(&calls, &view()).await.unwrap_err();
     // Nothing to measure is none.
-    let nothing = View::of(&Index::default(), "default");
+    let nothing = View::of(&Index::default(), &"default".into());
     assert_eq!(external().usage(&calls, &nothing).await.unwrap(), []);
 }
 

@@ -51,7 +51,7 @@ fn view_with_policies(container_policies: Vec<ContainerPolicy>) -> View {
         container_policies,
         ..Vpa::default()
     });
-    View::of(&index, "default")
+    View::of(&index, &"default".into())
 }
 
 /// With the pods, and with a VPA if `sized`.
@@ -71,7 +71,7 @@ fn view_of(pods: &[Pod], sized: bool) -> View {
             .pods
             .insert(("ns".into(), pod.name.clone()), Arc::new(pod.clone()));
     }
-    View::of(&index, "default")
+    View::of(&index, &"default".into())
 }
 
 fn usage(pod: &str, container: &str, second: u64) -> PodUsage {

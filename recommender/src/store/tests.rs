@@ -51,7 +51,7 @@ fn view() -> View {
             ..Vpa::default()
         });
     }
-    View::of(&index, "default")
+    View::of(&index, &"default".into())
 }
 
 fn store_and_model() -> (Store, Model) {

@@ -50,6 +50,7 @@ impl Running {
         let executable = match candidate {
             Candidate::Podfit => {
                 arguments.push(format!("--bind-address={address}"));
+                arguments.push("--act-beside-another-vpa=true".into());
                 programs.join(name)
             }
             Candidate::Upstream => program(name),

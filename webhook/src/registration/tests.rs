@@ -65,7 +65,10 @@ fn what_is_right_is_left_alone_and_a_new_ca_is_all_that_changes() {
     assert_eq!(registration.step(Some(object.clone()), "CA"), Step::Nothing);
     let (patch, only_ca) = patched(registration.step(Some(object), "NEW"));
     assert!(only_ca);
-    assert_eq!(patch["metadata"], json!({"resourceVersion": "7"}));
+    assert_eq!(
+        patch["metadata"],
+        json!({"resourceVersion": "7", "annotations": registration_mark()})
+    );
     assert_eq!(patch["webhooks"][0]["clientConfig"]["caBundle"], "TkVX");
 }
 
@@ -98,8 +101,10 @@ fn an_object_of_upstream_is_taken_over_whole() {
         labels: [("team".to_owned(), "ml".to_owned())].into(),
         ..registration()
     };
+    object.metadata.annotations = None;
     let (patch, only_ca) = patched(by_url.step(Some(object), "CA"));
     assert!(!only_ca);
+    assert_eq!(patch["metadata"]["annotations"], json!(registration_mark()));
     assert_eq!(patch["metadata"]["labels"], json!({"team": "ml"}));
     assert_eq!(patch["webhooks"][0]["name"], "other.example");
     let ours = &patch["webhooks"][1];
@@ -126,7 +131,20 @@ fn of_helms_object_only_the_ca_is_touched() {
     assert_eq!(patch["webhooks"][0]["timeoutSeconds"], 9);
     assert_eq!(patch["webhooks"][0]["clientConfig"]["caBundle"], "Q0E=");
     object.webhooks.as_mut().unwrap()[0].client_config.ca_bundle = Some(ByteString(b"CA".into()));
-    assert_eq!(registration.step(Some(object), "CA"), Step::Nothing);
+    assert_eq!(registration.step(Some(object.clone()), "NEW"), {
+        let mut webhooks = object.webhooks.clone().unwrap();
+        webhooks[0].client_config.ca_bundle = Some(ByteString(b"NEW".into()));
+        patch_of_ca(&webhooks)
+    });
+    assert_eq!(registration.step(Some(object.clone()), "CA"), Step::Nothing);
+
+    // Of upstream's chart: without podfit's mark not even that.
+    object.metadata.annotations = None;
+    assert_eq!(registration.step(Some(object), "NEW"), Step::Nothing);
+}
+
+fn patch_of_ca(webhooks: &[MutatingWebhook]) -> Step {
+    super::patch(Some("7"), None, webhooks, true)
 }
 
 /// The chart registers, too, and must leave out the same pods.

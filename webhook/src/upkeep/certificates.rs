@@ -1,6 +1,6 @@
 //! Keeps the certificate in force up to date.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use podfit_cluster::api::time;
@@ -11,6 +11,7 @@ use rustls::crypto::CryptoProvider;
 use crate::certificates::files::{CertificateFiles, UnreadableFile};
 use crate::certificates::live::Live;
 use crate::certificates::material::{BadMaterial, Material, PemTriple};
+use crate::certificates::rotation::{Rotation, RotationError, Stored};
 use crate::certificates::secret::{SecretError, SharedSecret};
 
 /// How often, before there is a certificate at all.
@@ -22,6 +23,8 @@ pub enum Source {
     Files(CertificateFiles),
     /// A Secret that podfit itself looks after.
     Secret(Box<SharedSecret>),
+    /// Made here and kept nowhere: only our own probe has to trust it.
+    Memory(Rotation, Mutex<Stored>),
 }
 
 /// Why no new certificate came.
@@ -33,6 +36,9 @@ pub enum NoCertificate {
     /// The Secret.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// None could be made.
+    #[error(transparent)]
+    Rotation(#[from] RotationError),
     /// What was read is no good.
     #[error(transparent)]
     Bad(#[from] BadMaterial),
@@ -43,6 +49,13 @@ impl Source {
         match self {
             Self::Files(files) => Ok(files.read()?),
             Self::Secret(secret) => Ok(secret.read(in_force, now).await?),
+            Self::Memory(rotation, stored) => {
+                let mut stored = stored.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(renewal) = rotation.due(&stored, in_force, now)? {
+                    *stored = renewal.stored;
+                }
+                Ok(stored.triple.clone())
+            }
         }
     }
 }

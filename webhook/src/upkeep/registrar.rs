@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use podfit_cluster::api::time;
 use podfit_cluster::calls::Calls;
+use podfit_cluster::other_vpa::OtherVpa;
 use podfit_cluster::process::{Shutdown, stopped};
 use tokio::sync::watch;
 
@@ -26,12 +27,18 @@ pub struct Registrar {
     pub calls: Calls,
     /// Tells whether the API server knows the certificate in force.
     pub registered: watch::Sender<bool>,
+    /// Whether another VPA acts. While one lives, its registration is left alone; what it left behind is taken over.
+    pub other_vpa: OtherVpa,
 }
 
 impl Registrar {
     /// Looks after both until shutdown.
     pub async fn run(mut self, shutdown: Shutdown) {
         let mut trouble = String::new();
+        tokio::select! {
+            () = self.other_vpa.known() => {}
+            () = stopped(&shutdown) => return,
+        }
         loop {
             let error = self.register().await.err().unwrap_or_default();
             if !error.is_empty() && error != trouble {
@@ -53,6 +60,10 @@ impl Registrar {
 
     /// Brings the registration up to date with the certificate in force.
     pub async fn register(&self) -> Result<(), String> {
+        if self.other_vpa.holds_a_lease() {
+            self.registered.send_replace(false);
+            return Ok(());
+        }
         let outcome = match (&self.registration, self.certificates.current()) {
             (Some(registration), Some(material)) => {
                 let bundle = &material.source.ca_bundle;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use podfit_cluster::admin::Health;
+use podfit_cluster::other_vpa::OtherVpa;
 use podfit_cluster::process::{Shutdown, stopped};
 use tokio::sync::watch;
 
@@ -21,6 +22,8 @@ pub struct Proof {
     pub live: Arc<Live>,
     /// Whether the API server knows that certificate.
     pub registered: watch::Receiver<bool>,
+    /// Whether another VPA acts: then nobody is to count on this one.
+    pub other_vpa: OtherVpa,
 }
 
 impl Proof {
@@ -99,6 +102,9 @@ impl SignOfLife {
     async fn renew(&self) -> Result<(), String> {
         if !*self.proof.registered.borrow() {
             return Err("the API server does not know the certificate in force".into());
+        }
+        if self.proof.other_vpa.is_active() {
+            return Err("another VPA is active, or it is not known yet whether one is".into());
         }
         self.lease.renew().await.map_err(|error| error.to_string())
     }

@@ -96,7 +96,7 @@ fn event(uid: &str, containers: &str, usages: &str, time: &str) -> EventObject {
 
 /// Kills found, as target, pod, second (of events: since nine o'clock) and bytes.
 fn told(sightings: &Sightings, index: &Index) -> Vec<String> {
-    let view = View::of(index, "default");
+    let view = View::of(index, &"default".into());
     let kills = sightings.kills(&view, &mut Observer::default());
     let text = |(target, oom): &(Arc<ControllerKey>, Oom)| {
         let second = oom.at.unix_seconds();
