@@ -57,6 +57,21 @@ impl Cluster {
         format!("{}.{last}", self.net)
     }
 
+    /// All that service accounts of podfit's namespace have written since the cluster began, refused tries included, as
+    /// `VERB RESOURCE NAMESPACE/NAME`. The API server's audit log tells.
+    pub fn podfits_writes(&self) -> Result<Vec<String>> {
+        let log = fs::read_to_string(self.state.join("audit.log"))?;
+        let entry = |line: &str| -> Result<String> {
+            let entry: serde_json::Value = serde_json::from_str(line)?;
+            let object = &entry["objectRef"];
+            let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+            let [verb, resource] = [&entry["verb"], &object["resource"]].map(text);
+            let [namespace, name] = [&object["namespace"], &object["name"]].map(text);
+            Ok(format!("{verb} {resource} {namespace}/{name}"))
+        };
+        log.lines().map(entry).collect()
+    }
+
     /// Runs kubectl as admin with `input` on its standard input; its output.
     pub async fn kubectl(&self, arguments: &[&str], input: &str) -> Result<String> {
         run(

@@ -37,7 +37,20 @@ pub struct Podfit {
 impl Podfit {
     /// Applies the chart and prepares the programs, without starting them.
     pub async fn prepare(cluster: &Arc<Cluster>, with_crds: bool) -> Result<Self> {
-        let components = chart::apply_without_pods(cluster, &values(cluster), with_crds).await?;
+        Self::prepare_with(cluster, with_crds, &json!({})).await
+    }
+
+    /// The same with more top-level values of the chart.
+    pub async fn prepare_with(
+        cluster: &Arc<Cluster>,
+        with_crds: bool,
+        more: &Value,
+    ) -> Result<Self> {
+        let mut values = values(cluster);
+        for (name, value) in more.as_object().into_iter().flatten() {
+            values[name] = value.clone();
+        }
+        let components = chart::apply_without_pods(cluster, &values, with_crds).await?;
         let logs = log_folder(cluster)?;
         let folder = programs().await?;
         let mut programs = BTreeMap::new();

@@ -10,6 +10,7 @@ mod history;
 mod kills;
 mod lifecycle;
 mod malformed;
+mod migration;
 mod modes;
 mod monitoring;
 mod not_applied;
@@ -39,7 +40,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<ExitCode> {
-    build(&["helm", "upstream-vpa", "prometheus"]).await?;
+    build(&["helm", "prometheus"]).await?;
+    build(&["upstream-vpa", "upstream-updater", "upstream-webhook"]).await?;
     let cluster = Arc::new(Cluster::up("tests-kwok", &["kwok", "metrics-server"]).await?);
     let podfit = Arc::new(Podfit::prepare(&cluster, true).await?);
     podfit.start_all().await?;
@@ -47,6 +49,7 @@ async fn run() -> Result<ExitCode> {
         async { podfit.logs() }.boxed_local()
     });
     let code = suite
+        .together("migration", migration::there_and_back)
         .together("off-touches-nothing", modes::off)
         .together("initial-sizes-new-pods-only", modes::initial)
         .together("pods-in-full", pods::admitted)

@@ -35,6 +35,7 @@ start etcd etcd --data-dir="$state/etcd" --unsafe-no-fsync --log-level=warn \
 start kube-apiserver kube-apiserver --etcd-servers="http://$net.2:2379" \
   --bind-address="$net.1" --secure-port=443 --advertise-address="$net.1" --endpoint-reconciler-type=none \
   --service-cluster-ip-range="$net.0/24" --cert-dir="$state/apiserver" "${tls[@]}" --client-ca-file="$pki/ca.crt" \
+  --audit-policy-file="$root/manifests/audit-policy.yaml" --audit-log-path="$state/audit.log" \
   --authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction \
   --service-account-issuer=https://kubernetes.default.svc \
   --service-account-key-file="$pki/service-accounts.pub" --service-account-signing-key-file="$pki/service-accounts.key" \
