@@ -51,6 +51,25 @@ pub async fn taken_back(ns: Namespace, _: Arc<Podfit>) -> Result<()> {
     .await
 }
 
+/// Waits until the quota counts the two pods alone. Kubernetes' quota controller was seen to begin with a number that no pods
+/// accounted for, and to keep it until it counted anew, after five minutes or when the quota changes.
+async fn counts_both_pods(ns: &Namespace) -> Result<()> {
+    let mut millicores = 500;
+    until("the quota counts both pods alone", secs(60), async || {
+        let quota = ns.get("ResourceQuota", "team").await?;
+        let used = &quota["status"]["used"]["requests.cpu"];
+        if used.is_string() && used != "100m" {
+            millicores -= 1;
+            let cpu = format!("{millicores}m");
+            let hard = json!({"spec": {"hard": {"requests.cpu": cpu}}});
+            ns.merge("ResourceQuota", "team", hard).await?;
+        }
+        ensure!(used == "100m", "{used}");
+        Ok(())
+    })
+    .await
+}
+
 /// Its replacement would not fit the quota: the pods stay, and the condition names the quota. With more room they go.
 pub async fn quota(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
     let web = Workload::deployment("web")
@@ -70,13 +89,7 @@ pub async fn quota(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
         "spec": {"hard": {"requests.cpu": "500m"}},
     }))
     .await?;
-    until("the quota counts both pods alone", secs(60), async || {
-        let quota = ns.get("ResourceQuota", "team").await?;
-        let used = &quota["status"]["used"]["requests.cpu"];
-        ensure!(used == "100m", "{used}");
-        Ok(())
-    })
-    .await?;
+    counts_both_pods(&ns).await?;
     let mode = json!({"spec": {"updatePolicy": {"updateMode": "Recreate"}}});
     ns.merge(VPA, "web", mode).await?;
     until("the condition names the quota", secs(60), async || {
