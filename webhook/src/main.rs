@@ -84,6 +84,11 @@ async fn start() -> anyhow::Result<()> {
     } else {
         OtherVpa::never()
     };
+    // Until that is known pods are let through as they are, which is for the replicas that are ready to spare them.
+    tokio::select! {
+        () = other_vpa.known() => {}
+        () = stopped(&shutdown) => return Ok(()),
+    }
     let mut webhook = Webhook::new(watches.index(), metrics, options.cluster.gates());
     webhook.shadow = options.cluster.shadow;
     webhook.other_vpa = Some(other_vpa.clone());
