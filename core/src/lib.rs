@@ -32,6 +32,7 @@ pub mod quota;
 pub mod reason;
 pub mod recent;
 pub mod recommendation;
+pub mod replay;
 pub mod time;
 pub mod vpa;
 pub mod window;
