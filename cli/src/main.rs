@@ -10,6 +10,7 @@ mod objects;
 mod options;
 mod plan;
 mod progress;
+mod replay;
 mod table;
 
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ async fn main() -> ExitCode {
         Command::Doctor(doctor) => Box::pin(doctor::run(&options.connection, doctor)).await,
         Command::Explain(explain) => Box::pin(explain::run(&options.connection, explain)).await,
         Command::Plan(plan) => Box::pin(plan::run(&options.connection, plan)).await,
+        Command::Replay(replay) => replay::run(replay),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

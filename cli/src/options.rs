@@ -8,6 +8,7 @@ use podfit_cluster::options::GoDuration;
 use crate::doctor::DoctorOptions;
 use crate::explain::ExplainOptions;
 use crate::plan::PlanOptions;
+use crate::replay::ReplayOptions;
 
 /// Looks after podfit: is it well, why is a recommendation what it is, and what would be done next.
 ///
@@ -37,6 +38,8 @@ pub enum Command {
     Explain(ExplainOptions),
     /// Tell what the updater would do now, and what CPU and memory that frees or adds.
     Plan(PlanOptions),
+    /// Tell what would have been recommended for recorded usage, and how well that would have fitted. Needs no cluster.
+    Replay(Box<ReplayOptions>),
 }
 
 /// Which cluster, as whom, and which namespaces: kubectl's flags.

@@ -23,12 +23,26 @@ impl Progress {
             let _ = stderr().flush();
         }
     }
+
+    /// Says what happens, and draws how much of it is done.
+    pub fn part(&self, what: &str, done: u64, all: u64) {
+        const WIDTH: u64 = 30;
+        let all = all.max(1);
+        let full = (done.min(all) * WIDTH / all) as usize;
+        let bar: String = "█".repeat(full) + &"·".repeat(WIDTH as usize - full);
+        self.say(&format!("{what} {bar} {:>3} %", done.min(all) * 100 / all));
+    }
+
+    /// Takes the line away.
+    pub fn clear(&self) {
+        if self.watched {
+            let _ = write!(stderr(), "\r\x1b[K");
+        }
+    }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if self.watched {
-            let _ = write!(stderr(), "\r\x1b[K");
-        }
+        self.clear();
     }
 }

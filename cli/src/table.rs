@@ -26,6 +26,11 @@ impl Table {
         self.rows.push(cells);
     }
 
+    /// True without any row but the header.
+    pub fn is_empty(&self) -> bool {
+        self.rows.len() <= 1
+    }
+
     /// The text, a line a row.
     pub fn text(&self) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -50,6 +55,26 @@ impl Table {
         self.rows.iter().map(line).collect()
     }
 
+    /// The same for a web page; cells are escaped.
+    pub fn html(&self) -> String {
+        let row = |cells: &Vec<String>, tag: &str| {
+            let cells = cells.iter().enumerate().map(|(column, cell)| {
+                let class = if self.right.contains(&column) {
+                    " class=r"
+                } else {
+                    ""
+                };
+                format!("<{tag}{class}>{}</{tag}>", escape(cell))
+            });
+            format!("<tr>{}</tr>\n", cells.collect::<String>())
+        };
+        let Some((header, rows)) = self.rows.split_first() else {
+            return String::new();
+        };
+        let rows: String = rows.iter().map(|cells| row(cells, "td")).collect();
+        format!("<table>\n{}{rows}</table>\n", row(header, "th"))
+    }
+
     /// The same for Markdown.
     pub fn markdown(&self) -> String {
         let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
@@ -66,6 +91,21 @@ impl Table {
     }
 }
 
+/// Text as it is written in HTML and SVG.
+pub fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '<' => escaped += "&lt;",
+            '>' => escaped += "&gt;",
+            '&' => escaped += "&amp;",
+            '"' => escaped += "&quot;",
+            _ => escaped.push(letter),
+        }
+    }
+    escaped
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +119,12 @@ mod tests {
         assert_eq!(
             table.markdown(),
             "| NAME | N |\n| --- | ---: |\n| web | 10 |\n| grüße | 9 |\n"
+        );
+        let mut table = Table::new(&["A", "B"]).right(&[1]);
+        table.row(vec!["<&>".into(), "\"".into()]);
+        assert_eq!(
+            table.html(),
+            "<table>\n<tr><th>A</th><th class=r>B</th></tr>\n<tr><td>&lt;&amp;&gt;</td><td class=r>&quot;</td></tr>\n</table>\n"
         );
     }
 }

@@ -1,0 +1,112 @@
+//! Flags of `replay`.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+use podfit_cluster::options::{EstimateOptions, GoDuration, HistoryOptions, Profile};
+use podfit_core::estimator::EstimatorConfig;
+use podfit_core::history::HistoryConfig;
+
+use super::estimators::Estimator;
+
+/// Flags of `replay`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  kubectl podfit replay --usage usage.csv.gz
+  kubectl podfit replay --usage usage.csv --estimator histogram,krr,last-hour --report report.html
+  kubectl podfit replay --usage usage.csv --target-cpu-percentile 0.98 --recommendations targets.csv")]
+pub struct ReplayOptions {
+    /// A file of recorded usage, plain or gzip; several may be given. Its first line is a header with the columns `series`,
+    /// `timestamp_s`, and `cpu_cores` or `memory_bytes` or both. A row is a sample; an empty field was not measured. The rows of
+    /// a series are in order of time.
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    pub usage: Vec<PathBuf>,
+
+    /// What is to size the workloads. Several are compared.
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "histogram",
+        value_name = "NAME,…"
+    )]
+    pub estimator: Vec<Estimator>,
+
+    /// How often sizes are computed. Not given: each hour for samples five minutes apart or more over a day or longer, else
+    /// each minute.
+    #[arg(long, value_name = "DURATION")]
+    pub interval: Option<GoDuration>,
+
+    /// Whose rules win where podfit differs from upstream.
+    #[arg(long, value_enum, default_value = "safe", value_name = "PROFILE")]
+    pub profile: Profile,
+
+    /// Write the sizes that were in force, and from when on, to this file.
+    #[arg(long, value_name = "FILE")]
+    pub recommendations: Option<PathBuf>,
+
+    /// Write a page with figures and plots to this file. It needs no network.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+
+    /// How many series the report plots: so many that waste the most, and as many that run over the most.
+    #[arg(long, value_name = "N", default_value_t = 100, requires = "report")]
+    pub report_workloads: usize,
+
+    /// Compare estimators at equal violation, too: every target is multiplied by the least factor that keeps a goal.
+    #[arg(long)]
+    pub matched: bool,
+
+    /// Lines `series,group` of series that are replicas of each other: they stay together when --matched draws series at
+    /// random.
+    #[arg(long, value_name = "FILE", requires = "matched")]
+    pub groups: Option<PathBuf>,
+
+    /// How to write the answer.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Format,
+
+    /// Fail when a row cannot be read, instead of leaving it out.
+    #[arg(long)]
+    pub strict: bool,
+
+    /// From a history to numbers: the recommender's flags.
+    #[command(flatten)]
+    pub estimate: EstimateOptions,
+
+    /// How histories are kept: the recommender's flags.
+    #[command(flatten)]
+    pub history: HistoryOptions,
+}
+
+/// How to write the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Tables for people.
+    #[default]
+    Text,
+    /// All figures, for programs.
+    Json,
+    /// Tables for a page.
+    Md,
+}
+
+impl ReplayOptions {
+    /// Says what does not go together.
+    pub fn check(&self) -> Result<()> {
+        if self.recommendations.is_some() && self.estimator.len() > 1 {
+            bail!("--recommendations holds the sizes of one estimator; name one with --estimator");
+        }
+        Ok(())
+    }
+
+    /// How the recommender would make numbers.
+    pub fn config(&self) -> EstimatorConfig {
+        self.estimate.config(HistoryConfig {
+            profile: self.profile.into(),
+            ..self.history.config()
+        })
+    }
+}
