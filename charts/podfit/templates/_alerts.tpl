@@ -118,6 +118,15 @@ together, so that a standby's silence is no alarm.
       It ends in {{ printf "{{ $value | humanize }}" }} days. After that the API server does not believe the webhook, and new pods start with their old size.
     {{- include "podfit.runbook" (list $rule "PodfitCertificateEndsSoon") }}
 {{- end }}
+- alert: PodfitStandsAside
+  expr: max(podfit_other_vpa_active) == 1
+  for: 15m
+  labels: {severity: warning}
+  annotations:
+    summary: podfit does nothing, as another VPA is active.
+    description: >-
+      No recommendation is written, and no pod is sized, resized or evicted by podfit. Its log and its events AnotherVpaActive name the other one.
+    {{- include "podfit.runbook" (list $rule "PodfitStandsAside") }}
 {{- $alive := dict "recommender" "vpa_recommender_execution_latency_seconds_count" "updater" "podfit_updater_evictions_stopped" "webhook" "podfit_webhook_certificate_days_to_expiry" }}
 {{- range $name, $metric := $alive }}
 {{- if (index $.Values $name).enabled }}
