@@ -17,7 +17,7 @@ use crate::replay::ReplayOptions;
 #[command(
     name = "kubectl-podfit",
     bin_name = "kubectl podfit",
-    version = podfit_cluster::process::VERSION,
+    version = podfit_cluster::version!().to_string(),
 )]
 pub struct Options {
     /// What to do.

@@ -25,5 +25,6 @@ pub mod request_metrics;
 pub mod selectors;
 pub mod snapshot;
 pub mod usage;
+pub mod version;
 pub mod watch;
 pub mod writes;

@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
-use prometheus::{HistogramOpts, HistogramVec, Opts, Registry};
+use prometheus::{HistogramOpts, HistogramVec, IntGauge, Opts, Registry};
+
+use crate::version::Version;
 
 /// Seconds, for steps of a loop.
 pub const EXECUTION_BUCKETS: [f64; 23] = [
@@ -18,9 +20,16 @@ pub const LATENCY_BUCKETS: [f64; 21] = [
     60.0, 120.0, 300.0,
 ];
 
-/// A registry that tells of the process itself: CPU time, memory, open files, start.
-pub fn registry() -> Result<Registry, prometheus::Error> {
+/// A registry that tells of the process itself: its version, CPU time, memory, open files, start.
+pub fn registry(version: Version) -> Result<Registry, prometheus::Error> {
     let registry = Registry::new();
+    let build = IntGauge::with_opts(
+        Opts::new("podfit_build_info", "Always 1. What runs, by its labels.")
+            .const_label("version", version.number())
+            .const_label("revision", version.revision()),
+    )?;
+    build.set(1);
+    registry.register(Box::new(build))?;
     registry.register(Box::new(ProcessCollector::for_self()))?;
     Ok(registry)
 }
@@ -109,8 +118,10 @@ mod tests {
 
     #[test]
     fn the_process_tells_of_itself() {
-        let families = registry().unwrap().gather();
+        let version = Version::new("0.1.0", Some("4f1c2d9a0b1e"));
+        let families = registry(version).unwrap().gather();
         for name in [
+            "podfit_build_info",
             "process_cpu_seconds_total",
             "process_resident_memory_bytes",
             "process_start_time_seconds",

@@ -7,9 +7,7 @@ use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
 use crate::options::{LogFormat, LogOptions};
-
-/// The version, with the git revision when the build knew it.
-pub const VERSION: &str = env!("PODFIT_VERSION");
+use crate::version::Version;
 
 /// Why a process cannot begin.
 #[derive(Debug, thiserror::Error)]
@@ -23,13 +21,13 @@ pub enum BeginError {
 }
 
 /// Begins a process called `name`: logs, the TLS provider, signals.
-pub fn begin(name: &str, logs: &LogOptions) -> Result<Shutdown, BeginError> {
+pub fn begin(name: &str, version: Version, logs: &LogOptions) -> Result<Shutdown, BeginError> {
     start_logging(logs);
     if !install_tls_provider() {
         return Err(BeginError::TlsProvider);
     }
     let shutdown = shutdown_signal()?;
-    tracing::info!(version = VERSION, "{name} starts");
+    tracing::info!(%version, "{name} starts");
     Ok(shutdown)
 }
 

@@ -27,7 +27,7 @@ use crate::view::Serves;
 /// It never touches a pod: podfit-updater and podfit-webhook do.
 #[derive(Parser, Clone, Debug)]
 // A flag given twice: the last wins, as in upstream, so that the chart's extraArgs override its own flags.
-#[command(name = "podfit-recommender", version = podfit_cluster::process::VERSION, args_override_self = true)]
+#[command(name = "podfit-recommender", version = podfit_cluster::version!().to_string(), args_override_self = true)]
 pub struct Options {
     /// VPAs whose `spec.recommenders` names this are sized; `default` also takes those that name none.
     #[arg(

@@ -20,7 +20,7 @@ use podfit_cluster::events::Events;
 use podfit_cluster::index::Watches;
 use podfit_cluster::options::arguments;
 use podfit_cluster::other_vpa::{Lookout, OtherVpa};
-use podfit_cluster::{lease, process};
+use podfit_cluster::{lease, process, version};
 
 use crate::options::Options;
 
@@ -34,10 +34,10 @@ async fn main() -> ExitCode {
 
 async fn start() -> anyhow::Result<()> {
     let options = Options::parse_from(arguments());
-    let shutdown = process::begin("podfit-updater", &options.logs)?;
+    let shutdown = process::begin("podfit-updater", version!(), &options.logs)?;
 
     let period = options.updater_interval.0.max(Duration::from_millis(100));
-    let registry = podfit_cluster::metrics::registry()?;
+    let registry = podfit_cluster::metrics::registry(version!())?;
     let metrics = metrics::Metrics::new(&registry)?;
     // Upstream's five intervals, but never less than a few API requests that time out.
     let health = Health::new((period * 5).max(options.cluster.kube_api_timeout.0 * 4));

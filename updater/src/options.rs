@@ -18,7 +18,7 @@ use podfit_cluster::options::{
 /// nothing. What it did, or why it did nothing, is told in events on pods and VPAs.
 #[derive(Parser, Clone, Debug)]
 // A flag given twice: the last wins, as in upstream, so that the chart's extraArgs override its own flags.
-#[command(name = "podfit-updater", version = podfit_cluster::process::VERSION, args_override_self = true)]
+#[command(name = "podfit-updater", version = podfit_cluster::version!().to_string(), args_override_self = true)]
 pub struct Options {
     /// How often pods are compared with their recommendations.
     #[arg(

@@ -14,6 +14,7 @@ use podfit_cluster::index::Watches;
 use podfit_cluster::options::{arguments, own_namespace};
 use podfit_cluster::other_vpa::{Lookout, OtherVpa};
 use podfit_cluster::process::{self, Shutdown, stopped};
+use podfit_cluster::version;
 use podfit_webhook::admission::Webhook;
 use podfit_webhook::certificates::live::Live;
 use podfit_webhook::certificates::rotation::{Rotation, Schedule};
@@ -40,10 +41,14 @@ async fn main() -> ExitCode {
 
 async fn start() -> anyhow::Result<()> {
     let options = Options::parse_from(arguments());
-    let shutdown = process::begin("podfit-webhook", &options.logs)?;
+    let shutdown = process::begin("podfit-webhook", version!(), &options.logs)?;
 
     if let Some(namespace) = options.self_test.clone() {
-        let client = connect(&options.cluster, &podfit_cluster::metrics::registry()?).await?;
+        let client = connect(
+            &options.cluster,
+            &podfit_cluster::metrics::registry(version!())?,
+        )
+        .await?;
         let calls = Calls::new(client, &options.cluster);
         let test = SelfTest { calls, namespace };
         tokio::select! {
@@ -52,7 +57,7 @@ async fn start() -> anyhow::Result<()> {
         }
     }
     let registration = options.registration()?;
-    let registry = podfit_cluster::metrics::registry()?;
+    let registry = podfit_cluster::metrics::registry(version!())?;
     let metrics = Metrics::new(&registry)?;
     let health = Health::new(LONGEST_SILENCE);
     admin::serve(options.address, registry.clone(), health.clone())?;

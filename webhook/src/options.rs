@@ -21,7 +21,7 @@ use crate::tls::MinTlsVersion;
 
 /// Sizes new pods at admission, and checks VerticalPodAutoscalers.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "podfit-webhook", version = podfit_cluster::process::VERSION, args_override_self = true)]
+#[command(name = "podfit-webhook", version = podfit_cluster::version!().to_string(), args_override_self = true)]
 pub struct Options {
     /// How to reach the cluster.
     #[command(flatten)]
