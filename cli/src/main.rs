@@ -10,6 +10,8 @@ mod objects;
 mod options;
 mod plan;
 mod progress;
+#[cfg(test)]
+mod reference;
 mod replay;
 mod table;
 

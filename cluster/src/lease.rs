@@ -14,6 +14,7 @@ use prometheus::{IntGauge, Opts, Registry};
 use tokio::sync::watch;
 
 use crate::calls::{CallError, Calls};
+use crate::metrics::register;
 use crate::options::{LeaderElectionOptions, namespace_or_own};
 use crate::other_vpa::mark_lease;
 use crate::process::Shutdown;
@@ -42,7 +43,7 @@ impl Leadership {
         let opts = Opts::new("leader_election_master_status", help).const_label("name", name);
         let gauge = IntGauge::with_opts(opts)?;
         let leads = self.clone();
-        registry.register(Box::new(Shown { gauge, leads }))
+        register(registry, Shown { gauge, leads }).map(drop)
     }
 
     /// Resolves once this process leads.
@@ -61,6 +62,7 @@ impl Leadership {
 }
 
 /// Leadership as of when it is asked for.
+#[derive(Clone)]
 struct Shown {
     gauge: IntGauge,
     leads: Leadership,

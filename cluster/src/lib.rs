@@ -21,6 +21,8 @@ pub mod probe;
 pub mod process;
 pub mod prometheus;
 mod read_only;
+#[cfg(any(test, feature = "reference"))]
+pub mod reference;
 pub mod request_metrics;
 pub mod selectors;
 pub mod snapshot;

@@ -29,8 +29,8 @@ pub fn registry(version: Version) -> Result<Registry, prometheus::Error> {
             .const_label("revision", version.revision()),
     )?;
     build.set(1);
-    registry.register(Box::new(build))?;
-    registry.register(Box::new(ProcessCollector::for_self()))?;
+    add(&registry, build)?;
+    add(&registry, ProcessCollector::for_self())?;
     Ok(registry)
 }
 
@@ -44,8 +44,15 @@ pub fn register<C: Collector + Clone + 'static>(
     registry: &Registry,
     collector: C,
 ) -> Result<C, prometheus::Error> {
-    registry.register(Box::new(collector.clone()))?;
+    add(registry, collector.clone())?;
     Ok(collector)
+}
+
+#[allow(clippy::disallowed_methods, reason = "the one place")]
+fn add(registry: &Registry, collector: impl Collector + 'static) -> Result<(), prometheus::Error> {
+    #[cfg(any(test, feature = "reference"))]
+    crate::reference::note(&collector);
+    registry.register(Box::new(collector))
 }
 
 /// A histogram with labels.

@@ -29,7 +29,7 @@ pub struct ClusterOptions {
     #[arg(long, env = "PODFIT_KUBECONFIG", value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
 
-    /// API requests per second that this process allows itself (watches do not count).
+    /// API requests per second that this process allows itself, above 0. Watches do not count.
     #[arg(
         long,
         env = "PODFIT_KUBE_API_QPS",
@@ -38,7 +38,7 @@ pub struct ClusterOptions {
     )]
     pub kube_api_qps: f64,
 
-    /// How many API requests may be made at once before the rate above holds.
+    /// How many API requests may be made at once before that rate holds, 1 or more.
     #[arg(
         long,
         env = "PODFIT_KUBE_API_BURST",
@@ -47,7 +47,7 @@ pub struct ClusterOptions {
     )]
     pub kube_api_burst: f64,
 
-    /// How long one API request may take before it is given up (and tried again in the next loop).
+    /// How long one API request may take before it is given up. The next loop tries again.
     #[arg(
         long,
         env = "PODFIT_KUBE_API_TIMEOUT",
@@ -76,7 +76,7 @@ pub struct ClusterOptions {
     )]
     pub ignored_vpa_object_namespaces: Vec<String>,
 
-    /// Whose rules hold where podfit's and upstream's differ.
+    /// Whose rules hold where podfit's and upstream's differ. The same for all three programs.
     #[arg(long, env = "PODFIT_PROFILE", value_enum, default_value_t = Profile::Safe)]
     pub profile: Profile,
 

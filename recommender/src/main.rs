@@ -12,6 +12,8 @@ mod oom;
 mod options;
 mod publish;
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod rows;
 mod run;
 mod shadow;

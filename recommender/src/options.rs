@@ -38,7 +38,7 @@ pub struct Options {
     )]
     pub recommender_name: String,
 
-    /// How often usage is read and recommendations are computed.
+    /// How often usage is read and recommendations are computed. Usage is no newer than what the metrics API has.
     #[arg(
         long,
         env = "PODFIT_RECOMMENDER_INTERVAL",
@@ -47,11 +47,11 @@ pub struct Options {
     )]
     pub recommender_interval: GoDuration,
 
-    /// Where /metrics, /healthz, /readyz and /health-check are served.
+    /// Where /metrics, /healthz (also as /health-check), /readyz and /explain are served, as [IP]:PORT.
     #[arg(long, env = "PODFIT_ADDRESS", default_value = ":8942", value_parser = parse_address, value_name = "ADDRESS")]
     pub address: SocketAddr,
 
-    /// How many statuses and checkpoints are written at once.
+    /// How many statuses and checkpoints are written at once, 1 or more.
     #[arg(long, env = "PODFIT_UPDATE_WORKER_COUNT", default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub update_worker_count: u16,
 

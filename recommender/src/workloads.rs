@@ -146,7 +146,7 @@ impl Row {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use podfit_cluster::index::Index;
     use podfit_core::ownership::{Controller, ControllerKey};
     use podfit_core::pod::{Container, OwnerRef};
@@ -162,8 +162,8 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn each_container_is_told_in_cores_and_bytes() {
+    /// The page where one container has a recommendation. Needs a runtime.
+    pub fn page() -> String {
         let owner = OwnerRef {
             api_version: "apps/v1".into(),
             kind: "StatefulSet".into(),
@@ -206,7 +206,12 @@ mod tests {
             serves: "default".into(),
             leadership: Leadership::unconditional(),
         };
-        let text: String = workloads.lines().collect();
+        workloads.lines().collect()
+    }
+
+    #[tokio::test]
+    async fn each_container_is_told_in_cores_and_bytes() {
+        let text = page();
         let app = |resource: &str, amount: &str, value: &str| {
             format!(
                 "podfit_workload_resources{{vpa_namespace=\"shop\",vpa_name=\"web\",container_name=\"app\",resource=\"{resource}\",amount=\"{amount}\"}} {value}\n"

@@ -5,6 +5,8 @@ mod conditions;
 mod metrics;
 mod options;
 mod probe;
+#[cfg(test)]
+mod reference;
 mod refusal;
 mod run;
 mod waiting;

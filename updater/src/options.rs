@@ -29,7 +29,7 @@ pub struct Options {
     )]
     pub updater_interval: GoDuration,
 
-    /// Where /metrics, /healthz, /readyz and /health-check are served.
+    /// Where /metrics, /healthz (also as /health-check) and /readyz are served, as [IP]:PORT.
     #[arg(long, env = "PODFIT_ADDRESS", default_value = ":8943", value_parser = parse_address, value_name = "ADDRESS")]
     pub address: SocketAddr,
 

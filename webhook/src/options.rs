@@ -50,7 +50,7 @@ pub struct Options {
     #[arg(long, value_name = "NAMESPACE", help_heading = "Test")]
     pub self_test: Option<String>,
 
-    /// Where metrics and health are served, as [IP]:PORT.
+    /// Where /metrics, /healthz (also as /health-check) and /readyz are served, as [IP]:PORT.
     #[arg(long, default_value = ":8944", value_parser = parse_address, value_name = "ADDRESS", help_heading = "Logs, metrics and health")]
     pub address: SocketAddr,
 }
@@ -63,7 +63,7 @@ pub struct ServerOptions {
     #[arg(long, default_value_t = 8000, value_name = "PORT")]
     pub port: u16,
 
-    /// The IP address that admission requests are taken on. Default: all.
+    /// The IP address that admission requests are taken on. Not given: all.
     #[arg(long, value_name = "IP")]
     pub bind_address: Option<IpAddr>,
 
@@ -94,15 +94,18 @@ pub struct CertificateOptions {
     #[arg(long, default_value = "podfit-webhook-tls", value_name = "NAME")]
     pub certificate_secret: String,
 
-    /// PEM file with the CA that callers are to trust. [default: /etc/tls-certs/caCert.pem]
+    /// PEM file with the CA that callers are to trust. Not given: /etc/tls-certs/caCert.pem,
+    /// if it is there.
     #[arg(long, value_name = "FILE")]
     pub client_ca_file: Option<PathBuf>,
 
-    /// PEM file with the certificate to show. [default: /etc/tls-certs/serverCert.pem]
+    /// PEM file with the certificate to show. Not given: /etc/tls-certs/serverCert.pem,
+    /// if it is there.
     #[arg(long, value_name = "FILE")]
     pub tls_cert_file: Option<PathBuf>,
 
-    /// PEM file with its private key. [default: /etc/tls-certs/serverKey.pem]
+    /// PEM file with its private key. Not given: /etc/tls-certs/serverKey.pem,
+    /// if it is there.
     #[arg(long, value_name = "FILE")]
     pub tls_private_key: Option<PathBuf>,
 

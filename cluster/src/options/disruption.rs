@@ -32,7 +32,7 @@ pub struct DisruptionOptions {
     #[arg(long, env = "PODFIT_EVICTION_RATE_LIMIT", default_value_t = -1.0, allow_negative_numbers = true, value_name = "N")]
     pub eviction_rate_limit: f64,
 
-    /// How many may happen at once before that rate holds.
+    /// How many may happen at once before that rate holds, 1 or more.
     #[arg(
         long,
         env = "PODFIT_EVICTION_RATE_BURST",

@@ -34,7 +34,7 @@ pub struct EstimateOptions {
     #[arg(long, env = "PODFIT_RECOMMENDATION_UPPER_BOUND_MEMORY_PERCENTILE", default_value_t = 0.95, value_parser = fraction, value_name = "0..1")]
     pub recommendation_upper_bound_memory_percentile: f64,
 
-    /// Headroom added to every estimate, as a fraction of it.
+    /// Headroom added to every estimate, as a fraction of it, 0 or more.
     #[arg(long, env = "PODFIT_RECOMMENDATION_MARGIN_FRACTION", default_value_t = 0.15, value_parser = not_negative, value_name = "FRACTION")]
     pub recommendation_margin_fraction: f64,
 
@@ -46,11 +46,11 @@ pub struct EstimateOptions {
     #[arg(long, env = "PODFIT_CONFIDENCE_INTERVAL_MEMORY", default_value = "24h", value_parser = positive, value_name = "DURATION")]
     pub confidence_interval_memory: GoDuration,
 
-    /// The least CPU recommended for a pod, shared by its containers.
+    /// The least CPU recommended for a pod, shared by its containers, 0 or more.
     #[arg(long, env = "PODFIT_POD_RECOMMENDATION_MIN_CPU_MILLICORES", default_value_t = 25.0, value_parser = not_negative, value_name = "MILLICORES")]
     pub pod_recommendation_min_cpu_millicores: f64,
 
-    /// The least memory recommended for a pod, shared by its containers.
+    /// The least memory recommended for a pod, shared by its containers, 0 or more.
     #[arg(long, env = "PODFIT_POD_RECOMMENDATION_MIN_MEMORY_MB", default_value_t = 250.0, value_parser = not_negative, value_name = "MIB")]
     pub pod_recommendation_min_memory_mb: f64,
 
@@ -62,19 +62,20 @@ pub struct EstimateOptions {
     #[arg(long, env = "PODFIT_CONTAINER_RECOMMENDATION_MAX_ALLOWED_MEMORY", value_parser = memory, value_name = "QUANTITY")]
     pub container_recommendation_max_allowed_memory: Option<Bytes>,
 
-    /// CPU recommendations are rounded up to a multiple of this.
+    /// CPU recommendations are rounded up to a multiple of this, 1 or more.
     #[arg(long, env = "PODFIT_ROUND_CPU_MILLICORES", default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..), value_name = "MILLICORES")]
     pub round_cpu_millicores: i64,
 
-    /// Memory recommendations are rounded up to a multiple of this.
+    /// Memory recommendations are rounded up to a multiple of this, 1 or more.
     #[arg(long, env = "PODFIT_ROUND_MEMORY_BYTES", default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..), value_name = "BYTES")]
     pub round_memory_bytes: i64,
 
-    /// Deprecated by upstream: memory is rounded to two decimals of Ki, Mi, Gi or Ti. Use --round-memory-bytes.
+    /// Round memory to two decimals of Ki, Mi, Gi or Ti. Deprecated by upstream: use --round-memory-bytes.
     #[arg(long, env = "PODFIT_HUMANIZE_MEMORY", default_value_t = false, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, value_name = "BOOL")]
     pub humanize_memory: bool,
 
-    /// VPAs can ask for whole cores with the annotation `vpa-post-processor.kubernetes.io/<container>_integerCPU: "true"`.
+    /// Recommend whole cores, rounded up, where a VPA asks for them with the annotation
+    /// `vpa-post-processor.kubernetes.io/<container>_integerCPU: "true"`.
     #[arg(long, env = "PODFIT_CPU_INTEGER_POST_PROCESSOR_ENABLED", default_value_t = false, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, value_name = "BOOL")]
     pub cpu_integer_post_processor_enabled: bool,
 }

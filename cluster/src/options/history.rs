@@ -23,15 +23,15 @@ pub struct HistoryOptions {
     #[arg(long, env = "PODFIT_MEMORY_AGGREGATION_INTERVAL", default_value = "24h", value_parser = positive, value_name = "DURATION")]
     pub memory_aggregation_interval: GoDuration,
 
-    /// How many of those intervals a history lives on without new samples.
+    /// How many of those intervals a history lives on without new samples, 1 or more.
     #[arg(long, env = "PODFIT_MEMORY_AGGREGATION_INTERVAL_COUNT", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
     pub memory_aggregation_interval_count: u32,
 
-    /// After an out-of-memory kill, memory is raised at least by this factor.
+    /// After an out-of-memory kill, memory is raised at least by this factor, 1 or more.
     #[arg(long, env = "PODFIT_OOM_BUMP_UP_RATIO", default_value_t = 1.2, value_parser = at_least_one, value_name = "FACTOR")]
     pub oom_bump_up_ratio: f64,
 
-    /// After an out-of-memory kill, memory is raised at least by this much.
+    /// After an out-of-memory kill, memory is raised at least by this much, 0 or more.
     #[arg(long, env = "PODFIT_OOM_MIN_BUMP_UP_BYTES", default_value_t = 104_857_600.0, value_parser = not_negative, value_name = "BYTES")]
     pub oom_min_bump_up_bytes: f64,
 

@@ -8,14 +8,42 @@ const TABLE: &str = include_str!("upstream-flags.csv");
 /// In what a command differs from upstream's flags of these components (`common`, `leader-election`, …), one line each. What
 /// the table allows is no difference.
 pub fn differences(command: &Command, components: &[&str]) -> Vec<String> {
+    let differs = |known: Known| {
+        let expected = if known.why.is_empty() {
+            known.default
+        } else {
+            known.other
+        };
+        difference(command, known.flag, expected)
+    };
+    known(components).into_iter().filter_map(differs).collect()
+}
+
+/// A flag of upstream's.
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
+    /// Its name, without dashes.
+    pub flag: &'static str,
+    /// Upstream's default.
+    pub default: &'static str,
+    /// podfit's, where it is another one.
+    pub other: &'static str,
+    /// Why it is; empty where it is not.
+    pub why: &'static str,
+}
+
+/// The flags of these components of upstream's.
+pub fn known(components: &[&str]) -> Vec<Known> {
     let rows = TABLE.lines().skip(1).map(|row| {
         let mut fields = row.splitn(5, ',');
         [(); 5].map(|()| fields.next().unwrap_or_default())
     });
     rows.filter(|[component, ..]| components.contains(component))
-        .filter_map(|[_, flag, default, other, why]| {
-            let expected = if why.is_empty() { default } else { other };
-            difference(command, flag, expected)
+        .map(|[_, flag, default, other, why]| Known {
+            flag,
+            default,
+            other,
+            why,
         })
         .collect()
 }

@@ -102,20 +102,25 @@ impl Lookout {
         registry: &Registry,
         shutdown: Shutdown,
     ) -> Result<OtherVpa, prometheus::Error> {
-        let active = IntGauge::new(
-            "podfit_other_vpa_active",
-            "1 while another VPA acts in this cluster, and podfit therefore does not.",
-        )?;
         let (state, seen) = watch::channel(State::Unknown);
         let lookout = Self {
             calls: calls.clone(),
             events,
             health: health.clone(),
-            active: register(registry, active)?,
+            active: Self::metric(registry)?,
             state,
         };
         tokio::spawn(lookout.run(shutdown));
         Ok(OtherVpa(seen))
+    }
+
+    /// Makes and registers its metric.
+    pub fn metric(registry: &Registry) -> Result<IntGauge, prometheus::Error> {
+        let active = IntGauge::new(
+            "podfit_other_vpa_active",
+            "1 while another VPA acts in this cluster, and podfit therefore does not.",
+        )?;
+        register(registry, active)
     }
 
     async fn run(self, shutdown: Shutdown) {

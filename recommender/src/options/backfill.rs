@@ -9,7 +9,7 @@ pub struct BackfillOptions {
     #[command(flatten)]
     pub prometheus: PrometheusOptions,
 
-    /// For how many workloads Prometheus is asked at once.
+    /// For how many workloads Prometheus is asked at once, 1 to 16.
     #[arg(long, env = "PODFIT_PROMETHEUS_CONCURRENCY", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16), value_name = "N")]
     pub prometheus_concurrency: u8,
 }

@@ -20,10 +20,20 @@ use podfit_tests::wait::{secs, until};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-/// Metrics that have no series before something fails: their names and labels are checked elsewhere, against these tables.
-const TABLES: [&str; 2] = [
-    include_str!("../../../updater/src/metrics/upstream-metrics.csv"),
-    include_str!("../../../recommender/src/metrics/upstream-metrics.csv"),
+/// All that each program registers, also what has no series before something fails: checked by their own tests.
+const REFERENCE: [(&str, &str); 3] = [
+    (
+        "recommender",
+        include_str!("../../../docs/reference/podfit-recommender.md"),
+    ),
+    (
+        "updater",
+        include_str!("../../../docs/reference/podfit-updater.md"),
+    ),
+    (
+        "webhook",
+        include_str!("../../../docs/reference/podfit-webhook.md"),
+    ),
 ];
 
 /// The workload that the dashboard of workloads shows.
@@ -68,6 +78,7 @@ pub async fn dashboards_and_alerts(ns: Namespace, podfit: Arc<Podfit>) -> Result
         Ok(())
     })
     .await?;
+    shown_metrics_are_in_the_reference(&podfit).await?;
     webhook_out_of_reach(&ns, &podfit, &prometheus).await?;
     let alerts = alerts(&prometheus).await?;
     until("the alert on the webhook alone", secs(60), async || {
@@ -343,7 +354,7 @@ impl Prometheus {
                 .await?;
             let found = answer["result"].as_array().is_some_and(|r| !r.is_empty());
             ensure!(
-                found || is_in_a_table(&name, &labels),
+                found || is_in_the_reference(&name, &labels),
                 "nothing is measured as {name} with labels {labels:?}"
             );
         }
@@ -380,10 +391,30 @@ fn collect_selectors(node: &Value, found: &mut Vec<(String, Vec<String>)>) {
     }
 }
 
-fn is_in_a_table(name: &str, labels: &[String]) -> bool {
-    TABLES.iter().flat_map(|table| table.lines()).any(|line| {
-        let cells: Vec<_> = line.split(',').collect();
-        let known: Vec<_> = cells[2].split(' ').collect();
-        cells[0] == name && labels.iter().all(|label| known.contains(&label.as_str()))
+fn is_in_the_reference(name: &str, labels: &[String]) -> bool {
+    let start = format!("- **`{name}`** ");
+    let mut rows = REFERENCE.iter().flat_map(|(_, page)| page.lines());
+    rows.any(|row| {
+        row.starts_with(&start)
+            && labels
+                .iter()
+                .all(|label| row.contains(&format!("`{label}`")))
     })
+}
+
+/// What a program shows, its page tells of. (What it might show, too; a test of the program itself sees to that.)
+async fn shown_metrics_are_in_the_reference(podfit: &Podfit) -> Result<()> {
+    for (name, page) in REFERENCE {
+        let shown = get(&podfit.program(name)?.address, "/metrics").await?;
+        let types = shown
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE "));
+        for (metric, kind) in types.filter_map(|of| of.split_once(' ')) {
+            ensure!(
+                page.contains(&format!("- **`{metric}`** {kind}")),
+                "the {name} shows the {kind} {metric}, which its test `the_reference_is_of_this_program` does not register"
+            );
+        }
+    }
+    Ok(())
 }
