@@ -11,7 +11,7 @@ use crate::installation::COMPONENTS;
 /// Upstream's programs, as its images and Deployments are called.
 const PROGRAMS: [&str; 3] = ["vpa-recommender", "vpa-updater", "vpa-admission-controller"];
 
-const REMEDY: &str = "let one act: docs/install.md, \"In place of upstream's\"";
+const REMEDY: &str = "let one act: docs/install.md, \"Another VPA\"";
 
 pub fn checks(facts: &Facts, checks: &mut Vec<Check>) {
     const WHAT: &str = "other VPA installs";
