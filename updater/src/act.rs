@@ -1,22 +1,25 @@
-//! Carrying out a plan: resizes and evictions, what the API server said to them, and telling about it.
+//! Carrying out a plan: resizes and evictions, and what the API server said to them.
+
+mod groups;
+mod patch;
+mod tell;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt;
 use podfit_cluster::admin::Health;
-use podfit_cluster::api::quantity::to_json;
 use podfit_cluster::calls::{Calls, RateLimiter};
-use podfit_cluster::events::{Events, Notice, pod_reference, vpa_reference};
+use podfit_cluster::events::Events;
 use podfit_cluster::writes;
 use podfit_core::admission::BOOST_ANNOTATION_PREFIX;
-use podfit_core::disruption::{
-    Action, Decision, IN_PLACE_ANNOTATION, Judgement, NotApplied, UpdateReason,
-};
+use podfit_core::disruption::{Action, Decision, IN_PLACE_ANNOTATION};
 use podfit_core::policy::ContainerChange;
 use podfit_core::profile::Profile;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
+use self::groups::{Said, groups};
+use self::patch::resize_patch;
 use crate::metrics::{Metrics, Sizes};
 use crate::refusal;
 
@@ -53,41 +56,6 @@ pub struct Actor {
 /// of which it waits for a look at the PodDisruptionBudgets that is fresh enough: only many at once reach the rate limit of
 /// requests.
 const PARALLEL_GROUPS: usize = 32;
-
-/// The decisions to act on by VPA and direct owner of the pod, each group in its order.
-fn groups(decisions: &[Decision]) -> Vec<Vec<&Decision>> {
-    let mut groups: Vec<Vec<&Decision>> = Vec::new();
-    let mut places = HashMap::new();
-    for decision in decisions.iter().filter(|d| d.action != Action::Skip) {
-        let Decision { pod, vpa, .. } = decision;
-        let key = (&vpa.namespace, &vpa.name, &pod.owner);
-        let place = *places.entry(key).or_insert(groups.len());
-        match groups.get_mut(place) {
-            Some(group) => group.push(decision),
-            None => groups.push(vec![decision]),
-        }
-    }
-    groups
-}
-
-/// What budgets said of pods of one group in this loop: of those that are not ready, and of those that are. The next one alike
-/// would hear the same.
-#[derive(Default)]
-struct Said([Option<String>; 2]);
-
-impl Said {
-    /// What the eviction of a pod would be answered.
-    fn to(&self, decision: &Decision) -> Option<&str> {
-        let ready = usize::from(decision.pod.ready_since.is_some());
-        self.0[ready].as_deref().filter(|_| decision.evicts())
-    }
-
-    fn note(&mut self, decision: &Decision, outcome: &Outcome) {
-        if let Outcome::Budget(words) = outcome {
-            self.0[usize::from(decision.pod.ready_since.is_some())] = Some(words.clone());
-        }
-    }
-}
 
 impl Actor {
     /// Evictions and resizes each have their own limit of `(per second, burst)`.
@@ -136,71 +104,6 @@ impl Actor {
             .buffer_unordered(PARALLEL_GROUPS)
             .concat()
             .await
-    }
-
-    /// Tells what would be done by the plan of a shadow; of each pod once.
-    pub fn tell_planned(&self, decisions: &[Decision]) {
-        for decision in decisions {
-            let Decision {
-                pod, vpa, reason, ..
-            } = decision;
-            let (verb, changes) = match &decision.action {
-                Action::Resize(changes) => ("resize", changes),
-                Action::Unboost(changes) => ("unboost", changes),
-                Action::Evict(changes) => ("evict", changes),
-                Action::Skip => continue,
-            };
-            if self.told().insert(pod.uid.clone(), verb) != Some(verb) {
-                tracing::info!(pod = pod.name, namespace = pod.namespace, vpa = vpa.name, verb, %reason, ?changes, "in shadow: this pod would be updated");
-            }
-        }
-    }
-
-    /// Tells of a replacement that is not as asked.
-    pub fn tell_not_applied(&self, missed: &NotApplied) {
-        let NotApplied { vpa, pod, fault } = missed;
-        tracing::warn!(pod, namespace = vpa.namespace, vpa = vpa.name, %fault, "update not applied");
-        self.events.tell(Notice {
-            about: vpa_reference(&vpa.namespace, &vpa.name, &vpa.uid),
-            reason: "UpdateNotApplied",
-            message: format!("Pod {pod} {fault}"),
-            warning: true,
-        });
-    }
-
-    /// Tells that the breaker opened or closed, in an event on this process' own pod.
-    pub fn tell_breaker(&self, judgement: Judgement) {
-        let Judgement {
-            wanted, norm, open, ..
-        } = judgement;
-        if open {
-            tracing::warn!(
-                wanted,
-                norm,
-                "far more pods would be disrupted than is the norm; only the norm is, until that is over"
-            );
-        } else {
-            tracing::info!(wanted, norm, "the plan is back to what is normal");
-        }
-        let message = format!(
-            "{wanted} pods would be disrupted at once; the norm is {norm}. {}",
-            if open {
-                "Only so many are, in each loop, until that is over. Is what is recommended right?"
-            } else {
-                "All of them are from now on."
-            }
-        );
-        let reason = if open {
-            "DisruptionBreakerOpened"
-        } else {
-            "DisruptionBreakerClosed"
-        };
-        self.events.tell_of_self(reason, message, open);
-    }
-
-    /// Forgets pods that are gone.
-    pub fn retain(&self, alive: impl Fn(&str) -> bool) {
-        self.told().retain(|uid, _| alive(uid));
     }
 
     fn told(&self) -> std::sync::MutexGuard<'_, HashMap<Arc<str>, &'static str>> {
@@ -269,208 +172,5 @@ impl Actor {
             tracing::warn!(pod = name, namespace, %error, "resized pod not annotated");
         }
         Outcome::Done
-    }
-
-    fn tell_done(
-        &self,
-        Decision {
-            pod,
-            vpa,
-            action,
-            reason,
-        }: &Decision,
-    ) {
-        let pod_event = |reason, message| Notice {
-            about: pod_reference(&pod.namespace, &pod.name, &pod.uid),
-            reason,
-            message,
-            warning: false,
-        };
-        if let (Action::Resize(_), UpdateReason::ResizeTakenBack { .. }) = (action, reason) {
-            self.events.tell(Notice {
-                warning: true,
-                ..pod_event("InPlaceResizeTakenBack", reason.to_string())
-            });
-            return;
-        }
-        if !matches!(action, Action::Evict(_)) {
-            self.events.tell(pod_event(
-                "InPlaceResizedByVPA",
-                self.with_reason("Pod was resized in place by VPA Updater.", reason),
-            ));
-            return;
-        }
-        self.events.tell(pod_event(
-            "EvictedByVPA",
-            self.with_reason(
-                "Pod was evicted by VPA Updater to apply resource recommendation.",
-                reason,
-            ),
-        ));
-        self.events.tell(Notice {
-            about: vpa_reference(&vpa.namespace, &vpa.name, &vpa.uid),
-            reason: "EvictedPod",
-            message: format!(
-                "VPA Updater evicted Pod {} to apply resource recommendation.",
-                pod.name
-            ),
-            warning: false,
-        });
-    }
-
-    /// Tells of a pod that is not resized since its node refused as much before; once, not in every loop.
-    pub fn tell_skipped(&self, Decision { pod, reason, .. }: &Decision) {
-        const SKIPPED: &str = "InPlaceResizeSkipped";
-        if self.told().insert(pod.uid.clone(), SKIPPED) != Some(SKIPPED) {
-            self.events.tell(Notice {
-                about: pod_reference(&pod.namespace, &pod.name, &pod.uid),
-                reason: SKIPPED,
-                message: format!("Pod was not resized in place by VPA Updater: {reason}"),
-                warning: false,
-            });
-        }
-    }
-
-    /// Upstream's sentence, and beyond it why.
-    fn with_reason(&self, sentence: &str, reason: &UpdateReason) -> String {
-        if self.profile.is_safe() {
-            format!("{sentence} Reason: {reason}")
-        } else {
-            sentence.into()
-        }
-    }
-
-    fn tell_trouble(&self, Decision { pod, vpa, .. }: &Decision, reason: &'static str, why: &str) {
-        if self.told().insert(pod.uid.clone(), reason) == Some(reason) {
-            return;
-        }
-        tracing::warn!(
-            pod = pod.name,
-            namespace = pod.namespace,
-            vpa = vpa.name,
-            reason,
-            why,
-            "pod not updated"
-        );
-        self.events.tell(Notice {
-            about: pod_reference(&pod.namespace, &pod.name, &pod.uid),
-            reason,
-            message: format!(
-                "Resource recommendation of VPA {} not applied: {why}",
-                vpa.name
-            ),
-            warning: true,
-        });
-    }
-}
-
-/// The `spec` of a strategic merge patch on `pods/resize`; `None` when nothing changes. Sidecars stand among the init
-/// containers.
-fn resize_patch(changes: &[ContainerChange]) -> Option<Value> {
-    let changes = changes
-        .iter()
-        .filter(|change| !change.requests.is_empty() || !change.limits.is_empty());
-    let (sidecars, containers): (Vec<_>, Vec<_>) =
-        changes.partition(|change| change.sidecar.is_some());
-    let mut spec = Map::new();
-    for (list, changes) in [("containers", containers), ("initContainers", sidecars)] {
-        if !changes.is_empty() {
-            spec.insert(list.into(), changes.into_iter().map(resized).collect());
-        }
-    }
-    (!spec.is_empty()).then(|| spec.into())
-}
-
-fn resized(change: &ContainerChange) -> Value {
-    json!({
-        "name": change.name,
-        "resources": { "requests": to_json(&change.requests), "limits": to_json(&change.limits) },
-    })
-}
-
-#[cfg(test)]
-mod tests {
-
-    use podfit_core::pod::{OwnerRef, Pod};
-    use podfit_core::quantity::{Millicores, ResourceList};
-    use podfit_core::time::Timestamp;
-
-    use super::*;
-
-    #[test]
-    fn a_budget_is_asked_once_for_pods_that_are_alike() {
-        let decision = |ready: bool, action| Decision {
-            pod: Arc::new(Pod {
-                ready_since: ready.then(Timestamp::default),
-                ..Pod::default()
-            }),
-            vpa: Arc::default(),
-            action,
-            reason: UpdateReason::UpToDate,
-        };
-        let evict = |ready| decision(ready, Action::Evict(vec![]));
-        let mut said = Said::default();
-        said.note(&evict(true), &Outcome::Done);
-        assert_eq!(said.to(&evict(true)), None);
-        said.note(&evict(true), &Outcome::Budget("no".into()));
-        assert_eq!(said.to(&evict(true)), Some("no"));
-        assert_eq!(said.to(&evict(false)), None);
-        assert_eq!(said.to(&decision(true, Action::Resize(vec![]))), None);
-    }
-
-    /// Section 9, item 21: upstream serves one pod after another.
-    #[test]
-    fn groups_are_served_side_by_side_and_each_in_its_order() {
-        let decision = |pod: &str, owner: &str, action| Decision {
-            pod: Arc::new(Pod {
-                name: pod.into(),
-                owner: Some(OwnerRef {
-                    api_version: String::new(),
-                    kind: String::new(),
-                    name: owner.into(),
-                }),
-                ..Pod::default()
-            }),
-            vpa: Arc::default(),
-            action,
-            reason: UpdateReason::UpToDate,
-        };
-        let evict = || Action::Evict(vec![]);
-        let decisions = [
-            decision("0", "a", Action::Skip),
-            decision("1", "a", evict()),
-            decision("2", "b", evict()),
-            decision("3", "a", evict()),
-        ];
-        let groups = groups(&decisions);
-        let names = |group: &Vec<&Decision>| -> String {
-            group.iter().map(|d| d.pod.name.as_str()).collect()
-        };
-        assert_eq!(groups.iter().map(names).collect::<Vec<_>>(), ["13", "2"]);
-    }
-
-    #[test]
-    fn sidecars_are_resized_among_the_init_containers() {
-        let change = |name: &str, sidecar| ContainerChange {
-            sidecar,
-            name: name.into(),
-            requests: ResourceList {
-                cpu: Some(Millicores(250)),
-                memory: None,
-            },
-            ..ContainerChange::default()
-        };
-        let part = |name: &str| json!([{"name": name, "resources": {"requests": {"cpu": "250m"}, "limits": {}}}]);
-        let (app, proxy) = (change("app", None), change("proxy", Some(0)));
-        assert_eq!(
-            resize_patch(&[app.clone(), proxy]),
-            Some(json!({"containers": part("app"), "initContainers": part("proxy")}))
-        );
-        let unchanged = ContainerChange::default();
-        assert_eq!(
-            resize_patch(&[unchanged.clone(), app]),
-            Some(json!({"containers": part("app")}))
-        );
-        assert_eq!(resize_patch(&[unchanged]), None);
     }
 }
