@@ -4,9 +4,10 @@
 //! sees whether that is in what the API server would have stored: the registration, the certificate, the network, the webhook
 //! and what other webhooks make of it, all in one.
 
+use http::Request;
+use http::header::CONTENT_TYPE;
 use json_patch::{AddOperation, Patch, PatchOperation, ReplaceOperation};
 use jsonptr::PointerBuf;
-use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, PostParams};
 use podfit_core::quantity::Resource;
 use serde_json::{Value, json};
 
@@ -26,29 +27,28 @@ const CPU_AFTER: &str = "2m";
 pub enum NotProven {
     /// The pod could not be tried out.
     #[error("{0}")]
-    NotTried(CallError),
+    NotTried(#[from] CallError),
     /// It was, and would be stored otherwise than answered.
     #[error("{0}")]
     NotApplied(&'static str),
-    /// The API server's answer is none.
-    #[error("the answer is no pod: {0}")]
-    NoPod(#[from] serde_json::Error),
 }
 
 /// Has the API server say what it would make of the pod in `namespace`, podfit's own. That takes the right to create pods there.
 pub async fn check(calls: &Calls, namespace: &str) -> Result<(), NotProven> {
-    let pod: DynamicObject = serde_json::from_value(pod())?;
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Pod"));
-    let api: Api<DynamicObject> =
-        Api::namespaced_with(calls.client().clone(), namespace, &resource);
-    let dry_run = PostParams {
-        dry_run: true,
-        ..PostParams::default()
-    };
-    let request = api.create(&dry_run, &pod);
-    let answer = calls.run("try out a new pod", request).await;
-    let stored = serde_json::to_value(answer.map_err(NotProven::NotTried)?)?;
+    let stored = try_out(calls, namespace, &pod()).await?;
     not_applied(&stored).map_or(Ok(()), |why| Err(NotProven::NotApplied(why)))
+}
+
+/// A pod as the API server would store it in `namespace`.
+pub async fn try_out(calls: &Calls, namespace: &str, pod: &Value) -> Result<Value, CallError> {
+    let answer = async {
+        let request = Request::post(format!("/api/v1/namespaces/{namespace}/pods?dryRun=All"))
+            .header(CONTENT_TYPE, "application/json")
+            .body(pod.to_string().into_bytes());
+        let request = request.map_err(kube::Error::HttpError)?;
+        calls.client().request(request).await
+    };
+    calls.run("try out a new pod", answer).await
 }
 
 /// The pod. It has a controller like the pods it stands for, and passes the strictest security standard.

@@ -30,7 +30,7 @@ impl Probe {
             };
             match error {
                 NotProven::NotTried(_) => format!("{error} (namespace {}{hint})", self.namespace),
-                _ => error.to_string(),
+                NotProven::NotApplied(why) => why.into(),
             }
         })
     }

@@ -9,11 +9,9 @@ mod workload;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, PostParams};
 use podfit_cluster::calls::{CallError, Calls};
 use podfit_cluster::options::own_namespace;
-use podfit_cluster::probe;
-use serde_json::Value;
+use podfit_cluster::probe::{self, NotProven};
 
 use crate::self_test::workload::Workload;
 
@@ -110,14 +108,14 @@ impl SelfTest {
 
     /// Whether the webhook's answer about a pod for show is applied.
     async fn probed(&self, namespace: &str) -> Result<Result<(), String>, Broken> {
-        match try_out(&self.calls, namespace, probe::pod()).await {
-            Ok(stored) => Ok(probe::not_applied(&stored).map_or(Ok(()), |why| Err(why.into()))),
+        match probe::check(&self.calls, namespace).await {
+            Ok(()) => Ok(Ok(())),
+            Err(NotProven::NotApplied(why)) => Ok(Err(why.into())),
             // With failure policy Fail the API server says so, in these words.
-            Err(Broken::Call(error)) => match error.server_message() {
+            Err(NotProven::NotTried(error)) => match error.server_message() {
                 Some(text) if text.contains("failed calling webhook") => Ok(Err(text.into())),
                 _ => Err(error.into()),
             },
-            Err(other) => Err(other),
         }
     }
 
@@ -125,7 +123,7 @@ impl SelfTest {
     async fn sized(&self, workload: &Workload, own: String) -> Result<(), Broken> {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let pod = try_out(&self.calls, &self.namespace, workload.pod()).await?;
+            let pod = probe::try_out(&self.calls, &self.namespace, &workload.pod()).await?;
             if workload::is_sized(&pod) {
                 return Ok(());
             }
@@ -135,20 +133,4 @@ impl SelfTest {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
-}
-
-/// A pod as the API server would store it.
-async fn try_out(calls: &Calls, namespace: &str, pod: Value) -> Result<Value, Broken> {
-    let pod: DynamicObject = serde_json::from_value(pod)?;
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Pod"));
-    let api: Api<DynamicObject> =
-        Api::namespaced_with(calls.client().clone(), namespace, &resource);
-    let dry_run = PostParams {
-        dry_run: true,
-        ..PostParams::default()
-    };
-    let stored = calls
-        .run("try out a new pod", api.create(&dry_run, &pod))
-        .await?;
-    Ok(serde_json::to_value(stored)?)
 }
