@@ -1,9 +1,7 @@
 //! `explain`: where a recommendation comes from, what happens next, and what is in the way.
 
 mod bars;
-mod evidence;
 mod show;
-mod target;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -17,13 +15,14 @@ use podfit_core::quantity::Resource;
 use podfit_core::vpa::{UpdateMode, Vpa};
 use serde_json::{Value, json};
 
-use self::evidence::Evidence;
 use crate::connection::Connection;
+use crate::evidence::{Evidence, Witness};
 use crate::foresight::Foresight;
 use crate::installation::Installation;
 use crate::options::{ConnectionOptions, TextOrJson};
 use crate::plan::decision_to_json;
 use crate::progress::Progress;
+use crate::target::Wanted;
 
 /// Flags of `explain`.
 #[derive(Args, Clone, Debug)]
@@ -63,24 +62,19 @@ pub async fn run(connection: &ConnectionOptions, options: &ExplainOptions) -> Re
     let Some(namespace) = &connection.namespace else {
         bail!("explain is about one VPA: give its namespace with -n");
     };
-    let wanted = target::Wanted::parse(&options.what)?;
+    let wanted = Wanted::parse(&options.what)?;
     let progress = Progress::new();
     progress.say("looking at podfit");
     let installation = Installation::find(&connection.calls, &connection.podfit_namespace).await;
-    let foresight = Foresight::new(&connection, &installation, &progress).await?;
+    let foresight = Foresight::new(&connection, &installation, None, &progress).await?;
     let vpas = wanted.find(namespace, &foresight.index)?;
+    let address = options.recommender_address.as_ref();
+    let witness = Witness::find(&connection, &installation, address).await?;
     let mut all = Vec::new();
     for vpa in vpas {
         progress.say(&format!("asking why {} is as it is", vpa.key()));
         let index = &foresight.index;
-        let asked = evidence::Question {
-            connection: &connection,
-            installation: &installation,
-            address: options.recommender_address.as_ref(),
-            vpa: &vpa,
-            index,
-        };
-        let evidence = asked.ask().await;
+        let evidence = witness.ask(&vpa, index).await;
         let same = |other: &Vpa| other.uid == vpa.uid;
         let pods = index.pods.values();
         let pods: Vec<_> = pods

@@ -1,5 +1,8 @@
 //! What the updater would do now: its own plan, made from a snapshot that is listed once.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use anyhow::{Result, bail};
 use clap::Parser;
 use podfit_cluster::api::time::now;
@@ -7,8 +10,10 @@ use podfit_cluster::index::{Index, Kinds, list_once};
 use podfit_cluster::options::{BudgetOptions, ClusterOptions, DisruptionOptions};
 use podfit_cluster::snapshot::snapshot;
 use podfit_core::disruption::{Config, Decision, Limit, Limits, Memory, Snapshot, plan};
+use podfit_core::vpa::{ContainerRecommendation, Vpa};
 
 use crate::connection::Connection;
+use crate::evidence::{Witness, recommendation};
 use crate::flags;
 use crate::installation::Installation;
 use crate::progress::Progress;
@@ -41,10 +46,11 @@ pub struct Foresight {
 }
 
 impl Foresight {
-    /// Lists what is there, and plans.
+    /// Lists what is there, and plans; with the numbers that are published, or with those that `podfit` tells.
     pub async fn new(
         connection: &Connection,
         installation: &Installation,
+        podfit: Option<&Witness<'_>>,
         progress: &Progress,
     ) -> Result<Self> {
         let arguments = installation.arguments("updater");
@@ -68,12 +74,16 @@ impl Foresight {
         budgets.apply(&mut config);
         forget_the_past(&mut config);
         let tell = |what: &str| progress.say(&format!("listing {what}"));
-        let (index, not_read) = list_once(&connection.calls, &cluster, Kinds::All, tell).await;
+        let (mut index, not_read) = list_once(&connection.calls, &cluster, Kinds::All, tell).await;
         for missing in not_read {
             if matches!(missing.what.as_str(), "pods" | "verticalpodautoscalers") {
                 bail!("{}; without them nothing can be planned", missing.error);
             }
             remarks.push(format!("{}; planned as if there were none", missing.error));
+        }
+        if let Some(witness) = podfit {
+            let recommender = installation.flag("recommender", "recommender-name", "default");
+            remarks.extend(take_over(&mut index, &recommender, witness, progress).await);
         }
         progress.say("planning");
         let at = now();
@@ -93,6 +103,46 @@ impl Foresight {
     }
 }
 
+/// Puts podfit's numbers in the place of those that are published for the VPAs which it would serve; who told them.
+async fn take_over(
+    index: &mut Index,
+    recommender: &str,
+    witness: &Witness<'_>,
+    progress: &Progress,
+) -> BTreeSet<String> {
+    let served = |vpa: &&Arc<Vpa>| {
+        let named = &vpa.recommenders;
+        named.is_empty() && recommender == "default" || named.iter().any(|n| n == recommender)
+    };
+    let vpas: Vec<_> = index.vpas.iter().filter(served).cloned().collect();
+    let told = witness.ask_all(&vpas, index, progress).await;
+    for (vpa, evidence) in vpas.iter().zip(&told) {
+        if let Some(ours) = recommendation(&evidence.explanation) {
+            index.vpas.apply(taken_over(vpa, ours));
+        }
+    }
+    let sources = told.into_iter().map(|evidence| evidence.source);
+    sources
+        .map(|source| format!("planned with podfit's numbers, told by {source}"))
+        .collect()
+}
+
+/// A VPA with podfit's numbers; of what podfit has none for, those published stay.
+fn taken_over(vpa: &Vpa, mut ours: Vec<ContainerRecommendation>) -> Vpa {
+    for published in vpa.recommendation.iter().flatten() {
+        if !ours
+            .iter()
+            .any(|c| c.container_name == published.container_name)
+        {
+            ours.push(published.clone());
+        }
+    }
+    Vpa {
+        recommendation: (!ours.is_empty()).then_some(ours),
+        ..vpa.clone()
+    }
+}
+
 /// What depends on what the updater did before is unknown here: a plan is made as if it had run for long, and calmly.
 fn forget_the_past(config: &mut Config) {
     config.warm_up = std::time::Duration::ZERO;
@@ -108,5 +158,32 @@ fn without_limits(config: &Config) -> Config {
             workload: Limit::None,
         },
         ..config.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use podfit_core::quantity::{Millicores, ResourceList};
+
+    use super::*;
+
+    #[test]
+    fn podfits_numbers_take_the_place_of_those_published() {
+        let of = |name: &str, cpu| ContainerRecommendation {
+            container_name: name.into(),
+            target: ResourceList {
+                cpu: Some(Millicores(cpu)),
+                memory: None,
+            },
+            ..ContainerRecommendation::default()
+        };
+        let vpa = Vpa {
+            recommendation: Some(vec![of("app", 100), of("side", 10)]),
+            ..Vpa::default()
+        };
+        let taken = taken_over(&vpa, vec![of("app", 200), of("new", 5)]);
+        let expected = vec![of("app", 200), of("new", 5), of("side", 10)];
+        assert_eq!(taken.recommendation, Some(expected));
+        assert_eq!(taken_over(&Vpa::default(), vec![]).recommendation, None);
     }
 }

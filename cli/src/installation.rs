@@ -49,16 +49,30 @@ impl Installation {
         self.deployments.items().find(|d| is(d, component))
     }
 
-    /// The flags of a component; none when its Deployment is not known.
+    /// The flags of a component, as its environment and its arguments give them: the last one counts. None when its Deployment
+    /// is not known.
     pub fn arguments(&self, component: &str) -> Vec<String> {
         let Some(deployment) = self.deployment(component) else {
             return Vec::new();
         };
         let containers = &deployment["spec"]["template"]["spec"]["containers"];
-        let arguments = containers[0]["args"].as_array().into_iter().flatten();
-        arguments
-            .filter_map(|argument| argument.as_str().map(String::from))
+        let containers = || containers.as_array().into_iter().flatten();
+        // Others may have put theirs before it.
+        let named = containers().find(|container| container["name"] == component);
+        let Some(container) = named.or_else(|| containers().next()) else {
+            return Vec::new();
+        };
+        let given = ["command", "args"].map(|field| container[field].as_array());
+        let given = given.into_iter().flatten().flatten();
+        let given = given.filter_map(|argument| argument.as_str().map(String::from));
+        flags::from_environment(&container["env"])
+            .chain(given)
             .collect()
+    }
+
+    /// True when a component computes and writes nothing.
+    pub fn is_shadow(&self, component: &str) -> bool {
+        self.flag(component, "shadow", "false") == "true"
     }
 
     /// The value of a component's flag, or what it is without the flag.
@@ -112,4 +126,40 @@ fn is(object: &Value, component: &str) -> bool {
     let labels = &object["metadata"]["labels"];
     labels["app.kubernetes.io/component"] == component
         && labels["app.kubernetes.io/name"].is_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn flags_are_those_of_its_own_container_and_arguments_win() {
+        let deployment = json!({
+            "metadata": {"labels": {"app.kubernetes.io/name": "podfit", "app.kubernetes.io/component": "updater"}},
+            "spec": {"template": {"spec": {"containers": [
+                {"name": "mesh", "args": ["--shadow=false"]},
+                {
+                    "name": "updater",
+                    "env": [
+                        {"name": "PODFIT_SHADOW", "value": "true"},
+                        {"name": "PODFIT_PROFILE", "value": "safe"},
+                    ],
+                    "command": ["/podfit-updater", "--v=1"],
+                    "args": ["--profile=upstream"],
+                },
+            ]}}},
+        });
+        let installation = Installation {
+            namespace: "podfit".into(),
+            deployments: Answer::Found(json!({"items": [deployment]})),
+            pods: Answer::Absent,
+            accounts: Answer::Absent,
+        };
+        assert!(installation.is_shadow("updater"));
+        assert!(!installation.is_shadow("webhook"));
+        assert_eq!(installation.flag("updater", "profile", ""), "upstream");
+        assert_eq!(installation.flag("updater", "v", ""), "1");
+    }
 }

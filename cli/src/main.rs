@@ -1,8 +1,12 @@
 //! kubectl-podfit: what podfit does, and why, on a terminal. kubectl finds it as `kubectl podfit`.
 
 mod connection;
+mod diff;
 mod doctor;
+mod evidence;
 mod explain;
+#[cfg(test)]
+mod fixtures;
 mod flags;
 mod foresight;
 mod installation;
@@ -14,6 +18,8 @@ mod progress;
 mod reference;
 mod replay;
 mod table;
+mod target;
+mod workloads;
 
 use std::process::ExitCode;
 
@@ -29,9 +35,13 @@ async fn main() -> ExitCode {
         Command::Explain(explain) => Box::pin(explain::run(&options.connection, explain)).await,
         Command::Plan(plan) => Box::pin(plan::run(&options.connection, plan)).await,
         Command::Replay(replay) => replay::run(replay),
+        Command::Diff(diff) => Box::pin(diff::run(&options.connection, diff)).await,
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
-        ExitCode::FAILURE
+        match options.command {
+            Command::Diff(_) => diff::TROUBLE.into(),
+            _ => ExitCode::FAILURE,
+        }
     })
 }

@@ -82,10 +82,18 @@ pub async fn post(calls: &Calls, path: &str, object: &Value) -> Answer {
 
 /// All objects of a list, page by page.
 pub async fn list(calls: &Calls, path: &str) -> Answer {
+    list_labelled(calls, path, "").await
+}
+
+/// Those of a list that have `labels`, a selector as kubectl takes it; empty for all.
+pub async fn list_labelled(calls: &Calls, path: &str, labels: &str) -> Answer {
+    let query = form_urlencoded::Serializer::new(format!("limit={PAGE}"))
+        .append_pair("labelSelector", labels)
+        .finish();
     let mut items = Vec::new();
     let mut token = String::new();
     loop {
-        let mut page = match get(calls, &format!("{path}?limit={PAGE}{token}")).await {
+        let mut page = match get(calls, &format!("{path}?{query}{token}")).await {
             Answer::Found(page) => page,
             other => return other,
         };

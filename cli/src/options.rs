@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use podfit_cluster::options::GoDuration;
 
+use crate::diff::DiffOptions;
 use crate::doctor::DoctorOptions;
 use crate::explain::ExplainOptions;
 use crate::plan::PlanOptions;
@@ -40,6 +41,8 @@ pub enum Command {
     Plan(PlanOptions),
     /// Tell what would have been recommended for recorded usage, and how well that would have fitted. Needs no cluster.
     Replay(Box<ReplayOptions>),
+    /// Put podfit's numbers beside those that are published, for every VPA.
+    Diff(DiffOptions),
 }
 
 /// Which cluster, as whom, and which namespaces: kubectl's flags.
@@ -100,6 +103,20 @@ pub enum TextOrJson {
     Text,
     /// For programs.
     Json,
+}
+
+/// How to write an answer that is a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Tables for people.
+    #[default]
+    Text,
+    /// All there is to tell, for programs.
+    Json,
+    /// A line a row, for spreadsheets.
+    Csv,
+    /// Tables for a page or a ticket.
+    Md,
 }
 
 #[cfg(test)]

@@ -8,16 +8,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use self::prices::Prices;
 pub use self::show::decision as decision_to_json;
 use self::summary::Summary;
 pub use self::summary::word;
 use crate::connection::Connection;
+use crate::evidence::Witness;
 use crate::foresight::Foresight;
 use crate::installation::Installation;
-use crate::options::ConnectionOptions;
+use crate::options::{ConnectionOptions, Format};
 use crate::progress::Progress;
 
 /// Flags of `plan`.
@@ -31,20 +32,16 @@ pub struct PlanOptions {
     /// `gib-hour: 0.004` and `currency: EUR`.
     #[arg(long, value_name = "FILE")]
     pub prices: Option<PathBuf>,
-}
 
-/// How to write a plan.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// Tables for people.
-    #[default]
-    Text,
-    /// All, each pod with its reason, for programs.
-    Json,
-    /// A line a workload, for spreadsheets.
-    Csv,
-    /// Tables for a page or a ticket.
-    Md,
+    /// Plan as if podfit's recommender published: with its numbers, as `diff` shows them. In shadow, that is what happens once
+    /// podfit takes over.
+    #[arg(long)]
+    pub take_over: bool,
+
+    /// With --take-over: where the recommender serves /explain, for example a forwarded port. Not given: its pods, through the
+    /// API server.
+    #[arg(long, value_name = "http://HOST:PORT", requires = "take_over")]
+    pub recommender_address: Option<http::Uri>,
 }
 
 /// Plans for the namespace that was named, or for all.
@@ -57,7 +54,10 @@ pub async fn run(connection: &ConnectionOptions, options: &PlanOptions) -> Resul
     let progress = Progress::new();
     progress.say("looking at podfit");
     let installation = Installation::find(&connection.calls, &connection.podfit_namespace).await;
-    let foresight = Foresight::new(&connection, &installation, &progress).await?;
+    let address = options.recommender_address.as_ref();
+    let witness = Witness::find(&connection, &installation, address).await?;
+    let podfit = options.take_over.then_some(&witness);
+    let foresight = Foresight::new(&connection, &installation, podfit, &progress).await?;
     drop(progress);
     let summary = Summary::of(&foresight);
     match options.output {

@@ -1,5 +1,7 @@
 //! Columns of text, as kubectl aligns them.
 
+use podfit_core::quantity::Resource;
+
 /// Rows under a header; numbers may be set to the right.
 pub struct Table {
     rows: Vec<Vec<String>>,
@@ -106,9 +108,24 @@ pub fn escape(text: &str) -> String {
     escaped
 }
 
+/// A change of an amount in base units, for a cell: `+450m`, `-336Mi`, `0`.
+pub fn signed(resource: Resource, amount: i64) -> String {
+    match amount {
+        0 => "0".into(),
+        _ if amount < 0 => format!("-{}", resource.show(-amount)),
+        _ => format!("+{}", resource.show(amount)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn changes_have_signs() {
+        let cpu = |amount| signed(Resource::Cpu, amount);
+        assert_eq!([cpu(450), cpu(-2000), cpu(0)], ["+450m", "-2", "0"]);
+    }
 
     #[test]
     fn columns_are_aligned() {

@@ -1,6 +1,10 @@
-//! How well a recommendation fits what is used: what one usage sample says of it.
+//! How well a recommendation fits what is used, and how far two of them lie apart.
 
+use crate::histogram::Buckets;
 use crate::quantity::Resource;
+
+/// Upstream's safety margin, with which a target lies above what its histogram says.
+const MARGIN: f64 = 0.15;
 
 /// What one sample of usage says of the recommendation it met. Amounts are in cores or bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,6 +47,20 @@ pub fn judge(resource: Resource, usage: i64, recommended: Option<i64>) -> Observ
 /// By which fraction `new` lies above `old`; `None` where nothing was there before.
 pub fn change(old: i64, new: i64) -> Option<f64> {
     (old > 0).then(|| new as f64 / old as f64 - 1.0)
+}
+
+/// How many buckets of the histogram they were read from `new` lies above `old`, both targets in base units; negative below.
+/// One bucket is 5 % where amounts are large, and 10m or 10 MB where they are small.
+pub fn buckets_between(resource: Resource, old: i64, new: i64) -> i64 {
+    let buckets = match resource {
+        Resource::Cpu => Buckets::cpu(),
+        Resource::Memory => Buckets::memory(),
+    };
+    let position = |amount| {
+        let used = in_units(resource, amount) / (1.0 + MARGIN);
+        buckets.position(used.max(0.0))
+    };
+    (position(new) - position(old)).round() as i64
 }
 
 /// A stored amount (millicores or bytes) in cores or bytes.
@@ -99,6 +117,28 @@ mod tests {
             (0, 50, None),
         ] {
             assert_eq!(change(old, new), expected);
+        }
+    }
+
+    #[test]
+    fn targets_are_whole_buckets_apart() {
+        use Resource::{Cpu, Memory};
+        let of = |buckets: &Buckets, bucket| (buckets.start(bucket) * 1.15) as i64;
+        let bytes = |bucket| of(Buckets::memory(), bucket);
+        for (resource, old, new, expected) in [
+            // With margin: the ends of the first, second and third bucket of CPU.
+            (Cpu, 11, 11, 0),
+            (Cpu, 11, 23, 1),
+            (Cpu, 36, 11, -2),
+            (Cpu, 0, 11, 1),
+            // 5 % each.
+            (Memory, bytes(40), bytes(41), 1),
+            (Memory, bytes(100), bytes(97), -3),
+            // What policy made of a target lies anywhere in a bucket.
+            (Memory, bytes(40), bytes(41) * 101 / 100, 1),
+        ] {
+            let apart = buckets_between(resource, old, new);
+            assert_eq!(apart, expected, "{resource:?} {old} {new}");
         }
     }
 }

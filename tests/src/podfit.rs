@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -225,19 +225,8 @@ impl Podfit {
 
     /// Runs `kubectl podfit` as an operator would, with all rights: whether it succeeded, and what it wrote.
     pub async fn kubectl_podfit(&self, arguments: &[&str]) -> Result<(bool, String)> {
-        let folder = programs().await?;
-        let path = std::env::var("PATH").unwrap_or_default();
-        let output = Command::new(program("kubectl"))
-            .arg("podfit")
-            .args(arguments)
-            .env("PATH", format!("{}:{path}", folder.display()))
-            .env("KUBECONFIG", self.cluster.kubeconfig())
-            .stdin(Stdio::null())
-            .output()
-            .await?;
-        let mut text = String::from_utf8(output.stdout)?;
-        text += &String::from_utf8(output.stderr)?;
-        Ok((output.status.success(), text))
+        let (status, text) = kubectl_podfit(&self.cluster, arguments).await?;
+        Ok((status.success(), text))
     }
 
     /// Ends all that run.
@@ -248,6 +237,23 @@ impl Podfit {
         }
         Ok(())
     }
+}
+
+/// Runs `kubectl podfit` on a cluster as its admin: how it ended, and what it wrote.
+pub async fn kubectl_podfit(cluster: &Cluster, arguments: &[&str]) -> Result<(ExitStatus, String)> {
+    let folder = programs().await?;
+    let path = std::env::var("PATH").unwrap_or_default();
+    let output = Command::new(program("kubectl"))
+        .arg("podfit")
+        .args(arguments)
+        .env("PATH", format!("{}:{path}", folder.display()))
+        .env("KUBECONFIG", cluster.kubeconfig())
+        .stdin(Stdio::null())
+        .output()
+        .await?;
+    let mut text = String::from_utf8(output.stdout)?;
+    text += &String::from_utf8(output.stderr)?;
+    Ok((output.status, text))
 }
 
 /// Quick loops, and addresses of the cluster's network. The webhook listens on its Service's own address and port: on

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::bars::{Bar, draw};
 use super::{Explained, mode_in_words};
+use crate::evidence::derivation;
 use crate::plan::word;
 
 /// More pods than this are counted, not listed.
@@ -126,31 +127,6 @@ fn bars(container: &str, resource: Resource, numbers: &Value, explained: &Explai
         bars.push(Bar::between("bounds", lower, upper));
     }
     bars
-}
-
-/// From the samples to the number.
-fn derivation(resource: Resource, number: &Value) -> String {
-    let shown = |value: &Value| {
-        let amount = amount(resource, value);
-        amount.map_or_else(|_| value.to_string(), |amount| resource.show(amount))
-    };
-    let text = |value: &Value| {
-        value
-            .as_str()
-            .map_or_else(|| value.to_string(), String::from)
-    };
-    let percentile = number["percentile"].as_f64().unwrap_or(0.0) * 100.0;
-    let mut words = match &number["ofSamples"] {
-        Value::Null => "no sample".to_owned(),
-        used => format!(
-            "{} is the {percentile:.0}th percentile of what was used",
-            shown(used)
-        ),
-    };
-    for step in number["steps"].as_array().into_iter().flatten() {
-        let _ = write!(words, "; {} → {}", text(&step["why"]), shown(&step["to"]));
-    }
-    words
 }
 
 /// What is done with the pods, and what is in the way.

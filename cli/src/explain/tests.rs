@@ -1,12 +1,11 @@
 //! Names of what is meant, bars, and the text made of an explanation.
 
 use podfit_cluster::index::Index;
-use podfit_core::pod::OwnerRef;
 use podfit_core::vpa::Condition;
 
 use super::bars::{Bar, draw};
-use super::target::Wanted;
 use super::*;
+use crate::fixtures::web;
 
 fn words(text: &str) -> Vec<String> {
     text.split(' ').map(String::from).collect()
@@ -31,23 +30,10 @@ fn what_is_meant_is_written_as_to_kubectl() {
     }
 }
 
-fn web() -> Vpa {
-    Vpa {
-        namespace: "shop".into(),
-        name: "web".into(),
-        target: Some(OwnerRef {
-            api_version: "apps/v1".into(),
-            kind: "Deployment".into(),
-            name: "front".into(),
-        }),
-        ..Vpa::default()
-    }
-}
-
 #[test]
 fn vpas_are_found_by_name_and_by_target() {
     let mut index = Index::default();
-    index.vpas.apply(web());
+    index.vpas.apply(web("front"));
     let find = |text: &str, namespace: &str| {
         let wanted = Wanted::parse(&words(text)).unwrap();
         wanted.find(namespace, &index)
@@ -93,7 +79,7 @@ fn an_explanation_is_told() {
             "steps": [{"cause": "Margin", "why": "15 % margin", "to": to}],
         })
     };
-    let mut vpa = web();
+    let mut vpa = web("front");
     vpa.conditions = vec![Condition {
         kind: "UpdateBlocked".into(),
         status: "True".into(),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::prices::Prices;
 use super::summary::{Amounts, Summary, changes, word};
-use crate::table::Table;
+use crate::table::{Table, signed};
 
 /// Tables for people.
 pub fn text(summary: &Summary, prices: Option<&Prices>) -> String {
@@ -119,14 +119,6 @@ fn workload_table(summary: &Summary) -> Table {
         ]);
     }
     table
-}
-
-fn signed(resource: Resource, amount: i64) -> String {
-    match amount {
-        0 => "0".into(),
-        _ if amount < 0 => format!("-{}", resource.show(-amount)),
-        _ => format!("+{}", resource.show(amount)),
-    }
 }
 
 /// A line a workload; amounts in millicores and bytes.

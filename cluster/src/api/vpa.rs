@@ -390,5 +390,13 @@ pub fn recommendation_to_json(recommendations: &[ContainerRecommendation]) -> Va
     json!({ "containerRecommendations": containers })
 }
 
+/// The recommendation that [`recommendation_to_json`] wrote; what cannot be read is left out.
+pub fn recommendation_from_json(recommendation: &Value) -> Option<Vec<ContainerRecommendation>> {
+    let mut reader = Reader {
+        problems: Vec::new(),
+    };
+    reader.recommendation(recommendation)
+}
+
 #[cfg(test)]
 mod tests;

@@ -103,12 +103,23 @@ impl Buckets {
     /// By upstream's logarithm rather than a search of the starts: rounding puts a value that equals `start(b)` into
     /// bucket `b - 1` for `b >= 2`, and so must we, or the same usage would give another recommendation.
     pub fn find(&self, value: f64) -> usize {
-        let bucket = match self.scheme {
-            Scheme::Linear { size } => value / size,
-            Scheme::Exponential { first, .. } if value < first => 0.0,
-            Scheme::Exponential { first, ratio } => log(ratio, value * (ratio - 1.0) / first + 1.0),
+        let first = match self.scheme {
+            Scheme::Linear { size } => size,
+            Scheme::Exponential { first, .. } => first,
         };
-        (bucket as usize).min(self.count() - 1)
+        if value < first {
+            return 0;
+        }
+        (self.position(value) as usize).min(self.count() - 1)
+    }
+
+    /// How many buckets `value` (not negative) lies above the first one's start, with the fraction of the last: 2.5 within the
+    /// third. Buckets go on beyond the last.
+    pub fn position(&self, value: f64) -> f64 {
+        match self.scheme {
+            Scheme::Linear { size } => value / size,
+            Scheme::Exponential { first, ratio } => log(ratio, value * (ratio - 1.0) / first + 1.0),
+        }
     }
 }
 

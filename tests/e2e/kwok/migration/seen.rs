@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
-use podfit_core::histogram::Buckets;
+use podfit_core::quality::buckets_between;
+use podfit_core::quantity::Resource;
 use podfit_tests::amounts::Amounts;
 use podfit_tests::namespace::{CHECKPOINT, Namespace, VPA};
 use serde_json::Value;
-
-/// The safety margin, with which both multiply what the histogram says.
-const MARGIN: f64 = 1.15;
 
 /// VPAs, histories and pods at one moment.
 #[derive(Clone, Debug)]
@@ -87,8 +85,8 @@ impl Seen {
                 );
                 continue;
             };
-            ensure_close("cpu", cores(is.cpu), cores(was.cpu)).context(name.clone())?;
-            ensure_close("memory", is.memory as f64, was.memory as f64).context(name.clone())?;
+            ensure_close(Resource::Cpu, was.cpu, is.cpu).context(name.clone())?;
+            ensure_close(Resource::Memory, was.memory, is.memory).context(name.clone())?;
         }
         for (name, (uid, first, samples)) in &before.histories {
             let history = self.histories.get(name);
@@ -104,23 +102,13 @@ impl Seen {
     }
 }
 
-fn cores(millicores: i64) -> f64 {
-    millicores as f64 / 1000.0
-}
-
-/// An error when two targets, in cores or bytes, are more than one bucket of the histogram apart.
-pub fn ensure_close(resource: &str, one: f64, other: f64) -> Result<()> {
-    let buckets = if resource == "cpu" {
-        Buckets::cpu()
-    } else {
-        Buckets::memory()
-    };
-    // A number stands at the end of its bucket, or a rounding above: a little less is surely within.
-    let bucket = |number: f64| buckets.find(number / MARGIN * 0.99);
-    let apart = bucket(one).abs_diff(bucket(other));
+/// An error when two targets, in base units, are more than one bucket of the histogram apart.
+pub fn ensure_close(resource: Resource, one: i64, other: i64) -> Result<()> {
+    let apart = buckets_between(resource, one, other);
     ensure!(
-        apart <= 1,
-        "{resource} {one} and {other} are {apart} buckets apart"
+        apart.abs() <= 1,
+        "{} {one} and {other} are {apart} buckets apart",
+        resource.name()
     );
     Ok(())
 }
