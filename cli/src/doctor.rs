@@ -3,11 +3,13 @@
 mod admission;
 mod api_server;
 mod autoscalers;
+mod bare_pods;
 mod check;
 mod components;
 mod facts;
 mod gather;
 mod others;
+mod prometheus;
 mod rights;
 
 use std::fmt::Write as _;
@@ -72,11 +74,13 @@ pub async fn run(connection: &ConnectionOptions, options: &DoctorOptions) -> Res
 fn checks(facts: &Facts) -> Vec<Check> {
     let mut checks = Vec::new();
     api_server::checks(facts, &mut checks);
+    prometheus::checks(facts, &mut checks);
     components::checks(facts, &mut checks);
     admission::checks(facts, &mut checks);
     rights::checks(facts, &mut checks);
     others::checks(facts, &mut checks);
     autoscalers::checks(facts, &mut checks);
+    bare_pods::checks(facts, &mut checks);
     checks
 }
 

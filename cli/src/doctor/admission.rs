@@ -20,6 +20,14 @@ const DAY: Duration = Duration::from_hours(24);
 const SOON: Duration = Duration::from_hours(7 * 24);
 
 pub fn checks(facts: &Facts, checks: &mut Vec<Check>) {
+    if facts.installation.is_shadow("webhook") {
+        // A configuration of that name is another VPA's.
+        checks.push(Check::ok(
+            "new pods are sized",
+            "not in shadow: no pod is sent to podfit",
+        ));
+        return;
+    }
     let configuration = configuration(facts);
     checks.push(registered(facts, configuration));
     if let Some(configuration) = configuration {

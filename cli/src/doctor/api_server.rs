@@ -40,7 +40,6 @@ pub fn checks(facts: &Facts, checks: &mut Vec<Check>) {
         checks.push(definition(kind, crd, &facts.vpa_api));
     }
     checks.push(metrics(facts));
-    checks.extend(prometheus(facts));
 }
 
 fn version(answer: &Answer) -> Check {
@@ -182,18 +181,4 @@ fn metrics(facts: &Facts) -> Check {
             Check::ok(WHAT, format!("{count} pods seen, numbers {age} s old"))
         }
     }
-}
-
-fn prometheus(facts: &Facts) -> Option<Check> {
-    const WHAT: &str = "Prometheus";
-    let (address, answer) = facts.prometheus.as_ref()?;
-    Some(match answer {
-        Ok(()) => Check::ok(WHAT, format!("{address} answers")),
-        Err(why) => Check::warn(
-            WHAT,
-            format!("{address} does not answer from here: {why}"),
-            "an address within the cluster is not reached from outside: forward a port and give \
-             --prometheus-address, or look at the recommender's log",
-        ),
-    })
 }

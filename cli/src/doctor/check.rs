@@ -31,7 +31,7 @@ pub struct Check {
     pub verdict: Verdict,
     /// What was found.
     pub finding: String,
-    /// What to do about it.
+    /// What to do about it, or next.
     pub remedy: Option<String>,
 }
 
@@ -46,12 +46,19 @@ impl Check {
         }
     }
 
+    /// The same, with what to do next.
+    pub fn with_remedy(self, remedy: impl Into<String>) -> Self {
+        Self {
+            remedy: Some(remedy.into()),
+            ..self
+        }
+    }
+
     /// Worth a look.
     pub fn warn(what: &'static str, finding: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
             verdict: Verdict::Warn,
-            remedy: Some(remedy.into()),
-            ..Self::ok(what, finding)
+            ..Self::ok(what, finding).with_remedy(remedy)
         }
     }
 

@@ -18,6 +18,7 @@ pub fn checks(facts: &Facts, checks: &mut Vec<Check>) {
     for component in COMPONENTS {
         checks.push(deployment(facts, component));
     }
+    checks.extend(shadow(facts));
     for component in COMPONENTS {
         checks.push(lease(facts, component));
     }
@@ -49,6 +50,31 @@ fn deployment(facts: &Facts, component: &'static str) -> Check {
     }
 }
 
+/// In shadow podfit is well, and does nothing; one half of it in shadow is a mistake.
+fn shadow(facts: &Facts) -> Option<Check> {
+    const WHAT: &str = "shadow";
+    const ACT: &str = "kubectl podfit diff shows its numbers beside those published; docs/migrate.md, \"Take over\", lets it act";
+    let installed = COMPONENTS
+        .into_iter()
+        .filter(|component| facts.installation.deployment(component).is_some());
+    let (inside, outside): (Vec<_>, Vec<_>) =
+        installed.partition(|component| facts.installation.is_shadow(component));
+    if inside.is_empty() {
+        return None;
+    }
+    if outside.is_empty() {
+        let finding = "podfit computes for every VPA, and writes nothing";
+        return Some(Check::ok(WHAT, finding).with_remedy(ACT));
+    }
+    let finding = format!(
+        "of {}, but not of {}",
+        inside.join(", "),
+        outside.join(", ")
+    );
+    let remedy = "set all three alike: the chart's value `shadow` does";
+    Some(Check::warn(WHAT, finding, remedy))
+}
+
 /// The name of a component's lease.
 pub fn lease_name(facts: &Facts, component: &str) -> String {
     let (flag, default) = match component {
@@ -68,6 +94,9 @@ fn lease(facts: &Facts, component: &'static str) -> Check {
             "the updater evicts nothing meanwhile",
         ),
     };
+    if facts.installation.is_shadow(component) {
+        return Check::ok(what, "not needed in shadow");
+    }
     let no_election = facts.installation.flag(component, "leader-elect", "true") == "false";
     if component != "webhook" && no_election {
         return Check::ok(what, "not needed: leader election is off");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use podfit_cluster::index::Index;
 use podfit_core::time::Timestamp;
 
+use super::prometheus::Asked;
 use super::rights::Missing;
 use crate::installation::Installation;
 use crate::objects::Answer;
@@ -24,8 +25,8 @@ pub struct Facts {
     pub vpa_api: Answer,
     /// What pods use.
     pub metrics: Answer,
-    /// Prometheus' address and what it answered; `None` when the recommender asks none.
-    pub prometheus: Option<(String, Result<(), String>)>,
+    /// What Prometheus has; `None` when the recommender asks none.
+    pub prometheus: Option<Asked>,
     /// podfit itself.
     pub installation: Installation,
     /// All Deployments.
@@ -46,6 +47,8 @@ pub struct Facts {
     pub index: Index,
     /// What of these could not be read, and why.
     pub not_read: Vec<String>,
+    /// Pods without a controller that have the labels of a VPA's target, or why they are not known.
+    pub bare_pods: Result<Vec<String>, String>,
     /// All HorizontalPodAutoscalers.
     pub hpas: Answer,
     /// All ScaledObjects of KEDA.

@@ -3,14 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use clap::Parser;
 use futures::StreamExt;
 use podfit_cluster::api::time::now;
 use podfit_cluster::calls::Calls;
-use podfit_cluster::index::{Index, Kinds, list_once};
-use podfit_cluster::options::ClusterOptions;
 use podfit_cluster::probe::{self, NotProven};
-use podfit_cluster::prometheus::{Prometheus, PrometheusOptions, Range, RequestMetrics, Settings};
+use podfit_cluster::prometheus::PrometheusOptions;
 use podfit_core::time::Timestamp;
 use x509_parser::pem::Pem;
 
@@ -18,29 +15,15 @@ use super::admission::{CONFIGURATION, configuration_of};
 use super::facts::{Chain, Facts};
 use super::rights::{Missing, questions};
 use crate::connection::Connection;
-use crate::flags;
 use crate::installation::{COMPONENTS, Installation};
 use crate::objects::{self, Answer};
 use crate::progress::Progress;
+use crate::workloads;
 
 /// How many rights are asked about at once.
 const AT_ONCE: usize = 8;
 
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-
-/// The flags that say which VPAs are looked at.
-#[derive(Parser)]
-struct ClusterFlags {
-    #[command(flatten)]
-    cluster: ClusterOptions,
-}
-
-/// The recommender's flags about Prometheus.
-#[derive(Parser)]
-struct PrometheusFlags {
-    #[command(flatten)]
-    prometheus: PrometheusOptions,
-}
 
 /// All facts. What cannot be asked is a fact, too.
 pub async fn facts(
@@ -75,11 +58,10 @@ pub async fn facts(
         list("/apis/keda.sh/v1alpha1/scaledobjects"),
     );
     progress.say("trying out a new pod");
-    let (endpoints, chain, certificate, prometheus) = tokio::join!(
+    let (endpoints, chain, certificate) = tokio::join!(
         endpoints(calls, &webhooks),
         chain(calls, &installation.namespace),
         certificate(calls, &installation),
-        ask_prometheus(&installation, prometheus),
     );
     let mut rights = BTreeMap::new();
     for component in COMPONENTS {
@@ -91,7 +73,12 @@ pub async fn facts(
             );
         }
     }
-    let (index, not_read) = index(connection, &installation, progress).await;
+    let (index, not_read) = workloads::list(connection, &installation, progress).await;
+    progress.say("asking Prometheus, and for pods of nobody");
+    let (prometheus, bare_pods) = tokio::join!(
+        super::prometheus::ask(&installation, prometheus, &index),
+        super::bare_pods::ask(calls, &index),
+    );
     Facts {
         at: now(),
         version,
@@ -110,29 +97,10 @@ pub async fn facts(
         rights,
         index,
         not_read,
+        bare_pods,
         hpas,
         scaled_objects,
     }
-}
-
-async fn index(
-    connection: &Connection,
-    installation: &Installation,
-    progress: &Progress,
-) -> (Index, Vec<String>) {
-    let arguments = installation.arguments("recommender");
-    let options = flags::read::<ClusterFlags>(&arguments).or_else(|_| flags::read(&[]));
-    let mut options = match options {
-        Ok(flags) => flags.cluster,
-        Err(error) => return (Index::default(), vec![error.to_string()]),
-    };
-    if let Some(namespace) = &connection.namespace {
-        options.vpa_object_namespace.clone_from(namespace);
-    }
-    let tell = |what: &str| progress.say(&format!("listing {what}"));
-    let (index, not_read) = list_once(&connection.calls, &options, Kinds::Workloads, tell).await;
-    let not_read = not_read.iter().map(|missing| missing.error.to_string());
-    (index, not_read.collect())
 }
 
 /// All leases; podfit's own where others may not be listed.
@@ -158,12 +126,11 @@ async fn endpoints(calls: &Calls, webhooks: &Answer) -> Option<Answer> {
 }
 
 async fn chain(calls: &Calls, namespace: &str) -> Result<(), Chain> {
-    probe::check(calls, namespace)
-        .await
-        .map_err(|error| match &error {
-            NotProven::NotTried(_) => Chain::NotTried(error.to_string()),
-            _ => Chain::Broken(error.to_string()),
-        })
+    let proven = probe::check(calls, namespace).await;
+    proven.map_err(|error| match error {
+        NotProven::NotTried(error) => Chain::NotTried(error.to_string()),
+        NotProven::NotApplied(why) => Chain::Broken(why.into()),
+    })
 }
 
 /// As the webhook itself tells it; else from its Secret.
@@ -220,38 +187,6 @@ pub fn days_left(pem: &[u8], at: Timestamp) -> Result<Duration, String> {
     least.ok_or_else(|| "there is no certificate in it".into())
 }
 
-/// `None` when neither flags here nor the recommender's say that there is one.
-async fn ask_prometheus(
-    installation: &Installation,
-    given: &PrometheusOptions,
-) -> Option<(String, Result<(), String>)> {
-    let of_recommender = flags::read::<PrometheusFlags>(&installation.arguments("recommender"));
-    let options = match of_recommender {
-        _ if given.is_given() => given.clone(),
-        Ok(flags) if flags.prometheus.is_given() => flags.prometheus,
-        _ => return None,
-    };
-    let settings = match options.settings(false) {
-        Ok(settings) => settings,
-        Err(error) => return Some(("its flags".into(), Err(error.to_string()))),
-    };
-    let answer = answers(&settings).await.map_err(|error| error.to_string());
-    Some((settings.address.to_string(), answer))
-}
-
-/// Asks for what any Prometheus has.
-async fn answers(settings: &Settings) -> anyhow::Result<()> {
-    let metrics = RequestMetrics::new(&prometheus::Registry::new())?;
-    let prometheus = Prometheus::new(settings, metrics)?;
-    let range = Range {
-        start: now(),
-        end: now(),
-        step: Duration::from_mins(1),
-    };
-    prometheus.range("vector(1)", range, true).await?;
-    Ok(())
-}
-
 /// The rights that a component lacks.
 async fn missing(
     calls: &Calls,
@@ -261,7 +196,9 @@ async fn missing(
 ) -> Result<Vec<Missing>, String> {
     const REVIEWS: &str = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
     let workloads = installation.flag(component, "vpa-object-namespace", "");
-    let questions = questions(component, (&installation.namespace, account), &workloads);
+    let place = (installation.namespace.as_str(), account);
+    let in_shadow = installation.is_shadow(component);
+    let questions = questions(component, place, &workloads, in_shadow);
     let ask = async |question: super::rights::Question| {
         let answer = objects::post(calls, REVIEWS, &question.review).await;
         match (&answer, answer.unknown()) {

@@ -19,7 +19,12 @@ pub fn checks(facts: &Facts, checks: &mut Vec<Check>) {
     let mut found = deployments(facts);
     found.extend(leases(facts));
     found.extend(webhooks(facts));
+    let mut components = COMPONENTS.into_iter();
+    let in_shadow = components.any(|component| facts.installation.is_shadow(component));
     checks.push(match unknown {
+        _ if !found.is_empty() && in_shadow => {
+            Check::ok(WHAT, format!("beside podfit in shadow: {}", some(&found)))
+        }
         _ if !found.is_empty() => Check::fail(WHAT, some(&found), REMEDY),
         Some(why) => Check::unknown(WHAT, why),
         None => Check::ok(WHAT, "none found"),

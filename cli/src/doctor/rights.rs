@@ -110,11 +110,13 @@ impl fmt::Display for Missing {
     }
 }
 
-/// All that a component's account must be able to do. `workloads`: the one namespace served; empty for all.
+/// All that a component's account must be able to do; in shadow that is to read. `workloads`: the one namespace served; empty for
+/// all.
 pub fn questions(
     component: &str,
     (namespace, account): (&str, &str),
     workloads: &str,
+    in_shadow: bool,
 ) -> Vec<Question> {
     let vpas: Right = ("verticalpodautoscalers", VPA, READ, Place::Workloads);
     let rights = OWNERS.iter().chain([&vpas]).chain(own(component));
@@ -128,7 +130,10 @@ pub fn questions(
             Place::Cluster => "",
         };
         let (name, subresource) = resource.split_once('/').unwrap_or((resource, ""));
-        for verb in *verbs {
+        for verb in verbs
+            .iter()
+            .filter(|verb| !in_shadow || READ.contains(verb))
+        {
             let review = json!({
                 "apiVersion": "authorization.k8s.io/v1",
                 "kind": "SubjectAccessReview",
@@ -177,5 +182,44 @@ pub fn checks(facts: &Facts, checks: &mut Vec<Check>) {
             }
         };
         checks.push(check);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shadow_need_only_read() {
+        let rights = |in_shadow| {
+            let questions = questions(
+                "recommender",
+                ("podfit", "podfit-recommender"),
+                "",
+                in_shadow,
+            );
+            let rights = questions
+                .into_iter()
+                .map(|question| question.about.to_string());
+            rights.collect::<Vec<_>>()
+        };
+        let (shadow, acting) = (rights(true), rights(false));
+        for right in [
+            "list pods.metrics.k8s.io",
+            "watch pods",
+            "list verticalpodautoscalercheckpoints.autoscaling.k8s.io",
+        ] {
+            assert!(
+                shadow.iter().any(|r| r == right),
+                "no {right} in {shadow:?}"
+            );
+        }
+        assert!(
+            shadow
+                .iter()
+                .all(|r| r.starts_with("list") || r.starts_with("watch"))
+        );
+        let patch = "patch verticalpodautoscalers/status.autoscaling.k8s.io";
+        assert!(acting.iter().any(|r| r == patch), "{acting:?}");
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::modes::under_asked;
 
 /// What must be well in any cluster of this suite, where podfit's programs run outside of pods.
-const WELL: [&str; 17] = [
+const WELL: [&str; 18] = [
     "Kubernetes",
     "in-place resize",
     "VPA definition",
@@ -29,6 +29,7 @@ const WELL: [&str; 17] = [
     "webhook's rights",
     "other VPA installs",
     "VPAs' targets",
+    "pods of nobody",
 ];
 
 pub async fn finds(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
@@ -60,9 +61,19 @@ pub async fn finds(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
     lost["metadata"]["name"] = "lost".into();
     lost["spec"]["targetRef"]["name"] = "gone".into();
     ns.create(lost).await?;
+    // And a pod that looks like one of web's, and is nobody's.
+    let mut bare = under_asked().manifest()["spec"]["template"].take();
+    bare["apiVersion"] = "v1".into();
+    bare["kind"] = "Pod".into();
+    bare["metadata"]["name"] = "debug".into();
+    ns.create(bare).await?;
     let (well, said) = doctor(&[]).await?;
     ensure!(well, "warnings fail: {said}");
-    for (what, words) in [("HPAs beside VPAs", "on cpu"), ("VPAs' targets", "lost")] {
+    for (what, words) in [
+        ("HPAs beside VPAs", "on cpu"),
+        ("VPAs' targets", "lost"),
+        ("pods of nobody", "debug of Deployment"),
+    ] {
         let check = check(&said, what)?;
         let finding = check["finding"].as_str().unwrap_or_default();
         ensure!(
@@ -104,7 +115,8 @@ pub async fn finds(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
     Ok(())
 }
 
-fn check<'a>(said: &'a Value, what: &str) -> Result<&'a Value> {
+/// One check of all that doctor said.
+pub fn check<'a>(said: &'a Value, what: &str) -> Result<&'a Value> {
     let mut checks = said["checks"].as_array().into_iter().flatten();
     let check = checks.find(|check| check["check"] == what);
     check.with_context(|| format!("no check `{what}` in {said}"))

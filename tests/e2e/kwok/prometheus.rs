@@ -17,13 +17,15 @@ use podfit_tests::amounts::Amounts;
 use podfit_tests::cluster::{log_folder, program, run};
 use podfit_tests::manifests::Workload;
 use podfit_tests::namespace::{CHECKPOINT, Namespace};
-use podfit_tests::podfit::Podfit;
+use podfit_tests::podfit::{Podfit, kubectl_podfit};
 use podfit_tests::process::{Process, Program};
 use podfit_tests::scrape::get;
 use podfit_tests::suite::figure;
 use podfit_tests::wait::{secs, until};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::process::Command;
+
+use crate::doctor;
 
 /// How much Prometheus knows, in minutes.
 const MINUTES: i64 = 3 * 24 * 60;
@@ -107,7 +109,34 @@ pub async fn history(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
         "a new VPA recommends from 3 days in Prometheus after {:.1} s",
         made.elapsed().as_secs_f64()
     ));
+    seen_by_doctor(&ns, &server.address).await?;
     is_stored_and_not_asked_again(&ns, process, &recommender).await
+}
+
+/// The past that was loaded is there; under another job's name nothing is, which is said.
+async fn seen_by_doctor(ns: &Namespace, address: &str) -> Result<()> {
+    for (job, verdict, words) in [
+        ("kubelet", "OK", "has 1 CPU and 1 memory series of pod"),
+        ("none", "WARN", "with 0 CPU and 0 memory series of pod"),
+    ] {
+        let flags = [
+            "--prometheus-preset=kube-prometheus-stack".to_owned(),
+            format!("--prometheus-address=http://{address}"),
+            format!("--prometheus-cadvisor-job-name={job}"),
+        ];
+        let doctor = ["doctor", "-n", &ns.name, "-o", "json"];
+        let flags = flags.iter().map(String::as_str);
+        let arguments: Vec<_> = doctor.into_iter().chain(flags).collect();
+        let (_, text) = kubectl_podfit(&ns.cluster, &arguments).await?;
+        let said: Value = serde_json::from_str(&text).with_context(|| text.clone())?;
+        let check = doctor::check(&said, "Prometheus")?;
+        let finding = check["finding"].as_str().unwrap_or_default();
+        ensure!(
+            check["verdict"] == verdict && finding.contains(words),
+            "{check}"
+        );
+    }
+    Ok(())
 }
 
 async fn is_stored_and_not_asked_again(
