@@ -53,7 +53,7 @@ fn deployment(facts: &Facts, component: &'static str) -> Check {
 /// In shadow podfit is well, and does nothing; one half of it in shadow is a mistake.
 fn shadow(facts: &Facts) -> Option<Check> {
     const WHAT: &str = "shadow";
-    const ACT: &str = "kubectl podfit diff shows its numbers beside those published; docs/migrate.md, \"Take over\", lets it act";
+    const ACT: &str = "kubectl podfit diff shows its numbers beside those published; docs/migrate.md, \"2. Take over\", lets it act";
     let installed = COMPONENTS
         .into_iter()
         .filter(|component| facts.installation.deployment(component).is_some());
