@@ -2,6 +2,7 @@
 //! documentation.
 
 mod explain;
+mod helm_test;
 mod in_place;
 mod installation;
 mod job;
@@ -44,6 +45,7 @@ async fn run() -> Result<ExitCode> {
             explain::through_its_service,
         )
         .together("job-is-not-evicted", job::not_evicted)
+        .alone("helm-test", helm_test::proves_the_chain)
         .run()
         .await;
     println!("figure: resident memory: {}", Installation::memory()?);
