@@ -26,11 +26,16 @@ pub struct Cluster {
 impl Cluster {
     /// Starts the cluster, or what is missing of it, and takes it for this process alone.
     pub async fn up(name: &str, parts: &[&str]) -> Result<Self> {
+        Self::up_with_flags(name, parts, "").await
+    }
+
+    /// The same with more flags for API server, scheduler and controller manager, when these are started by this.
+    pub async fn up_with_flags(name: &str, parts: &[&str], flags: &str) -> Result<Self> {
         let state_root = std::env::var("PODFIT_STATE").unwrap_or_else(|_| "/tmp".into());
         let lock = File::create(Path::new(&state_root).join(format!("podfit-{name}.lock")))?;
         lock.try_lock()
             .with_context(|| format!("another test run uses the cluster {name}"))?;
-        start(name, parts).await?;
+        start(name, parts, flags).await?;
         let state = Path::new(&state_root).join(format!("podfit-{name}"));
         let net = fs::read_to_string(state.join("net"))?.trim().to_owned();
         let kubeconfig = Kubeconfig::read_from(state.join("admin.kubeconfig"))?;
@@ -116,7 +121,7 @@ impl Cluster {
 
     /// Starts what does not run of the cluster's own programs, after [`Cluster::kill`].
     pub async fn start_again(&self) -> Result<()> {
-        start(&self.name, &[]).await
+        start(&self.name, &[], "").await
     }
 
     /// The folder with the cluster's certificates and keys.
@@ -156,9 +161,9 @@ impl Cluster {
     }
 }
 
-async fn start(name: &str, parts: &[&str]) -> Result<()> {
+async fn start(name: &str, parts: &[&str], flags: &str) -> Result<()> {
     let mut up = Command::new(script("up"));
-    up.args(["--name", name]);
+    up.args(["--name", name, "--flags", flags]);
     if !parts.is_empty() {
         up.args(["--with", &parts.join(",")]);
     }

@@ -14,10 +14,12 @@ mod migration;
 mod modes;
 mod monitoring;
 mod not_applied;
+mod old_cluster;
 mod owners;
 mod pods;
 mod prometheus;
 mod recommender;
+mod removal;
 mod self_test;
 mod webhook;
 mod windows;
@@ -88,6 +90,9 @@ async fn run() -> Result<ExitCode> {
             "without-crds-and-metrics",
             lifecycle::without_crds_and_metrics,
         )
+        .together("removal", removal::leaves_what_is_yours)
+        .together("old-cluster", old_cluster::evicts_instead)
+        .together("restricted-pods", pods::restricted)
         .alone(
             "asked-about-managed-pods-only",
             webhook::asked_about_managed_pods_only,

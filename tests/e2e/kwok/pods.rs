@@ -243,3 +243,41 @@ pub async fn pod_level_resources(ns: Namespace, podfit: Arc<Podfit>) -> Result<(
     })
     .await
 }
+
+/// In a namespace that admits restricted pods alone, a new pod is admitted at its size, and resized in place.
+pub async fn restricted(ns: Namespace, _: Arc<Podfit>) -> Result<()> {
+    let web = Workload::deployment("web").requests("50m", "64Mi");
+    ns.create(vpa(&web, "InPlaceOrRecreate")).await?;
+    recommend(&ns, "web", ["500m", "400Mi"], ["1m", "1Mi"]).await?;
+    let enforce = "pod-security.kubernetes.io/enforce=restricted";
+    let label = ["label", "namespace", &ns.name, enforce];
+    ns.cluster.kubectl(&label, "").await?;
+
+    let mut manifest = web.manifest();
+    let spec = &mut manifest["spec"]["template"]["spec"];
+    spec["securityContext"] = json!({
+        "runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"},
+    });
+    spec["containers"][0]["securityContext"] =
+        json!({"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}});
+    ns.create(manifest).await?;
+    let pods = until("a pod", secs(60), async || {
+        ns.available_pods("web", 1).await
+    })
+    .await?;
+    ensure!(pods[0].requests("app")? == Amounts::parse("500m", "400Mi")?);
+
+    let amount = json!({"cpu": "700m", "memory": "400Mi"});
+    let recommendation = json!({"containerRecommendations": [{
+        "containerName": "app", "target": amount, "lowerBound": amount, "upperBound": amount,
+    }]});
+    ns.merge_status(VPA, "web", json!({"recommendation": recommendation}))
+        .await?;
+    until("it is resized in place", secs(60), async || {
+        let after = ns.available_pods("web", 1).await?;
+        ensure!(after[0].uid() == pods[0].uid(), "another pod");
+        ensure!(after[0].requests("app")? == Amounts::parse("700m", "400Mi")?);
+        Ok(())
+    })
+    .await
+}

@@ -42,7 +42,7 @@ start kube-apiserver kube-apiserver --etcd-servers="http://$net.2:2379" \
   --requestheader-client-ca-file="$pki/front-proxy-ca.crt" --requestheader-allowed-names=front-proxy \
   --requestheader-username-headers=X-Remote-User --requestheader-group-headers=X-Remote-Group \
   --requestheader-extra-headers-prefix=X-Remote-Extra- \
-  --proxy-client-cert-file="$pki/front-proxy.crt" --proxy-client-key-file="$pki/front-proxy.key" \
+  --proxy-client-cert-file="$pki/front-proxy.crt" --proxy-client-key-file="$pki/front-proxy.key" "${flags[@]}" \
   --kubelet-client-certificate="$pki/kubelet-client.crt" --kubelet-client-key="$pki/kubelet-client.key" \
   --kubelet-certificate-authority="$pki/ca.crt" --kubelet-preferred-address-types=InternalIP
 wait_for 60 "API server is ready" kubectl get --raw /readyz
@@ -54,6 +54,6 @@ start kube-controller-manager kube-controller-manager --kubeconfig="$state/contr
   --root-ca-file="$pki/ca.crt" --service-account-private-key-file="$pki/service-accounts.key" \
   --cluster-signing-cert-file="$pki/ca.crt" --cluster-signing-key-file="$pki/ca.key" \
   --horizontal-pod-autoscaler-sync-period=5s --horizontal-pod-autoscaler-downscale-stabilization=10s \
-  --horizontal-pod-autoscaler-cpu-initialization-period=10s --horizontal-pod-autoscaler-initial-readiness-delay=1s
-start kube-scheduler kube-scheduler --kubeconfig="$state/scheduler.kubeconfig" --bind-address="$net.4" "${tls[@]}" --leader-elect=false
+  --horizontal-pod-autoscaler-cpu-initialization-period=10s --horizontal-pod-autoscaler-initial-readiness-delay=1s "${flags[@]}"
+start kube-scheduler kube-scheduler --kubeconfig="$state/scheduler.kubeconfig" --bind-address="$net.4" "${tls[@]}" --leader-elect=false "${flags[@]}"
 wait_for 30 "controllers work" kubectl -n default get serviceaccount default
