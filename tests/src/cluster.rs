@@ -10,6 +10,8 @@ use kube::{Client, Config};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
+use crate::audit::{self, Request};
+
 /// A running cluster. It stays up; `tests/local-cluster/down --name NAME` ends it.
 pub struct Cluster {
     /// Its name, which no other cluster on this machine has.
@@ -62,19 +64,16 @@ impl Cluster {
         format!("{}.{last}", self.net)
     }
 
-    /// All that service accounts of podfit's namespace have written since the cluster began, refused tries included, as
-    /// `VERB RESOURCE NAMESPACE/NAME`. The API server's audit log tells.
-    pub fn podfits_writes(&self) -> Result<Vec<String>> {
-        let log = fs::read_to_string(self.state.join("audit.log"))?;
-        let entry = |line: &str| -> Result<String> {
-            let entry: serde_json::Value = serde_json::from_str(line)?;
-            let object = &entry["objectRef"];
-            let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-            let [verb, resource] = [&entry["verb"], &object["resource"]].map(text);
-            let [namespace, name] = [&object["namespace"], &object["name"]].map(text);
-            Ok(format!("{verb} {resource} {namespace}/{name}"))
-        };
-        log.lines().map(entry).collect()
+    /// All that service accounts of podfit's namespace have asked for since the cluster began.
+    pub fn podfits_requests(&self) -> Result<Vec<Request>> {
+        audit::requests(&self.state.join("audit.log"))
+    }
+
+    /// Those that write, refused tries included.
+    pub fn podfits_writes(&self) -> Result<Vec<Request>> {
+        let mut requests = self.podfits_requests()?;
+        requests.retain(|r| !["get", "list", "watch"].contains(&r.verb.as_str()));
+        Ok(requests)
     }
 
     /// Runs kubectl as admin with `input` on its standard input; its output.

@@ -18,6 +18,7 @@
 
 pub mod aggregated;
 pub mod amounts;
+pub mod audit;
 pub mod bench;
 pub mod chart;
 pub mod cluster;

@@ -20,6 +20,7 @@ mod pods;
 mod prometheus;
 mod recommender;
 mod removal;
+mod rights;
 mod self_test;
 mod webhook;
 mod windows;
@@ -103,6 +104,7 @@ async fn run() -> Result<ExitCode> {
         .alone("dashboards-and-alerts", monitoring::dashboards_and_alerts)
         .alone("self-test", self_test::names_the_broken_link)
         .alone("stops-when-asked", lifecycle::stops_when_asked)
+        .alone("rights", rights::suffice)
         .run()
         .await;
     println!("figure: resident memory: {}", podfit.memory().await);

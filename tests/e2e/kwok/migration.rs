@@ -182,12 +182,9 @@ async fn too_early(ns: &Namespace, upstream: &mut Upstream) -> Result<Podfit> {
     .await?;
     podfit.loops("recommender", 3).await?;
     ensure!(versions().await? == before, "a VPA was written");
-    let own = ["leases ", "events ", "secrets "];
-    let writes = ns.cluster.podfits_writes()?;
-    let others: Vec<_> = writes
-        .iter()
-        .filter(|write| !own.iter().any(|own| write.contains(own)))
-        .collect();
+    let own = ["leases.coordination.k8s.io", "events", "secrets"];
+    let mut others = ns.cluster.podfits_writes()?;
+    others.retain(|write| !own.contains(&write.resource.as_str()));
     ensure!(others.is_empty(), "written beside upstream: {others:?}");
     Ok(podfit)
 }
@@ -204,7 +201,7 @@ async fn taken_over(ns: &Namespace, podfit: &Podfit, before: &Seen) -> Result<Se
     ensure!(
         writes
             .iter()
-            .any(|w| w.starts_with("patch verticalpodautoscalers ")),
+            .any(|w| w.resource == "verticalpodautoscalers.autoscaling.k8s.io/status"),
         "the audit log shows no status: {writes:?}"
     );
     Ok(over)

@@ -9,13 +9,17 @@ use podfit_tests::cluster::{Cluster, repository, run};
 use podfit_tests::namespace::Namespace;
 use podfit_tests::podfit::Podfit;
 use podfit_tests::wait::{secs, until};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::process::Command;
+
+use crate::rights::idle;
 
 /// The object that Kubernetes would make for a Service with pods; here the program itself listens.
 const ENDPOINTS: &str = "podfit-webhook-process";
 
-/// It passes, leaves nothing behind, and names four links when they are broken.
+const CONFIGURATION: &str = "mutatingwebhookconfiguration/vpa-webhook-config";
+
+/// It passes, leaves nothing behind, and names each link when it is broken.
 pub async fn names_the_broken_link(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
     let cluster = &ns.cluster;
     let rights = rights(cluster, &ns.name).await?;
@@ -43,48 +47,120 @@ struct SelfTest<'a> {
 
 impl SelfTest<'_> {
     async fn all(&self) -> Result<()> {
-        let broken = self.fails().await?;
-        let without = broken.contains("service without endpoints");
+        self.names("service without endpoints").await?;
         self.endpoints().await?;
         let passes = async || self.run().await.context("all is well, and it fails");
         until("the whole chain", secs(60), passes).await?;
         let objects = "replicasets,verticalpodautoscalers";
-        let left = ["-n", &self.ns.name, "get", objects, "-o", "name"];
-        let left = self.ns.cluster.kubectl(&left, "").await?;
-        self.podfit.stop("webhook").await?;
-        ensure!(without, "without endpoints it says: {broken}");
+        let left = self
+            .kubectl(&["-n", &self.ns.name, "get", objects, "-o", "name"])
+            .await?;
         ensure!(left.is_empty(), "left behind: {left}");
-        let broken = self.fails().await?;
-        ensure!(
-            broken.contains("webhook error"),
-            "without an answer it says: {broken}"
-        );
-        let no_authority = json!([{"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}]);
-        let patch = [
-            "patch",
-            "mutatingwebhookconfiguration",
-            "vpa-webhook-config",
-            "--type=json",
-            "-p",
-        ];
-        let no_authority = no_authority.to_string();
-        let patch = [&patch[..], &[no_authority.as_str()]].concat();
-        self.ns.cluster.kubectl(&patch, "").await?;
-        let broken = self.fails().await?;
-        ensure!(
-            broken.contains("CA bundle empty"),
-            "without a CA it says: {broken}"
-        );
-        Ok(())
+        let idle = idle(&self.ns.cluster, "app.kubernetes.io/component=test").await?;
+        ensure!(idle.is_empty(), "rights that it does not use: {idle:#?}");
+
+        self.registration().await?;
+        self.service().await?;
+        self.podfit.stop("webhook").await?;
+        self.vpa_not_seen().await?;
+        self.names("webhook error").await?;
+        self.patch(&json!({"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}))
+            .await?;
+        self.names("CA bundle empty").await
     }
 
-    async fn fails(&self) -> Result<String> {
-        let failed = self
-            .run()
+    /// The API server asks about fewer pods, or has nobody to ask.
+    async fn registration(&self) -> Result<()> {
+        let whole = self.kubectl(&["get", CONFIGURATION, "-o", "json"]).await?;
+        let mut whole: Value = serde_json::from_str(&whole)?;
+        if let Some(metadata) = whole["metadata"].as_object_mut() {
+            metadata.retain(|name, _| ["name", "labels", "annotations"].contains(&name.as_str()));
+        }
+        let elsewhere = json!({"matchExpressions": [
+            {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": [self.ns.name]},
+        ]});
+        let never = json!({"name": "never", "expression": "false"});
+        for (patch, link) in [
+            (
+                json!({"op": "replace", "path": "/webhooks/0/namespaceSelector", "value": elsewhere}),
+                "namespace excluded",
+            ),
+            (
+                json!({"op": "add", "path": "/webhooks/0/matchConditions/-", "value": never}),
+                "webhook not reached",
+            ),
+        ] {
+            self.patch(&patch).await?;
+            self.names(link).await?;
+        }
+        self.kubectl(&["delete", CONFIGURATION]).await?;
+        let absent = self.names("webhook configuration absent").await;
+        let create = ["create", "-f", "-"];
+        self.ns.cluster.kubectl(&create, &whole.to_string()).await?;
+        absent
+    }
+
+    async fn service(&self) -> Result<()> {
+        let service = [
+            "-n",
+            NAMESPACE,
+            "get",
+            "service",
+            "podfit-webhook",
+            "-o",
+            "json",
+        ];
+        let mut service: Value = serde_json::from_str(&self.kubectl(&service).await?)?;
+        service["metadata"]["resourceVersion"] = Value::Null;
+        self.kubectl(&["-n", NAMESPACE, "delete", "service", "podfit-webhook"])
+            .await?;
+        let absent = self.names("service absent").await;
+        let create = ["create", "-f", "-"];
+        self.ns
+            .cluster
+            .kubectl(&create, &service.to_string())
+            .await?;
+        absent
+    }
+
+    /// A webhook that was told to leave the namespace alone, which the API server was not.
+    async fn vpa_not_seen(&self) -> Result<()> {
+        let mut blind = self.podfit.program("webhook")?.clone();
+        let ignored = format!(
+            "--ignored-vpa-object-namespaces={NAMESPACE},{}",
+            self.ns.name
+        );
+        blind.arguments.push(ignored);
+        let mut process = blind.start()?;
+        process.ready().await?;
+        let outcome = self.names("VPA not seen").await;
+        process.stop().await?;
+        outcome
+    }
+
+    /// It fails, and in the end with these words first: the API server takes a while to follow a change.
+    async fn names(&self, link: &str) -> Result<()> {
+        until(link, secs(60), async || {
+            let failed = self.run().await.err().context("it passes")?;
+            let failed = format!("{failed:#}");
+            ensure!(
+                failed.contains(&format!("podfit-webhook: {link}: ")),
+                "it says: {failed}"
+            );
+            Ok(())
+        })
+        .await
+    }
+
+    async fn patch(&self, patch: &Value) -> Result<()> {
+        let patch = json!([patch]).to_string();
+        self.kubectl(&["patch", CONFIGURATION, "--type=json", "-p", &patch])
             .await
-            .err()
-            .context("it passes on a broken chain")?;
-        Ok(format!("{failed:#}"))
+            .map(drop)
+    }
+
+    async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
+        self.ns.cluster.kubectl(arguments, "").await
     }
 
     async fn run(&self) -> Result<String> {
@@ -109,8 +185,11 @@ impl SelfTest<'_> {
             "endpoints": [{"addresses": ["198.51.100.1"], "conditions": {"ready": true}}],
         });
         let apply = ["apply", "-f", "-"];
-        self.ns.cluster.kubectl(&apply, &slice.to_string()).await?;
-        Ok(())
+        self.ns
+            .cluster
+            .kubectl(&apply, &slice.to_string())
+            .await
+            .map(drop)
     }
 }
 
