@@ -245,6 +245,31 @@ fn every_reason_is_explained() {
     assert!(codes.len() > 40, "only {} reasons were found", codes.len());
 }
 
+/// Annotations and labels are constants where they are read or written.
+#[test]
+fn every_annotation_is_listed() {
+    let page = read(Path::new("docs/flags.md"));
+    let code: String = ["core/src", "cluster/src"]
+        .iter()
+        .flat_map(|folder| files(folder))
+        .map(|path| read(&path))
+        .collect();
+    let names = code
+        .split(": &str = \"")
+        .skip(1)
+        .filter_map(|rest| rest.split_once('"'));
+    let names: BTreeSet<_> = names
+        .map(|(name, _)| name)
+        .filter(|name| name.starts_with("podfit.dev/"))
+        .collect();
+    let missing: Vec<_> = names
+        .iter()
+        .filter(|name| !page.contains(&format!("`{name}")))
+        .collect();
+    assert!(missing.is_empty(), "list in docs/flags.md: {missing:?}");
+    assert!(names.len() > 5, "only {names:?} were found");
+}
+
 #[test]
 fn what_leads_nowhere_is_found() {
     let text = "# One `two`, three\n\nA [link](#one-two-three), [`code`](b.md)\n`[no](link)`\n```sh\n[no](link)\n```\n";
