@@ -146,7 +146,25 @@ pub async fn kept(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
         .await
         .context("what the deleted VPA left")?;
     process.stop().await?;
-    second.stop().await
+    second.stop().await?;
+    forgotten(&ns, other).await
+}
+
+/// What a deleted VPA left goes when its time is over, and nothing else.
+async fn forgotten(ns: &Namespace, mut recommender: Program) -> Result<()> {
+    recommender
+        .arguments
+        .extend(["--checkpoint-retention=1s", "--checkpoints-gc-interval=1s"].map(String::from));
+    let mut process = recommender.start()?;
+    until("the history of no VPA is deleted", secs(60), async || {
+        process.ensure_alive()?;
+        let left = ns.get(CHECKPOINT, "web-app").await;
+        ensure!(left.is_err(), "it is still there");
+        Ok(())
+    })
+    .await?;
+    ns.get(CHECKPOINT, "shop-app").await?;
+    process.stop().await
 }
 
 /// What a later version stored, and what cannot be: neither is taken for a history, and the former is not written over.

@@ -13,11 +13,7 @@ use serde_json::Value;
 
 /// Every right of the common release by its role, verb and resource that no scenario on this cluster makes use of, and why it is
 /// given all the same.
-const IDLE: [(&str, &str); 4] = [
-    (
-        "podfit-recommender-workloads: delete verticalpodautoscalercheckpoints.autoscaling.k8s.io",
-        "once --checkpoint-retention is over, which is days",
-    ),
+const IDLE: [(&str, &str); 3] = [
     ("podfit-recommender-own: create events", BESIDE),
     ("podfit-updater-own: create events", BESIDE),
     ("podfit-webhook-own: create events", BESIDE),
