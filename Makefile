@@ -8,7 +8,7 @@ PARTS ?= kwok,metrics-server
 NAME ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint fmt fuzz-webhook images bench-recommender bench-webhook bench-updater bench-plan cluster-up cluster-down clean
+.PHONY: help demo demo-down test lint fmt fuzz-webhook images bench-recommender bench-webhook bench-updater bench-plan quality cluster-up cluster-down clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ bench-updater: ## The updater beside upstream's (SIZES=25,250,1000 ONLY=podfit|u
 
 bench-plan: ## What planning for 50,000 pods takes, without a cluster
 	cargo bench --locked --profile $(PROFILE) -p podfit-core
+
+quality: ## How well estimators size recorded usage (TRACES=folder of usage files; docs/quality.md)
+	@tests/quality $(or $(TRACES),examples/usage)
 
 # --- Clusters for experiments
 cluster-up: ## A local cluster (NAME=dev PARTS=kwok,metrics-server,node,prometheus,keda,upstream-vpa)
