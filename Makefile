@@ -8,7 +8,7 @@ PARTS ?= kwok,metrics-server
 NAME ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint fmt fuzz-webhook images bench-recommender bench-webhook bench-updater bench-plan quality cluster-up cluster-down clean
+.PHONY: help demo demo-down test lint reference docs fmt fuzz-webhook images bench-recommender bench-webhook bench-updater bench-plan quality cluster-up cluster-down clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,12 @@ lint: ## Formats, clippy, the supply chain
 
 fuzz-webhook: ## Send the webhook a million broken reviews (CASES=1000000)
 	PODFIT_FUZZ_CASES=$(or $(CASES),1000000) cargo test --locked --profile quick -p podfit-webhook --test fuzz -- --nocapture
+
+reference: ## Write docs/reference anew, from the programs' flags and metrics
+	PODFIT_WRITE_REFERENCE=1 cargo test --locked --quiet -p podfit-recommender -p podfit-updater -p podfit-webhook -p kubectl-podfit the_reference_is_of_this_program
+
+docs: ## The book of docs/ in target/book
+	@tests/book
 
 fmt: ## Format the code
 	cargo fmt --all
