@@ -53,6 +53,7 @@ fn replay(options: &ReplayOptions) -> Result<Fleet> {
         estimators: options.estimator.clone(),
         interval: options.interval.map(|interval| interval.0),
         config: options.config(),
+        cpu_promise: options.cpu_violation_target,
         updater: Config::new(options.profile.into()),
         curves: options.matched || options.report.is_some(),
         sketches: options.report.is_some(),

@@ -56,6 +56,18 @@ fn parse_go_duration(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
+/// A part of a whole, above none and at most half of it: `1%` or `0.01`.
+pub fn part(text: &str) -> Result<f64, String> {
+    let number = match text.strip_suffix('%') {
+        Some(percent) => percent.trim().parse::<f64>().map(|percent| percent / 100.0),
+        None => text.parse(),
+    };
+    let part = number.ok().filter(|part| *part > 0.0 && *part <= 0.5);
+    part.ok_or_else(|| {
+        format!("`{text}` is no part above 0 and up to a half; write it like 1% or 0.01")
+    })
+}
+
 /// A duration that is not zero.
 pub fn positive(text: &str) -> Result<GoDuration, String> {
     let duration: GoDuration = text.parse()?;
@@ -106,6 +118,25 @@ pub fn memory(text: &str) -> Result<Bytes, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_are_percentages_or_fractions() {
+        let cases = [
+            ("1%", Some(0.01)),
+            ("2.5 %", Some(0.025)),
+            ("0.05", Some(0.05)),
+            ("50%", Some(0.5)),
+            ("0", None),
+            ("51%", None),
+            ("-1%", None),
+            ("NaN", None),
+            ("%", None),
+            ("", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(part(text).ok(), expected, "{text:?}");
+        }
+    }
 
     #[test]
     fn durations_are_written_as_in_go() {

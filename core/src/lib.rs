@@ -12,6 +12,7 @@
 // Tables of exact values are what most tests are.
 #![cfg_attr(test, allow(clippy::float_cmp, clippy::type_complexity))]
 
+pub mod adaptive;
 pub mod admission;
 pub mod backfill;
 pub mod checkpoint;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
+use podfit_cluster::flag_values::part;
 use podfit_cluster::options::{EstimateOptions, GoDuration, HistoryOptions, Profile};
 use podfit_core::estimator::EstimatorConfig;
 use podfit_core::history::HistoryConfig;
@@ -33,6 +34,10 @@ pub struct ReplayOptions {
         value_name = "NAME,…"
     )]
     pub estimator: Vec<Estimator>,
+
+    /// What `adaptive` promises of CPU: the part of the time in which usage may be over the target, on average over workloads.
+    #[arg(long, default_value = "1%", value_parser = part, value_name = "PERCENT%")]
+    pub cpu_violation_target: f64,
 
     /// How often sizes are computed. Not given: each hour for samples five minutes apart or more over a day or longer, else
     /// each minute.

@@ -40,6 +40,9 @@ pub struct Trial {
 /// A target that moves by more than this fraction of the last one counted has changed.
 pub const WORTH_COUNTING: f64 = 0.05;
 
+/// A target of nothing counts as this much, so that it is too small by any factor.
+const LEAST: f64 = 1e-9;
+
 /// No longer than this is warmed up.
 const WARM_UP: Duration = Duration::from_hours(3 * 24);
 
@@ -55,8 +58,7 @@ pub fn judge(samples: &[Sample], rows: &[Row], resource: Resource) -> Option<Tri
     let step = median_step(samples);
     let mut rows = rows
         .iter()
-        .filter_map(|row| Some((row.at, row.sizes.get(resource)?.target)))
-        .filter(|(_, target)| *target > 0.0)
+        .filter_map(|row| Some((row.at, row.sizes.get(resource)?.target.max(LEAST))))
         .peekable();
     let mut trial = Trial::default();
     let (mut target, mut counted) = (None, None);

@@ -1,0 +1,193 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::cpu::Cpu;
+use super::levels::Levels;
+use super::ratios::{Costs, Ratios};
+use crate::time::Timestamp;
+
+const MINUTE: Duration = Duration::from_mins(1);
+const PROMISE: f64 = 0.01;
+
+/// A container that uses what `cores` says, minute by minute; `seen` is told its target after each hour.
+fn run(hours: u32, cores: impl Fn(u32) -> f64, mut seen: impl FnMut(u32, &Cpu)) -> Cpu {
+    let mut cpu = Cpu::default();
+    for minute in 0..hours * 60 {
+        let at = Timestamp::default() + MINUTE * minute;
+        cpu.add(cores(minute), at, PROMISE);
+        if minute % 60 == 0 {
+            seen(minute / 60, &cpu);
+        }
+    }
+    cpu
+}
+
+/// A number between 0 and 1 that looks random.
+fn noise(n: u32) -> f64 {
+    let mixed = (u64::from(n) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    ((mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 40) as f64 / f64::from(1 << 24)
+}
+
+#[test]
+fn nothing_is_known_before_an_hour_has_ended() {
+    let mut targets = Vec::new();
+    run(3, |_| 1.0, |_, cpu| targets.push(cpu.target()));
+    // The first has no record to choose a margin by; the next knows that nothing ran over.
+    assert_eq!(targets[..2], [None, Some(1.3)]);
+    assert!((1.0..1.1).contains(&targets[2].unwrap()), "{targets:?}");
+}
+
+#[test]
+fn a_steady_container_gets_a_thin_margin_and_few_changes() {
+    let mut targets = Vec::new();
+    let cpu = run(
+        24 * 7,
+        |n| 1.0 + 0.05 * noise(n),
+        |hour, cpu| {
+            if hour > 24 {
+                targets.push(cpu.target().unwrap());
+            }
+        },
+    );
+    let target = cpu.target().unwrap();
+    assert!((1.04..1.12).contains(&target), "{target}");
+    targets.dedup();
+    assert!(targets.len() <= 3, "{targets:?}");
+    assert!(cpu.margin().unwrap().time_over < PROMISE);
+}
+
+#[test]
+fn the_promise_decides_how_much_of_bursts_is_covered() {
+    // Three minutes in a hundred it bursts to ten times as much.
+    let bursty = |n: u32| if noise(n) < 0.03 { 5.0 } else { 0.5 };
+    let at_promise = |promise: f64| {
+        let mut cpu = Cpu::default();
+        for minute in 0..14 * 24 * 60 {
+            cpu.add(
+                bursty(minute),
+                Timestamp::default() + MINUTE * minute,
+                promise,
+            );
+        }
+        cpu.target().unwrap()
+    };
+    let (strict, loose) = (at_promise(0.001), at_promise(0.05));
+    assert!(strict >= 5.0 && loose < 1.0, "{strict} {loose}");
+}
+
+#[test]
+fn growth_is_followed_within_two_hours() {
+    let mut reached = None;
+    run(
+        24 * 5,
+        |n| if n < 24 * 4 * 60 { 0.2 } else { 2.0 },
+        |hour, cpu| {
+            if cpu.target().is_some_and(|target| target >= 2.0) {
+                reached.get_or_insert(hour);
+            }
+        },
+    );
+    // It rose in the 97th hour, of which the cap still allows so much; not so two of them.
+    assert_eq!(reached, Some(98));
+}
+
+#[test]
+fn a_daily_rhythm_is_answered_by_what_was_used_last_or_by_the_peak() {
+    let daily = |n: u32| {
+        let hour = f64::from(n) / 60.0;
+        1.0 + 0.8 * (hour * std::f64::consts::TAU / 24.0).sin()
+    };
+    let mut over = 0;
+    let mut cpu = Cpu::default();
+    for minute in 0..14 * 24 * 60 {
+        let at = Timestamp::default() + MINUTE * minute;
+        let late = minute > 4 * 24 * 60;
+        over += u32::from(late && cpu.target().is_some_and(|target| daily(minute) > target));
+        cpu.add(daily(minute), at, PROMISE);
+    }
+    let share = f64::from(over) / f64::from(10 * 24 * 60);
+    assert!(share <= 2.5 * PROMISE, "{share}");
+}
+
+#[test]
+fn idle_hours_fade_what_was_seen_as_if_each_had_been_waited_for() {
+    let used = |cpu: &mut Cpu, from: u32| {
+        for minute in from..from + 600 {
+            cpu.add(
+                1.0 + noise(minute),
+                Timestamp::default() + MINUTE * minute,
+                PROMISE,
+            );
+        }
+    };
+    let (mut waited, mut jumped) = (Cpu::default(), Cpu::default());
+    used(&mut waited, 0);
+    used(&mut jumped, 0);
+    for hour in 10..100 {
+        waited.advance(Timestamp::default() + MINUTE * (hour * 60), PROMISE);
+    }
+    used(&mut waited, 6000);
+    used(&mut jumped, 6000);
+    let (waited, jumped) = (waited.target().unwrap(), jumped.target().unwrap());
+    assert!((waited / jumped - 1.0).abs() < 0.05, "{waited} {jumped}");
+}
+
+#[test]
+fn no_usage_at_all_is_an_amount_like_any_other() {
+    let cpu = run(48, |_| 0.0, |_, _| {});
+    let target = cpu.target().unwrap();
+    assert!(
+        target.is_finite() && target > 0.0 && target < 0.01,
+        "{target}"
+    );
+}
+
+#[test]
+fn quantiles_lie_within_their_level() {
+    let mut levels = Levels::new();
+    assert_eq!(levels.quantile(0.5), 0.0);
+    for n in 0..1000 {
+        levels.add(1.0 + f64::from(n) / 1000.0);
+    }
+    for (q, cores) in [(0.01, 1.01), (0.5, 1.5), (0.95, 1.95)] {
+        assert!(
+            (levels.quantile(q) / cores - 1.0).abs() < 0.03,
+            "{q}: {}",
+            levels.quantile(q)
+        );
+    }
+    levels.fade(0.5);
+    assert!((levels.quantile(0.5) / 1.5 - 1.0).abs() < 0.03);
+    levels.add(1e9);
+    assert!(levels.quantile(1.0).is_finite());
+}
+
+proptest! {
+    /// What a margin is said to come to is what it would have come to, to the width of a step, and no other of a grid is
+    /// cheaper by more than that.
+    #[test]
+    fn the_best_margin_is_the_best(samples in prop::collection::vec((0.1..10.0_f64, 0.5..2.0_f64), 1..200), promise in 0.005..0.2_f64) {
+        let mut ratios = Ratios::new();
+        for (usage, word) in &samples {
+            ratios.add(*usage, *word);
+        }
+        let costs = Costs { time_over: 0.09 / promise, overrun: 0.4, cap: 2.5 * promise };
+        let best = ratios.best(&costs);
+        let count = samples.len() as f64;
+        let over = |multiple: f64| samples.iter().filter(|(usage, word)| *usage > multiple * word).count() as f64 / count;
+        prop_assert!(over(best.multiple) <= costs.cap + 1e-9 || best.multiple > 10.0);
+        prop_assert!((best.time_over - over(best.multiple)).abs() < 1e-4);
+        let words: f64 = samples.iter().map(|(_, word)| word).sum();
+        let slack = |multiple: f64| {
+            let met: f64 = samples.iter().map(|(usage, word)| usage.min(multiple * word)).sum();
+            1.0 - met / (multiple * words)
+        };
+        prop_assert!((best.slack - slack(best.multiple)).abs() < 0.1, "{} {}", best.slack, slack(best.multiple));
+        // The next multiples up, some steps of the grid apart, save nothing.
+        for more in [1.5, 2.0, 4.0] {
+            let dearer = slack(best.multiple * more) + costs.time_over * over(best.multiple * more);
+            prop_assert!(best.cost <= dearer + 0.4 + 0.1, "{more}");
+        }
+    }
+}
