@@ -48,12 +48,14 @@ pub async fn ask(calls: &Calls, index: &Index) -> Result<Vec<String>, String> {
 
 pub fn checks(facts: &Facts, checks: &mut Vec<Check>) {
     const WHAT: &str = "pods of nobody";
-    checks.push(match &facts.bare_pods {
-        Err(why) => Check::unknown(WHAT, why),
-        Ok(found) if found.is_empty() => {
+    let unknown = facts.not_read.first().or(facts.bare_pods.as_ref().err());
+    let found = facts.bare_pods.as_deref().unwrap_or_default();
+    checks.push(match (unknown, found) {
+        (Some(why), _) => Check::unknown(WHAT, why),
+        (None, []) => {
             Check::ok(WHAT, "none has the labels of a VPA's target without being its own")
         }
-        Ok(found) => Check::warn(
+        (None, found) => Check::warn(
             WHAT,
             format!("they have the labels, but no controller: {}", some(found)),
             "podfit leaves them as they are, since nothing would replace them: delete them, or give them a controller",

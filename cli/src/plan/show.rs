@@ -32,9 +32,10 @@ fn all(
         let _ = writeln!(text, "note: {remark}{gap}");
     }
     let (pods, workloads) = (summary.pods(), summary.workloads.len());
+    let [evicted, resized, left] = summary.counts();
     let _ = writeln!(
         text,
-        "{pods} pods under {workloads} VPAs that change running pods\n"
+        "{pods} pods under {workloads} VPAs that change running pods: {evicted} evicted now, {resized} resized, {left} left alone\n"
     );
     if pods == 0 {
         return text;
@@ -170,8 +171,12 @@ pub fn json(summary: &Summary, prices: Option<&Prices>) -> Value {
             "inTheEndPerMonth": prices.monthly(summary.in_the_end),
         })
     });
+    let [evicted, resized, left] = summary.counts();
     json!({
         "remarks": summary.remarks,
+        "evict": evicted,
+        "resize": resized,
+        "skip": left,
         "now": amounts(summary.now),
         "inTheEnd": amounts(summary.in_the_end),
         "cost": cost,

@@ -171,6 +171,13 @@ impl Summary {
     pub fn pods(&self) -> usize {
         self.workloads.iter().map(|w| w.pods).sum()
     }
+
+    /// How many pods are evicted now, how many resized, and how many left alone.
+    pub fn counts(&self) -> [usize; 3] {
+        let sum = |of: fn(&Workload) -> usize| self.workloads.iter().map(of).sum();
+        let (evicted, resized): (usize, usize) = (sum(|w| w.evicted), sum(|w| w.resized));
+        [evicted, resized, self.pods() - evicted - resized]
+    }
 }
 
 /// The VPAs that recommend more than any node holds.

@@ -105,7 +105,7 @@ fn a_plan_is_shown_in_every_format() {
     let prices = prices.unwrap();
     let text = show::text(&summary, Some(&prices));
     for words in [
-        "3 pods under 1 VPAs",
+        "3 pods under 1 VPAs that change running pods: 1 evicted now, 0 resized, 2 left alone\n",
         "evict      1  BoostOver",
         "Now: 1500m of cpu freed, 3Gi of memory freed",
         "In the end, once budgets let all of it happen: 3 of cpu freed, 6Gi of memory freed",
@@ -120,6 +120,7 @@ fn a_plan_is_shown_in_every_format() {
     assert!(show::markdown(&summary, None).contains("| evict | 1 | BoostOver |"));
     let json = show::json(&summary, Some(&prices));
     assert_eq!(json["cost"]["nowPerMonth"], -54.75);
+    assert_eq!([&json["evict"], &json["resize"], &json["skip"]], [1, 0, 2]);
     assert_eq!(json["pods"][0]["containers"][0]["requests"]["cpu"], "500m");
 }
 

@@ -105,6 +105,7 @@ fn vpas_and_hpas() {
             &[
                 "WARN VPAs' targets: not checked",
                 "WARN pods under VPAs: not checked",
+                "WARN pods of nobody: not checked",
             ],
         ),
     ]);
