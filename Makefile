@@ -8,7 +8,7 @@ PARTS ?= kwok,metrics-server
 NAME ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint reference docs fmt fuzz-webhook images bench-recommender bench-webhook bench-updater bench-plan quality cluster-up cluster-down clean
+.PHONY: help demo demo-down test lint reference docs fmt fuzz-webhook images bench-recommender bench-webhook bench-updater bench-plan bench-replay quality cluster-up cluster-down clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,7 +55,10 @@ bench-updater: ## The updater beside upstream's (SIZES=25,250,1000 ONLY=podfit|u
 	@tests/bench/run updater
 
 bench-plan: ## What planning for 50,000 pods takes, without a cluster
-	cargo bench --locked --profile $(PROFILE) -p podfit-core
+	cargo bench --locked --profile $(PROFILE) -p podfit-core --bench plan
+
+bench-replay: ## How many recorded samples a second are replayed and scored
+	cargo bench --locked --profile $(PROFILE) -p podfit-core --bench replay
 
 quality: ## How well estimators size recorded usage (TRACES=folder of usage files; docs/quality.md)
 	@tests/quality $(or $(TRACES),examples/usage)

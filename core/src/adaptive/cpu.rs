@@ -120,14 +120,10 @@ impl Cpu {
         if self.hour.is_none() {
             self.hour = Some(at + HOUR);
         }
-        let compared = cores.max(LEAST_SAMPLE);
-        for (record, word) in self
-            .records
-            .iter_mut()
-            .zip(self.words)
-            .filter(|(_, word)| *word > 0.0)
-        {
-            record.add(compared, word);
+        let compared = cores.max(LEAST_SAMPLE).ln();
+        let experts = self.records.iter_mut().zip(self.words);
+        for (record, word) in experts.filter(|(_, word)| *word > 0.0) {
+            record.add(word, compared - word.ln());
         }
         self.usage.iter_mut().for_each(|levels| levels.add(cores));
         self.hour_peak = Some(self.hour_peak.map_or(cores, |peak| peak.max(cores)));

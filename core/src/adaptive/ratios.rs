@@ -9,19 +9,17 @@ const SCALE: f64 = 0.5;
 const LOWEST: f64 = -2.32;
 const STEP: f64 = 0.08;
 
-/// The ratio in the middle of each, and the ratio at its end.
+/// The ratio in the middle of each, the ratio at its end, and the logarithm of that.
 static MIDDLES: LazyLock<[f64; COUNT]> =
-    LazyLock::new(|| std::array::from_fn(|n| ratio(n as f64 + 0.5)));
+    LazyLock::new(|| std::array::from_fn(|n| logarithm(n as f64 + 0.5).exp()));
 static ENDS: LazyLock<[f64; COUNT]> =
-    LazyLock::new(|| std::array::from_fn(|n| ratio(n as f64 + 1.0)));
+    LazyLock::new(|| std::array::from_fn(|n| END_LOGARITHMS[n].exp()));
+static END_LOGARITHMS: LazyLock<[f64; COUNT]> =
+    LazyLock::new(|| std::array::from_fn(|n| logarithm(n as f64 + 1.0)));
 
-fn ratio(place: f64) -> f64 {
-    (SCALE * (LOWEST + STEP * place).sinh()).exp()
-}
-
-/// Where a ratio lies, beyond both ends, too.
-fn place(ratio: f64) -> f64 {
-    ((ratio.ln() / SCALE).asinh() - LOWEST) / STEP
+/// The logarithm of the ratio at a place.
+fn logarithm(place: f64) -> f64 {
+    SCALE * (LOWEST + STEP * place).sinh()
 }
 
 /// What a breach costs, in slack.
@@ -64,9 +62,11 @@ impl Ratios {
         }
     }
 
-    /// Adds a sample that met an expert's word, both in the same unit and above zero.
-    pub fn add(&mut self, usage: f64, word: f64) {
-        let place = (place(usage / word).max(0.0) as usize).min(COUNT - 1);
+    /// Adds a sample that met an expert's word, and the logarithm of what was used of it.
+    pub fn add(&mut self, word: f64, logarithm: f64) {
+        // A search costs a tenth of what the inverse of `logarithm` does.
+        let place = END_LOGARITHMS.partition_point(|end| *end <= logarithm);
+        let place = place.min(COUNT - 1);
         self.samples[place] += 1.0;
         self.words[place] += word as f32;
     }

@@ -170,7 +170,7 @@ proptest! {
     fn the_best_margin_is_the_best(samples in prop::collection::vec((0.1..10.0_f64, 0.5..2.0_f64), 1..200), promise in 0.005..0.2_f64) {
         let mut ratios = Ratios::new();
         for (usage, word) in &samples {
-            ratios.add(*usage, *word);
+            ratios.add(*word, (usage / word).ln());
         }
         let costs = Costs { time_over: 0.09 / promise, overrun: 0.4, cap: 2.5 * promise };
         let best = ratios.best(&costs);
