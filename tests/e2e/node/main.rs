@@ -44,6 +44,7 @@ async fn run() -> Result<ExitCode> {
             "explained-through-its-service",
             explain::through_its_service,
         )
+        .together("asked-at-a-terminal", explain::at_a_terminal)
         .together("job-is-not-evicted", job::not_evicted)
         .alone("helm-test", helm_test::proves_the_chain)
         .run()
