@@ -34,7 +34,10 @@ async fn main() -> ExitCode {
         Command::Doctor(doctor) => Box::pin(doctor::run(&options.connection, doctor)).await,
         Command::Explain(explain) => Box::pin(explain::run(&options.connection, explain)).await,
         Command::Plan(plan) => Box::pin(plan::run(&options.connection, plan)).await,
-        Command::Replay(replay) => replay::run(replay),
+        Command::Replay(replay) => {
+            let namespace = options.connection.namespace.as_deref();
+            Box::pin(replay::run(replay, namespace)).await
+        }
         Command::Diff(diff) => Box::pin(diff::run(&options.connection, diff)).await,
     };
     done.unwrap_or_else(|error| {

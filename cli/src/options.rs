@@ -39,7 +39,8 @@ pub enum Command {
     Explain(ExplainOptions),
     /// Tell what the updater would do now, and what CPU and memory that frees or adds.
     Plan(PlanOptions),
-    /// Tell what would have been recommended for recorded usage, and how well that would have fitted. Needs no cluster.
+    /// Tell what would have been recommended for usage from files or a Prometheus, and how well that would have fitted. Asks no
+    /// API server.
     Replay(Box<ReplayOptions>),
     /// Put podfit's numbers beside those that are published, for every VPA.
     Diff(DiffOptions),

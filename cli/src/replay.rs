@@ -4,8 +4,10 @@ mod estimators;
 mod faults;
 mod fleet;
 mod options;
+mod prometheus;
 mod recommendations;
 mod report;
+mod saved;
 mod show;
 mod sketch;
 mod usage;
@@ -16,7 +18,6 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use podfit_core::disruption::Config;
 use podfit_core::quantity::Resource;
 
 pub use self::options::ReplayOptions;
@@ -24,15 +25,15 @@ pub use self::options::ReplayOptions;
 use self::fleet::{Fleet, Rules};
 use self::options::Format;
 use self::recommendations::Recommendations;
-use self::usage::Usage;
+use self::usage::{Series, Usage};
 use crate::progress::Progress;
 use crate::table::Table;
 
-/// Replays what the flags name.
-pub fn run(options: &ReplayOptions) -> Result<ExitCode> {
+/// Replays what the flags name. `namespace` is the only one that is asked for; without it all are.
+pub async fn run(options: &ReplayOptions, namespace: Option<&str>) -> Result<ExitCode> {
     options.check()?;
     let groups = options.groups.as_deref().map(read_groups).transpose()?;
-    let fleet = replay(options)?;
+    let fleet = replay(options, namespace).await?;
     if let Some(path) = &options.report {
         let page = report::page(&fleet);
         std::fs::write(path, page).with_context(|| format!("cannot write {}", path.display()))?;
@@ -48,55 +49,74 @@ pub fn run(options: &ReplayOptions) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn replay(options: &ReplayOptions) -> Result<Fleet> {
-    let rules = Rules {
-        estimators: options.estimator.clone(),
-        interval: options.interval.map(|interval| interval.0),
-        config: options.config(),
-        cpu_promise: options.cpu_violation_target,
-        updater: Config::new(options.profile.into()),
-        curves: options.matched || options.report.is_some(),
-        sketches: options.report.is_some(),
+async fn replay(options: &ReplayOptions, namespace: Option<&str>) -> Result<Fleet> {
+    let written = options.recommendations.as_deref();
+    let mut replay = Replay {
+        rules: options.rules(),
+        plotted: options.report_workloads,
+        fleet: Fleet {
+            estimators: options.estimator.clone(),
+            ..Fleet::default()
+        },
+        written: written.map(Recommendations::create).transpose()?,
     };
-    let mut fleet = Fleet {
-        estimators: options.estimator.clone(),
-        ..Fleet::default()
-    };
-    let mut written = options
-        .recommendations
-        .as_deref()
-        .map(Recommendations::create)
-        .transpose()?;
     let progress = Progress::new();
     for path in &options.usage {
+        replay.file(path, options.strict, &progress)?;
+    }
+    if options.prometheus.is_given() {
+        prometheus::replay(options, namespace, &mut replay, &progress).await?;
+    }
+    replay.finish()
+}
+
+/// A replay under way.
+struct Replay {
+    rules: Rules,
+    plotted: usize,
+    fleet: Fleet,
+    written: Option<Recommendations>,
+}
+
+impl Replay {
+    fn file(&mut self, path: &Path, strict: bool, progress: &Progress) -> Result<()> {
         let name = source_name(path);
-        let source = fleet.source(&name);
         progress.say(&format!("looking at {name}"));
         let usage = Usage::open(path)?;
         let told = |rows: u64| progress.part(&format!("replaying {name}"), rows, usage.rows);
-        let faults = usage.read(&told, |series| {
-            let workload =
-                rules.replay(series, source, &mut |series, rows| match &mut written {
-                    Some(written) => written.write(series, rows),
-                    None => Ok(()),
-                })?;
-            fleet.add(workload, options.report_workloads);
-            Ok(())
-        })?;
+        let faults = usage.read(&told, |series| self.add(&name, series))?;
         progress.clear();
         for line in faults.lines() {
             eprintln!("{}: {line}", path.display());
         }
-        if options.strict && faults.count() > 0 {
+        if strict && faults.count() > 0 {
             bail!(
                 "{} has rows that cannot be used, and --strict is set",
                 path.display()
             );
         }
+        Ok(())
     }
-    written.map_or(Ok(()), Recommendations::finish)?;
-    fleet.keep_plots(options.report_workloads);
-    Ok(fleet)
+
+    /// Replays one series of a source: a file, or a namespace.
+    fn add(&mut self, source: &str, series: Series) -> Result<()> {
+        let source = self.fleet.source(source);
+        let written = &mut self.written;
+        let workload = self
+            .rules
+            .replay(series, source, &mut |series, rows| match written {
+                Some(written) => written.write(series, rows),
+                None => Ok(()),
+            })?;
+        self.fleet.add(workload, self.plotted);
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Fleet> {
+        self.written.map_or(Ok(()), Recommendations::finish)?;
+        self.fleet.keep_plots(self.plotted);
+        Ok(self.fleet)
+    }
 }
 
 /// The name of a file without directory and endings.

@@ -3,13 +3,16 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use clap::{Args, ValueEnum};
+use clap::{Arg, Args, ValueEnum};
 use podfit_cluster::flag_values::part;
 use podfit_cluster::options::{EstimateOptions, GoDuration, HistoryOptions, Profile};
+use podfit_cluster::prometheus::PrometheusOptions;
+use podfit_core::disruption::Config;
 use podfit_core::estimator::EstimatorConfig;
 use podfit_core::history::HistoryConfig;
 
 use super::estimators::Estimator;
+use super::fleet::Rules;
 
 /// Flags of `replay`.
 #[derive(Args, Clone, Debug)]
@@ -17,13 +20,19 @@ use super::estimators::Estimator;
 Examples:
   kubectl podfit replay --usage usage.csv.gz
   kubectl podfit replay --usage usage.csv --estimator histogram,krr,last-hour --report report.html
-  kubectl podfit replay --usage usage.csv --target-cpu-percentile 0.98 --recommendations targets.csv")]
+  kubectl podfit replay --usage usage.csv --target-cpu-percentile 0.98 --recommendations targets.csv
+  kubectl podfit replay --prometheus http://127.0.0.1:9090 --prometheus-preset kube-prometheus-stack --since 14d -n shop")]
+#[command(mut_args(as_of_replay))]
 pub struct ReplayOptions {
     /// A file of recorded usage, plain or gzip; several may be given. Its first line is a header with the columns `series`,
     /// `timestamp_s`, and `cpu_cores` or `memory_bytes` or both. A row is a sample; an empty field was not measured. The rows of
     /// a series are in order of time.
-    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    #[arg(long, value_name = "FILE", num_args = 1..)]
     pub usage: Vec<PathBuf>,
+
+    /// Keep what Prometheus answered in this file, which --usage reads; gzip when its name ends in `.gz`.
+    #[arg(long, value_name = "FILE")]
+    pub save_usage: Option<PathBuf>,
 
     /// What is to size the workloads. Several are compared.
     #[arg(
@@ -84,6 +93,39 @@ pub struct ReplayOptions {
     /// How histories are kept: the recommender's flags.
     #[command(flatten)]
     pub history: HistoryOptions,
+
+    /// A Prometheus to ask: the recommender's flags.
+    #[command(flatten)]
+    pub prometheus: PrometheusOptions,
+}
+
+/// The recommender's flags, as far as they mean something else here.
+fn as_of_replay(flag: Arg) -> Arg {
+    match flag.get_id().as_str() {
+        "prometheus_preset" => said(
+            flag,
+            "How a Prometheus was installed whose usage is replayed. Says where it is, what the kubelets' job and its labels are \
+             called; the flags below say otherwise",
+        ),
+        "prometheus_address" => said(
+            flag.long("prometheus").alias("prometheus-address"),
+            "Base of the address of a Prometheus' API, or of what speaks it, whose usage is replayed: of all namespaces, or of \
+             that of -n. Not given: the preset's",
+        ),
+        "history_length" => flag
+            .long("since")
+            .alias("history-length")
+            .default_value("14d"),
+        "history_resolution" => said(
+            flag.default_value("5m"),
+            "The time that one point stands for",
+        ),
+        _ => flag,
+    }
+}
+
+fn said(flag: Arg, help: &'static str) -> Arg {
+    flag.help(help).long_help(None::<&str>)
 }
 
 /// How to write the answer.
@@ -104,11 +146,30 @@ impl ReplayOptions {
         if self.recommendations.is_some() && self.estimator.len() > 1 {
             bail!("--recommendations holds the sizes of one estimator; name one with --estimator");
         }
+        if self.usage.is_empty() && !self.prometheus.is_given() {
+            bail!("say what to replay: files with --usage, or a Prometheus with --prometheus");
+        }
+        if self.save_usage.is_some() && !self.prometheus.is_given() {
+            bail!("--save-usage keeps what a Prometheus answers; name one with --prometheus");
+        }
         Ok(())
     }
 
+    /// How the replay goes.
+    pub fn rules(&self) -> Rules {
+        Rules {
+            estimators: self.estimator.clone(),
+            interval: self.interval.map(|interval| interval.0),
+            config: self.config(),
+            cpu_promise: self.cpu_violation_target,
+            updater: Config::new(self.profile.into()),
+            curves: self.matched || self.report.is_some(),
+            sketches: self.report.is_some(),
+        }
+    }
+
     /// How the recommender would make numbers.
-    pub fn config(&self) -> EstimatorConfig {
+    fn config(&self) -> EstimatorConfig {
         self.estimate.config(HistoryConfig {
             profile: self.profile.into(),
             ..self.history.config()

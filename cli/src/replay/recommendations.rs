@@ -88,7 +88,8 @@ fn fields(band: Option<Band>) -> [String; 3] {
     ]
 }
 
-fn seconds(at: Timestamp) -> String {
+/// Seconds since the Unix epoch, to the millisecond.
+pub fn seconds(at: Timestamp) -> String {
     match at.unix_millis() % 1000 {
         0 => at.unix_seconds().to_string(),
         _ => (at.unix_millis() as f64 / 1000.0).to_string(),

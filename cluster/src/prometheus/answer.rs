@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use podfit_core::time::Timestamp;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 /// The points of one series, in order of time.
 #[derive(Clone, Debug, PartialEq)]
@@ -122,8 +123,8 @@ fn series(raw: RawSeries<'_>) -> Result<Series, AnswerError> {
     })
 }
 
-/// Reads what a search for series answers: their labels.
-pub fn labels(body: &[u8], partial: bool) -> Result<Vec<BTreeMap<String, String>>, AnswerError> {
+/// Reads what a search answers: labels of series, or values of a label.
+pub fn list<T: DeserializeOwned>(body: &[u8], partial: bool) -> Result<Vec<T>, AnswerError> {
     let envelope: Envelope<Vec<_>> = serde_json::from_slice(body).map_err(|e| unreadable(&e))?;
     envelope.open(partial)
 }
@@ -195,9 +196,12 @@ mod tests {
             r#""isPartial":true"#,
         ] {
             let body = format!(r#"{{"status":"success",{mark},"data":[{{"pod":"web-1"}}]}}"#);
-            let error = labels(body.as_bytes(), false).unwrap_err();
+            let error = list::<BTreeMap<String, String>>(body.as_bytes(), false).unwrap_err();
             assert!(matches!(error, AnswerError::Partial(_)), "{error:?}");
-            assert_eq!(labels(body.as_bytes(), true).unwrap()[0]["pod"], "web-1");
+            assert_eq!(
+                list::<BTreeMap<String, String>>(body.as_bytes(), true).unwrap()[0]["pod"],
+                "web-1"
+            );
         }
     }
 

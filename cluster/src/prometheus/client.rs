@@ -12,6 +12,7 @@ use kube::client::Body;
 use kube::{Client, Config};
 use podfit_core::time::Timestamp;
 use prometheus::{HistogramVec, IntCounterVec, Opts, Registry};
+use serde::de::DeserializeOwned;
 
 use super::answer::{self, AnswerError, Series};
 use super::options::{Credentials, Settings};
@@ -198,13 +199,35 @@ impl Prometheus {
         range: Range,
         partial: bool,
     ) -> Result<Vec<BTreeMap<String, String>>, Error> {
+        self.search("/api/v1/series", selector, range, partial)
+            .await
+    }
+
+    /// The values that a label of those series has.
+    pub async fn values(
+        &self,
+        label: &str,
+        selector: &str,
+        range: Range,
+    ) -> Result<Vec<String>, Error> {
+        let path = format!("/api/v1/label/{label}/values");
+        self.search(&path, selector, range, false).await
+    }
+
+    async fn search<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        selector: &str,
+        range: Range,
+        partial: bool,
+    ) -> Result<Vec<T>, Error> {
         let parameters = [
             ("match[]", selector.to_owned()),
             ("start", seconds(range.start)),
             ("end", seconds(range.end)),
         ];
-        let body = self.get("/api/v1/series", &parameters).await?;
-        answer::labels(&body, partial).map_err(wrong)
+        let body = self.get(path, &parameters).await?;
+        answer::list(&body, partial).map_err(wrong)
     }
 
     /// By GET: who may only read may use it, and caches know it.

@@ -12,7 +12,7 @@ use super::client::{Error, Prometheus, Range};
 use super::query::Queries;
 
 /// The letters of generated names: no vowels, so that no words come about.
-const GENERATED: &str = "[bcdfghjklmnpqrstvwxz2456789]";
+pub(super) const GENERATED: &str = "bcdfghjklmnpqrstvwxz2456789";
 
 /// A generated name is cut to this many letters before five random ones are put behind it.
 const LONGEST_PREFIX: usize = 58;
@@ -30,18 +30,18 @@ pub struct Pods {
 }
 
 /// Where the owners of a kind's pods are found: in which series, under which label, and what owns them in turn.
-struct Between {
-    metric: &'static str,
-    label: &'static str,
+pub(super) struct Between {
+    pub metric: &'static str,
+    pub label: &'static str,
     kind: &'static str,
 }
 
-const REPLICA_SETS: Between = Between {
+pub(super) const REPLICA_SETS: Between = Between {
     metric: "kube_replicaset_owner",
     label: "replicaset",
     kind: "ReplicaSet",
 };
-const JOBS: Between = Between {
+pub(super) const JOBS: Between = Between {
     metric: "kube_job_owner",
     label: "job_name",
     kind: "Job",
@@ -93,7 +93,7 @@ fn pattern(target: &ControllerKey) -> Option<String> {
     if target.name.len() > longest && target.kind != "StatefulSet" {
         return None;
     }
-    let random = format!("{GENERATED}{{5}}");
+    let random = format!("[{GENERATED}]{{5}}");
     match target.kind.as_str() {
         "Deployment" | "Rollout.argoproj.io" => Some(format!("{}-{random}", between?)),
         "ReplicaSet" | "ReplicationController" | "DaemonSet" => Some(format!("{name}-{random}")),
@@ -109,7 +109,7 @@ fn pattern(target: &ControllerKey) -> Option<String> {
 fn between_pattern(target: &ControllerKey) -> Option<String> {
     let name = target.name.replace('.', r"\.");
     match target.kind.as_str() {
-        "Deployment" | "Rollout.argoproj.io" => Some(format!("{name}-{GENERATED}{{1,10}}")),
+        "Deployment" | "Rollout.argoproj.io" => Some(format!("{name}-[{GENERATED}]{{1,10}}")),
         // The minute that it was due, since 1970.
         "CronJob" => Some(format!("{name}-[0-9]{{8,10}}")),
         _ => None,

@@ -51,6 +51,11 @@ impl Queries {
         })
     }
 
+    /// A selector of every container's CPU counter.
+    pub fn containers(&self, namespaces: &[&str]) -> String {
+        format!("{}{}", self.cpu_metric, self.selector(namespaces, ".+"))
+    }
+
     fn one_per_container(&self, series: &str) -> String {
         let Labels {
             namespace,
