@@ -87,7 +87,7 @@ fn advice(status: StatusCode) -> &'static str {
         }
         404 => "is the path of --prometheus-address right?",
         400..=499 => "check the flags that name metrics, labels and matchers",
-        _ => "trying again",
+        _ => "it may be starting or overloaded: its own log tells",
     }
 }
 
