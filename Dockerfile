@@ -24,23 +24,26 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && cp "$built"/podfit-recommender "$built"/podfit-updater "$built"/podfit-webhook /programs
 
 FROM scratch AS base
-ARG REVISION=unknown
-LABEL org.opencontainers.image.revision=$REVISION org.opencontainers.image.licenses=Apache-2.0
 COPY --from=build /root-of-image /
 USER 65532:65532
 WORKDIR /
+LABEL org.opencontainers.image.licenses=Apache-2.0
 
+# The revision comes after the program, which has it, too: a builder that knows layers by their text would keep an old one.
 FROM base AS podfit-recommender
-LABEL org.opencontainers.image.title=podfit-recommender
 COPY --from=build /programs/podfit-recommender /
 ENTRYPOINT ["/podfit-recommender"]
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title=podfit-recommender org.opencontainers.image.revision=$REVISION
 
 FROM base AS podfit-updater
-LABEL org.opencontainers.image.title=podfit-updater
 COPY --from=build /programs/podfit-updater /
 ENTRYPOINT ["/podfit-updater"]
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title=podfit-updater org.opencontainers.image.revision=$REVISION
 
 FROM base AS podfit-webhook
-LABEL org.opencontainers.image.title=podfit-webhook
 COPY --from=build /programs/podfit-webhook /
 ENTRYPOINT ["/podfit-webhook"]
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title=podfit-webhook org.opencontainers.image.revision=$REVISION
