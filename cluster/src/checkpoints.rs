@@ -119,6 +119,7 @@ fn read(object: CheckpointObject) -> Stored {
         content: Checkpoint {
             oom_floor: annotation.oom_floor.clone().map(OomFloor::from),
             has_past: annotation.has_past,
+            adaptive: annotation.adaptive(),
             ..object.status.to_checkpoint()
         },
         beside: annotation.beside(),
@@ -270,6 +271,7 @@ mod tests {
         let content = Checkpoint {
             oom_floor: Some(floor.clone()),
             has_past: true,
+            adaptive: Some(vec![1, 2, 255]),
             ..Checkpoint::default()
         };
         let beside = Beside {
@@ -283,6 +285,7 @@ mod tests {
         let text = json!(Annotation::of(&content, &beside)).to_string();
         let read: Annotation = serde_json::from_str(&text).unwrap();
         assert!(read.has_past);
+        assert_eq!(read.adaptive(), content.adaptive);
         let read_floor = read.oom_floor.clone().map(OomFloor::from);
         assert_eq!((read_floor, read.beside()), (Some(floor), beside));
         let nothing = Annotation::of(&Checkpoint::default(), &Beside::default());

@@ -6,6 +6,7 @@ mod estimate;
 mod history;
 mod leader_election;
 mod logs;
+mod method;
 pub mod upstream;
 
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ pub use self::estimate::EstimateOptions;
 pub use self::history::HistoryOptions;
 pub use self::leader_election::LeaderElectionOptions;
 pub use self::logs::{LogFormat, LogOptions};
+pub use self::method::MethodOptions;
 pub use crate::flag_values::GoDuration;
 
 /// How to reach the cluster, and what of it to look at.

@@ -9,8 +9,11 @@
 mod cpu;
 mod levels;
 mod ratios;
+mod stored;
 
-pub use cpu::{Cpu, Expert};
+pub use cpu::{Cpu, Expert, Followed};
+pub use ratios::Margin;
+pub use stored::StoredError;
 
 #[cfg(test)]
 mod tests;

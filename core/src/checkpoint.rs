@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::adaptive;
 use crate::histogram::{Buckets, Histogram};
 use crate::history::{ContainerHistory, HistoryConfig, OomFloor};
 use crate::time::Timestamp;
@@ -41,6 +42,8 @@ pub struct Checkpoint {
     pub oom_floor: Option<OomFloor>,
     /// What a time series database keeps of the time before is in it. Stored beside as well.
     pub has_past: bool,
+    /// What the estimator `adaptive` keeps, as bytes. Stored beside as well.
+    pub adaptive: Option<Vec<u8>>,
 }
 
 /// A stored histogram.
@@ -106,10 +109,12 @@ impl Checkpoint {
             total_samples: i64::try_from(history.total_samples()).unwrap_or(i64::MAX),
             oom_floor: history.stored_oom_floor().cloned(),
             has_past: history.has_past(),
+            adaptive: history.adaptive().map(adaptive::Cpu::to_bytes),
         }
     }
 
-    /// Decodes it into a history kept as `config` says. One without a date counts as active at `now`.
+    /// Decodes it into a history kept as `config` says. One without a date counts as active at `now`. What `adaptive` keeps
+    /// begins anew where it cannot be read.
     pub fn decode(
         &self,
         config: &HistoryConfig,
@@ -143,7 +148,17 @@ impl Checkpoint {
                 .clone()
                 .filter(|floor| floor.is_possible(now)),
             has_past: self.has_past,
+            adaptive: self.adaptive(config, now).map(Box::new),
         })
+    }
+}
+
+impl Checkpoint {
+    fn adaptive(&self, config: &HistoryConfig, now: Timestamp) -> Option<adaptive::Cpu> {
+        let promise = config.cpu_violation_target;
+        let stored = self.adaptive.as_deref();
+        let read = stored.and_then(|bytes| adaptive::Cpu::from_bytes(bytes, promise, now).ok());
+        read.or_else(|| config.adaptive.then(|| adaptive::Cpu::new(promise)))
     }
 }
 
@@ -226,6 +241,36 @@ mod tests {
     use crate::history::PodContainerWindow;
     use crate::quantity::{Bytes, Millicores};
     use crate::rows::{number, rows};
+
+    /// What `adaptive` keeps goes on after a restart, begins anew where it cannot be read, and costs nothing else.
+    #[test]
+    fn what_adaptive_keeps_is_stored() {
+        let config = HistoryConfig {
+            adaptive: true,
+            ..HistoryConfig::default()
+        };
+        let mut history = ContainerHistory::new(&config, T0);
+        let mut window = PodContainerWindow::default();
+        for minute in 0..300_u32 {
+            let at = T0 + HOUR / 60 * minute;
+            window
+                .add_cpu(&mut history, Millicores(400), (at, at))
+                .unwrap();
+        }
+        let now = T0 + HOUR * 5;
+        let mut stored = Checkpoint::encode(&history, now);
+        let hours = |stored: &Checkpoint, config: &HistoryConfig| {
+            let read = stored.decode(config, now).unwrap();
+            assert_eq!(read.total_samples(), 300);
+            read.adaptive().map(adaptive::Cpu::hours)
+        };
+        assert_eq!(hours(&stored, &config), Some(4));
+        // A VPA may want it although the flag does not.
+        assert_eq!(hours(&stored, &HistoryConfig::default()), Some(4));
+        stored.adaptive = Some(vec![7]);
+        assert_eq!(hours(&stored, &config), Some(0));
+        assert_eq!(hours(&stored, &HistoryConfig::default()), None);
+    }
 
     const T0: Timestamp = Timestamp::from_unix_seconds(1_514_862_245); // 2018-01-02T03:04:05Z
     const HOUR: Duration = Duration::from_hours(1);

@@ -1,9 +1,10 @@
 //! From a history to numbers: percentile, margin, confidence. Each step a small function, each truncating to whole
 //! units as upstream's do, so that the results agree to the millicore and the byte.
 
+use std::str::FromStr;
 use std::time::Duration;
 
-use crate::explanation::{Cause, Derivation};
+use crate::explanation::{Cause, Derivation, Step};
 use crate::histogram::power;
 use crate::history::{ContainerHistory, HistoryConfig, OomFloor};
 use crate::quantity::{Bytes, Millicores, Resource, ResourceList, amount_from_float, scale_amount};
@@ -12,9 +13,42 @@ use crate::quantity::{Bytes, Millicores, Resource, ResourceList, amount_from_flo
 /// upper bounds: a quarter of the confidence interval, six hours by default.
 pub const LOW_CONFIDENCE: f64 = 0.25;
 
+/// The annotation of a VPA that names its estimator.
+pub const ESTIMATOR_ANNOTATION: &str = "podfit.dev/estimator";
+
+/// How a history becomes a number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Method {
+    /// A percentile of the histogram and a margin: upstream's.
+    #[default]
+    Histogram,
+    /// CPU: what would have cost least on the container's own past, at the promised rate of breaches. Until it has an hour of
+    /// it, and for memory, as `Histogram`.
+    Adaptive,
+}
+
+/// No estimator has this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is neither histogram nor adaptive")]
+pub struct UnknownMethod(String);
+
+impl FromStr for Method {
+    type Err = UnknownMethod;
+
+    fn from_str(text: &str) -> Result<Self, UnknownMethod> {
+        match text.trim() {
+            "histogram" => Ok(Self::Histogram),
+            "adaptive" => Ok(Self::Adaptive),
+            _ => Err(UnknownMethod(text.into())),
+        }
+    }
+}
+
 /// How estimates are made. Defaults are upstream's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EstimatorConfig {
+    /// How a history becomes a number, where its VPA names no other way.
+    pub method: Method,
     /// Percentiles of CPU samples.
     pub cpu: Percentiles,
     /// Percentiles of memory peaks.
@@ -70,6 +104,7 @@ impl Default for EstimatorConfig {
     fn default() -> Self {
         let day = Duration::from_hours(24);
         Self {
+            method: Method::default(),
             cpu: Percentiles::default(),
             memory: Percentiles::default(),
             margin: 0.15,
@@ -171,7 +206,13 @@ pub fn estimate(
     minimum: i64,
     floor: Option<&OomFloor>,
 ) -> Estimate {
-    let mut estimate = if has_samples(history, resource) {
+    let adaptive = match (config.method, resource) {
+        (Method::Adaptive, Resource::Cpu) => of_adaptive(history),
+        _ => None,
+    };
+    let mut estimate = if let Some(estimate) = adaptive {
+        estimate
+    } else if has_samples(history, resource) {
         of_samples(history, resource, config)
     } else {
         without_samples(resource, config, floor)
@@ -217,6 +258,26 @@ fn of_samples(
     };
     widen(&mut estimate, history, resource, config);
     estimate
+}
+
+/// What the estimator `adaptive` says of CPU; `None` before its first hour has ended.
+fn of_adaptive(history: &ContainerHistory) -> Option<Estimate> {
+    let adaptive = history.adaptive()?;
+    let (target, followed) = (adaptive.target()?, adaptive.followed()?);
+    let number = |cause, cores: f64| {
+        let word = Millicores::from_cores(followed.word).0;
+        let mut derivation = Derivation::new(followed.expert.quantile, Some(word));
+        derivation.steps.push(Step {
+            cause,
+            to: Millicores::from_cores(cores).0,
+        });
+        Some(derivation)
+    };
+    Some(Estimate {
+        target: number(Cause::Adaptive(followed), target),
+        lower_bound: number(Cause::Exceeded(adaptive.cap()), followed.lower),
+        upper_bound: number(Cause::Exceeded(0.0), followed.upper),
+    })
 }
 
 fn has_samples(history: &ContainerHistory, resource: Resource) -> bool {

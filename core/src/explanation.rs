@@ -6,6 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::adaptive::Followed;
 use crate::estimator::Confidence;
 use crate::history::OomFloor;
 use crate::quantity::Resource;
@@ -103,6 +104,10 @@ pub enum Cause {
     MaxAllowed(i64),
     /// The recommender's maximum for containers without a `maxAllowed`.
     GlobalMax(i64),
+    /// Estimator `adaptive`: what the cheapest rule comes to with its margin.
+    Adaptive(Followed),
+    /// Estimator `adaptive`: no more than this part of the time was above it.
+    Exceeded(f64),
 }
 
 impl Derivation {
@@ -167,6 +172,8 @@ impl Cause {
             Self::MinAllowed(_) => "MinAllowed",
             Self::MaxAllowed(_) => "MaxAllowed",
             Self::GlobalMax(_) => "GlobalMax",
+            Self::Adaptive(_) => "Adaptive",
+            Self::Exceeded(_) => "Exceeded",
         }
     }
 }
@@ -188,6 +195,20 @@ impl fmt::Display for Cause {
             Self::MinAllowed(_) => f.write_str("minAllowed"),
             Self::MaxAllowed(_) => f.write_str("maxAllowed"),
             Self::GlobalMax(_) => f.write_str("the recommender's maximum"),
+            Self::Adaptive(followed) => write!(
+                f,
+                "{}, times {:.2}: cheapest of all that was tried on its own past, {:.0} % unused and {:.1} % of the time over",
+                followed.expert,
+                followed.margin.multiple,
+                followed.margin.slack * 100.0,
+                followed.margin.time_over * 100.0
+            ),
+            Self::Exceeded(0.0) => f.write_str("the highest that it was compared with"),
+            Self::Exceeded(part) => write!(
+                f,
+                "below it {:.1} % of the time would be over",
+                part * 100.0
+            ),
         }
     }
 }

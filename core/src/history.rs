@@ -9,6 +9,7 @@ use std::time::Duration;
 
 pub use oom::{Kill, OomFloor, RunningPod};
 
+use crate::adaptive;
 use crate::histogram::{Buckets, Histogram};
 use crate::profile::Profile;
 use crate::quantity::{Bytes, MAX_AMOUNT, Millicores, amount_from_float};
@@ -46,6 +47,10 @@ pub struct HistoryConfig {
     pub profile: Profile,
     /// True when policies of containers count (feature gate `PerVPAConfig`).
     pub per_vpa: bool,
+    /// True when what the estimator `adaptive` needs is kept, too.
+    pub adaptive: bool,
+    /// What that estimator promises: the part of the time in which CPU usage may be over the target.
+    pub cpu_violation_target: f64,
 }
 
 impl Default for HistoryConfig {
@@ -59,6 +64,8 @@ impl Default for HistoryConfig {
             oom_min_bump_up: Bytes(100 << 20),
             profile: Profile::Safe,
             per_vpa: false,
+            adaptive: false,
+            cpu_violation_target: 0.01,
         }
     }
 }
@@ -106,6 +113,8 @@ pub struct ContainerHistory {
     pub(crate) oom_floor: Option<OomFloor>,
     /// What a time series database keeps of the time before was added.
     pub(crate) has_past: bool,
+    /// CPU use as the estimator `adaptive` keeps it; boxed, as few may want it.
+    pub(crate) adaptive: Option<Box<adaptive::Cpu>>,
 }
 
 impl ContainerHistory {
@@ -120,6 +129,21 @@ impl ContainerHistory {
             last_activity: now,
             oom_floor: None,
             has_past: false,
+            adaptive: config
+                .adaptive
+                .then(|| Box::new(adaptive::Cpu::new(config.cpu_violation_target))),
+        }
+    }
+
+    /// CPU use as the estimator `adaptive` keeps it, where that is wanted.
+    pub fn adaptive(&self) -> Option<&adaptive::Cpu> {
+        self.adaptive.as_deref()
+    }
+
+    /// Begins to keep what the estimator `adaptive` needs, or ends it, as `config` says now.
+    pub fn keep_adaptive(&mut self, config: &HistoryConfig) {
+        if config.adaptive != self.adaptive.is_some() {
+            self.adaptive = Self::new(config, self.last_activity).adaptive;
         }
     }
 
@@ -212,6 +236,9 @@ impl ContainerHistory {
         self.cpu.postpone(idle);
         self.memory.postpone(idle);
         self.last_activity = self.last_activity + idle;
+        if let Some(adaptive) = &mut self.adaptive {
+            adaptive.postpone(idle);
+        }
         if let Some(floor) = &mut self.oom_floor {
             floor.at = floor.at + idle;
         }
@@ -229,6 +256,16 @@ impl ContainerHistory {
         self.total_samples = self.total_samples.saturating_add(other.total_samples);
         self.last_activity = self.last_activity.max(other.last_activity);
         self.has_past |= other.has_past;
+        // Records cannot be added up: each depends on what was recommended at its time. The longer one stays.
+        let hours = |history: &Self| {
+            history
+                .adaptive
+                .as_ref()
+                .map_or(0, |adaptive| adaptive.hours())
+        };
+        if hours(other) > hours(self) {
+            self.adaptive.clone_from(&other.adaptive);
+        }
         if let Some(floor) = &other.oom_floor {
             self.restore_oom_floor(floor.clone());
         }
@@ -319,6 +356,9 @@ impl PodContainerWindow {
         self.last_cpu = Some(at);
         let weight = CPU_SAMPLE_WEIGHT * f64::from(samples);
         history.cpu.add(cpu.cores(), weight, at);
+        if let Some(adaptive) = &mut history.adaptive {
+            adaptive.add(cpu.cores(), at, f64::from(samples));
+        }
         history.first_sample = earlier(history.first_sample, Some(at));
         history.last_sample = history.last_sample.max(Some(at));
         history.total_samples = history.total_samples.saturating_add(samples.into());

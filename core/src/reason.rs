@@ -5,6 +5,8 @@ use std::fmt;
 
 pub use crate::disruption::UpdateReason;
 
+use crate::adaptive::Followed;
+use crate::explanation::Cause;
 use crate::history::OomFloor;
 use crate::quantity::Resource;
 
@@ -21,6 +23,17 @@ pub enum RecommendationReason {
         percentile: f64,
         /// The margin, as a fraction.
         margin: f64,
+        /// The target in base units.
+        target: i64,
+    },
+    /// The target is what the estimator `adaptive` found cheapest.
+    Adaptive {
+        /// The container.
+        container: String,
+        /// The resource.
+        resource: Resource,
+        /// The rule that is followed, and what it would have come to.
+        followed: Followed,
         /// The target in base units.
         target: i64,
     },
@@ -72,6 +85,7 @@ impl RecommendationReason {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Percentile { .. } => "Percentile",
+            Self::Adaptive { .. } => "Adaptive",
             Self::Minimum { .. } => "Minimum",
             Self::OutOfMemory { .. } => "OutOfMemory",
             Self::Capped { .. } => "Capped",
@@ -97,6 +111,18 @@ impl fmt::Display for RecommendationReason {
                 resource.show(*target),
                 percentile * 100.0,
                 margin * 100.0
+            ),
+            Self::Adaptive {
+                container,
+                resource,
+                followed,
+                target,
+            } => write!(
+                f,
+                "{container}: {} {} is {}",
+                resource.name(),
+                resource.show(*target),
+                Cause::Adaptive(*followed)
             ),
             Self::Minimum {
                 container,

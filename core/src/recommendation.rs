@@ -32,6 +32,12 @@ pub fn recommend(
     config: &EstimatorConfig,
     now: Timestamp,
 ) -> Recommended {
+    let own = vpa.method.filter(|method| *method != config.method);
+    let own = own.map(|method| EstimatorConfig {
+        method,
+        ..config.clone()
+    });
+    let config = own.as_ref().unwrap_or(config);
     let mut result = Recommended::default();
     let mut sized: Vec<_> = histories.to_vec();
     sized.sort_by_key(|(name, _)| *name);
@@ -233,7 +239,7 @@ impl ContainerExplanation {
         let decided = |step: &&crate::explanation::Step| {
             matches!(
                 step.cause,
-                Cause::Margin(_) | Cause::OutOfMemory(_) | Cause::Minimum(_)
+                Cause::Margin(_) | Cause::Adaptive(_) | Cause::OutOfMemory(_) | Cause::Minimum(_)
             )
         };
         match (
@@ -248,6 +254,12 @@ impl ContainerExplanation {
             (Some(Cause::Minimum(_)), _) => RecommendationReason::Minimum {
                 container,
                 resource,
+                target: amount,
+            },
+            (Some(Cause::Adaptive(followed)), _) => RecommendationReason::Adaptive {
+                container,
+                resource,
+                followed,
                 target: amount,
             },
             (cause, _) => RecommendationReason::Percentile {

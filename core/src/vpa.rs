@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::estimator::Method;
 use crate::pod::OwnerRef;
 use crate::policy::{LimitPolicies, ScaleDown};
 use crate::quantity::{Bytes, Millicores, ResourceList};
@@ -50,6 +51,8 @@ pub struct Vpa {
     pub limits: LimitPolicies,
     /// How requests go down: the annotation `podfit.dev/scale-down`.
     pub scale_down: ScaleDown,
+    /// How its histories become numbers: the annotation `podfit.dev/estimator`; `None` takes the recommender's flag.
+    pub method: Option<Method>,
     /// When its pods may be disrupted, or get less: the annotation `podfit.dev/window`.
     pub maintenance: Maintenance,
     /// How much more CPU its containers get while they start.

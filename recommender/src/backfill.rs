@@ -161,7 +161,7 @@ impl Asking {
                 .map(|pod| pod.name.clone())
                 .collect(),
             rules: BackfillRules {
-                history: self.history,
+                history: view.history_of(target, &self.history),
                 until: containers
                     .map(|name| (name.to_owned(), until(name).unwrap_or(now)))
                     .collect(),

@@ -170,15 +170,15 @@ impl Model {
             return;
         };
         let state = self.targets.entry(key.as_ref().clone()).or_default();
+        let kept = view.history_of(key, &self.config);
         for container in usage
             .containers
             .iter()
             .filter(|c| pod.container(&c.name).is_some())
         {
-            let config = &self
-                .config
-                .for_policy(view.policy_of_history(key, &container.name));
+            let config = &kept.for_policy(view.policy_of_history(key, &container.name));
             let known = known(state, &container.name, config, now);
+            known.history.keep_adaptive(config);
             let window = known.windows.entry(pod.uid.clone()).or_default();
             let history = &mut known.history;
             let highest = history.memory().percentile(1.0);

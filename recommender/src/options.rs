@@ -10,6 +10,7 @@ use podfit_cluster::admin::parse_address;
 use podfit_cluster::flag_values::fraction;
 use podfit_cluster::options::{
     ClusterOptions, EstimateOptions, GoDuration, HistoryOptions, LeaderElectionOptions, LogOptions,
+    MethodOptions,
 };
 use podfit_core::estimator::EstimatorConfig;
 use podfit_core::history::HistoryConfig;
@@ -77,6 +78,9 @@ pub struct Options {
     pub min_checkpoints: i32,
 
     #[command(flatten)]
+    pub method: MethodOptions,
+
+    #[command(flatten)]
     pub estimate: EstimateOptions,
 
     #[command(flatten)]
@@ -141,16 +145,19 @@ impl Options {
 
     /// How histories are kept.
     pub fn history(&self) -> HistoryConfig {
-        HistoryConfig {
+        self.method.apply(HistoryConfig {
             profile: self.cluster.profile.into(),
             per_vpa: self.cluster.gates().per_vpa_config,
             ..self.history.config()
-        }
+        })
     }
 
     /// How recommendations are computed.
     pub fn estimator(&self) -> EstimatorConfig {
-        self.estimate.config(self.history())
+        EstimatorConfig {
+            method: self.method.estimator,
+            ..self.estimate.config(self.history())
+        }
     }
 }
 

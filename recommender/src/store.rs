@@ -15,7 +15,7 @@ use podfit_cluster::checkpoints::{self, Beside, Stored, Target};
 use podfit_cluster::index::SharedIndex;
 use podfit_cluster::options::ClusterOptions;
 use podfit_core::checkpoint::{Checkpoint, DecodeError};
-use podfit_core::history::HistoryConfig;
+use podfit_core::history::{ContainerHistory, HistoryConfig};
 use podfit_core::ownership::ControllerKey;
 use podfit_core::time::Timestamp;
 use podfit_core::vpa::Vpa;
@@ -224,6 +224,18 @@ impl Store {
                 );
             }
             self.note(&stored, decoded.as_ref().err());
+            let adapts = |history: &ContainerHistory| {
+                history
+                    .adaptive()
+                    .is_some_and(|adaptive| adaptive.hours() > 0)
+            };
+            if stored.content.adaptive.is_some() && !decoded.as_ref().is_ok_and(adapts) {
+                tracing::warn!(
+                    namespace = stored.namespace,
+                    name = stored.name,
+                    "what the estimator adaptive had stored cannot be used; it begins anew, and the histogram sizes until it has an hour"
+                );
+            }
             if let (Some(target), Ok(history)) = (meant.or(named), decoded) {
                 found.push((*target, stored, history));
             }

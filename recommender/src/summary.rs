@@ -25,6 +25,8 @@ fn of_resource(explained: &ResourceExplanation) -> Option<String> {
         return Some(format!("no {name} samples yet"));
     };
     Some(match shaping(target) {
+        // Its sentence changes by the hour.
+        Some(Cause::Adaptive(_)) => format!("{name} adaptive"),
         Some(cause) => format!("{name} {cause}"),
         None => format!("{name} percentile {:.0}", target.percentile * 100.0),
     })

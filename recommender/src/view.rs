@@ -4,6 +4,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use podfit_cluster::index::Index;
+use podfit_core::estimator::Method;
+use podfit_core::history::HistoryConfig;
 use podfit_core::ownership::{ControllerKey, unsupported};
 use podfit_core::pod::Pod;
 use podfit_core::policy::for_container;
@@ -22,6 +24,8 @@ pub struct View {
     targets: HashSet<Arc<ControllerKey>>,
     /// Those with a VPA whose mode evicts.
     evicting: HashSet<Arc<ControllerKey>>,
+    /// Those with a VPA that wants the estimator `adaptive`.
+    adaptive: HashSet<Arc<ControllerKey>>,
     /// Their oldest VPA that says how histories are kept.
     keeping: HashMap<Arc<ControllerKey>, Arc<Vpa>>,
 }
@@ -87,6 +91,9 @@ impl View {
             if evicts(vpa.update_mode) {
                 view.evicting.extend(target.clone());
             }
+            if vpa.method == Some(Method::Adaptive) {
+                view.adaptive.extend(target.clone());
+            }
             if let Some(target) = &target {
                 view.keep_as(target, vpa);
             }
@@ -145,6 +152,14 @@ impl View {
         container: &str,
     ) -> Option<&ContainerPolicy> {
         for_container(&self.keeping.get(target)?.container_policies, container)
+    }
+
+    /// How the histories of a target are kept, where `config` is how others are.
+    pub fn history_of(&self, target: &ControllerKey, config: &HistoryConfig) -> HistoryConfig {
+        HistoryConfig {
+            adaptive: config.adaptive || self.adaptive.contains(target),
+            ..*config
+        }
     }
 
     /// The target of the pods under `chain`: the highest of those controllers that a served VPA sizes.

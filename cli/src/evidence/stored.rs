@@ -6,7 +6,8 @@ use podfit_cluster::calls::Calls;
 use podfit_cluster::checkpoints::{self, Stored};
 use podfit_cluster::explanation::to_json;
 use podfit_cluster::index::Index;
-use podfit_cluster::options::{ClusterOptions, EstimateOptions, HistoryOptions};
+use podfit_cluster::options::{ClusterOptions, EstimateOptions, HistoryOptions, MethodOptions};
+use podfit_core::estimator::EstimatorConfig;
 use podfit_core::history::{HistoryConfig, PodContainerWindow};
 use podfit_core::ownership::{ControllerKey, unsupported};
 use podfit_core::recommendation::recommend;
@@ -20,6 +21,8 @@ use crate::flags;
 struct RecommenderFlags {
     #[command(flatten)]
     cluster: ClusterOptions,
+    #[command(flatten)]
+    method: MethodOptions,
     #[command(flatten)]
     estimate: EstimateOptions,
     #[command(flatten)]
@@ -47,11 +50,11 @@ impl Histories {
 
     /// What the recommender would say of a VPA with these histories.
     pub fn explain(&self, vpa: &Vpa, index: &Index) -> Result<Value, String> {
-        let config = HistoryConfig {
+        let config = self.flags.method.apply(HistoryConfig {
             profile: self.flags.cluster.profile.into(),
             per_vpa: self.flags.cluster.gates().per_vpa_config,
             ..self.flags.history.config()
-        };
+        });
         let now = now();
         let mut histories = Vec::new();
         for one in self.stored.iter().filter(|one| is_of(one, vpa)) {
@@ -67,7 +70,10 @@ impl Histories {
             .iter()
             .map(|(name, history)| (*name, history))
             .collect();
-        let estimator = self.flags.estimate.config(config);
+        let estimator = EstimatorConfig {
+            method: self.flags.method.estimator,
+            ..self.flags.estimate.config(config)
+        };
         let recommended = recommend(&histories, vpa, &estimator, now);
         let problem = unsupported(vpa, &index.owners);
         Ok(to_json(vpa, problem.as_deref(), &recommended, now))

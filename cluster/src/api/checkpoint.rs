@@ -78,6 +78,7 @@ impl CheckpointStatus {
             total_samples: self.total_samples_count,
             oom_floor: None,
             has_past: false,
+            adaptive: None,
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use podfit_core::checkpoint::Checkpoint;
 use podfit_core::history::{OomFloor, OpenWindow};
 use podfit_core::quantity::Bytes;
@@ -29,6 +31,9 @@ pub(super) struct Annotation {
     orphaned_millis: u64,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub has_past: bool,
+    /// What the estimator `adaptive` keeps, in base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    adaptive: Option<String>,
 }
 
 /// An out-of-memory floor.
@@ -122,12 +127,21 @@ impl Annotation {
             target: beside.target.clone(),
             orphaned_millis: millis(beside.orphaned),
             has_past: content.has_past,
+            adaptive: content
+                .adaptive
+                .as_ref()
+                .map(|bytes| STANDARD.encode(bytes)),
             oom_floor: content.oom_floor.as_ref().map(Floor::from),
             open_windows: highest
                 .into_iter()
                 .map(|(uid, w)| (uid.clone(), window(w)))
                 .collect(),
         }
+    }
+
+    /// What the estimator `adaptive` kept, if that can be read.
+    pub fn adaptive(&self) -> Option<Vec<u8>> {
+        STANDARD.decode(self.adaptive.as_ref()?).ok()
     }
 
     pub fn beside(self) -> Beside {

@@ -80,6 +80,7 @@ impl Load<'_> {
         add: impl Fn(&mut Backfill, (&str, &str), Timestamp, f64),
     ) {
         let labels = self.labels;
+        let mut points = Vec::new();
         for series in all {
             let label = |name: &String| series.labels.get(name);
             let (Some(pod), Some(container)) = (label(&labels.pod), label(&labels.container))
@@ -89,9 +90,15 @@ impl Load<'_> {
             if pods.strangers.contains(pod) {
                 continue;
             }
-            for (at, number) in &series.points {
-                add(&mut self.backfill, (pod, container), *at, *number);
-            }
+            let of_pod = series.points.iter();
+            points.extend(
+                of_pod.map(|(at, number)| (*at, *number, (pod.as_str(), container.as_str()))),
+            );
+        }
+        // In order of time, as live samples come: the estimator `adaptive` takes those of all pods together.
+        points.sort_by_key(|(at, ..)| *at);
+        for (at, number, container) in points {
+            add(&mut self.backfill, container, at, number);
         }
     }
 }

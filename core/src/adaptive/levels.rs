@@ -23,9 +23,14 @@ impl Levels {
     }
 
     /// Adds a sample, in cores.
-    pub fn add(&mut self, cores: f64) {
+    pub fn add(&mut self, cores: f64, weight: f64) {
         let level = (cores * (RATIO - 1.0) / FIRST + 1.0).ln() / RATIO.ln();
-        self.0[(level as usize).min(COUNT - 1)] += 1.0;
+        self.0[(level as usize).min(COUNT - 1)] += weight as f32;
+    }
+
+    /// The weights, for storing them.
+    pub fn weights(&mut self) -> [&mut [f32]; 1] {
+        [&mut self.0[..]]
     }
 
     /// Lets all that was seen count so much less.

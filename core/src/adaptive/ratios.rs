@@ -63,12 +63,17 @@ impl Ratios {
     }
 
     /// Adds a sample that met an expert's word, and the logarithm of what was used of it.
-    pub fn add(&mut self, word: f64, logarithm: f64) {
+    pub fn add(&mut self, word: f64, logarithm: f64, weight: f64) {
         // A search costs a tenth of what the inverse of `logarithm` does.
         let place = END_LOGARITHMS.partition_point(|end| *end <= logarithm);
         let place = place.min(COUNT - 1);
-        self.samples[place] += 1.0;
-        self.words[place] += word as f32;
+        self.samples[place] += weight as f32;
+        self.words[place] += (weight * word) as f32;
+    }
+
+    /// The weights, for storing them.
+    pub fn weights(&mut self) -> [&mut [f32]; 2] {
+        [&mut self.samples[..], &mut self.words[..]]
     }
 
     /// Lets all that was seen count so much less.
@@ -119,6 +124,17 @@ impl Ratios {
             over_usage += words * MIDDLES[place];
         }
         best
+    }
+
+    /// The least multiple that no more than a part of the samples exceeds; the least of all without any.
+    pub fn exceeded_by(&self, part: f64) -> f64 {
+        let allowed = part * self.total();
+        let mut over = 0.0;
+        let place = (0..COUNT).rev().find(|place| {
+            over += f64::from(self.samples[*place]);
+            over > allowed
+        });
+        ENDS[place.unwrap_or(0)]
     }
 
     fn usages(&self) -> impl Iterator<Item = f64> {

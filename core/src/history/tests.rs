@@ -405,3 +405,36 @@ proptest! {
         prop_assert_eq!(floor(&one), floor(&other));
     }
 }
+
+#[test]
+fn of_two_adaptive_records_the_longer_one_stays() {
+    let config = HistoryConfig {
+        adaptive: true,
+        ..HistoryConfig::default()
+    };
+    let start = Timestamp::from_unix_seconds(1_500_000_000);
+    let of_hours = |hours: u32| {
+        let mut history = ContainerHistory::new(&config, start);
+        let mut window = PodContainerWindow::default();
+        for hour in 0..=hours {
+            let at = start + Duration::from_hours(1) * hour;
+            window
+                .add_cpu(&mut history, Millicores(100), (at, at))
+                .unwrap();
+        }
+        history
+    };
+    let hours = |history: &ContainerHistory| history.adaptive().map(adaptive::Cpu::hours);
+    let (short, long) = (of_hours(3), of_hours(9));
+    let mut merged = short.clone();
+    merged.merge(&long);
+    assert_eq!(hours(&merged), Some(9));
+    merged.merge(&short);
+    assert_eq!(hours(&merged), Some(9));
+    merged.keep_adaptive(&config);
+    assert_eq!(hours(&merged), Some(9));
+    merged.keep_adaptive(&HistoryConfig::default());
+    assert_eq!(hours(&merged), None);
+    merged.keep_adaptive(&config);
+    assert_eq!(hours(&merged), Some(0));
+}

@@ -317,3 +317,94 @@ fn an_explanation_tells_every_step() {
     let confidence = result.explanations[0].resources[0].confidence;
     assert!(confidence.is_low() && confidence.samples == 1);
 }
+
+/// A history of so many hours, kept for `adaptive` or not; a sample a minute of 400m, of which each twentieth is 800m.
+fn hours(count: u32, adaptive: bool) -> ContainerHistory {
+    let config = HistoryConfig {
+        adaptive,
+        ..HistoryConfig::default()
+    };
+    let mut history = ContainerHistory::new(&config, T0);
+    let mut window = PodContainerWindow::default();
+    for minute in 0..=count * 60 {
+        let at = T0 + Duration::from_mins(1) * minute;
+        let cpu = Millicores(if minute % 20 == 0 { 800 } else { 400 });
+        window.add_cpu(&mut history, cpu, (at, at)).unwrap();
+        let memory = Bytes(300 << 20);
+        window
+            .add_memory(&mut history, memory, (at, at), &config)
+            .unwrap();
+    }
+    history
+}
+
+#[test]
+fn adaptive_sizes_cpu_where_flag_or_vpa_ask_for_it() {
+    use crate::estimator::Method::{Adaptive, Histogram};
+    let now = T0 + Duration::from_hours(48);
+    let reason = |flag, annotation, history: &ContainerHistory| {
+        let vpa = Vpa {
+            method: annotation,
+            ..Vpa::default()
+        };
+        let config = EstimatorConfig {
+            method: flag,
+            ..EstimatorConfig::default()
+        };
+        let result = recommend(&[("app", history)], &vpa, &config, now);
+        let codes: Vec<_> = result
+            .reasons
+            .iter()
+            .map(RecommendationReason::code)
+            .collect();
+        (codes, result.recommendations[0].clone())
+    };
+    let (old, young, plain) = (hours(48, true), hours(0, true), hours(48, false));
+    for (flag, annotation, history, cpu) in [
+        (Adaptive, None, &old, "Adaptive"),
+        (Histogram, Some(Adaptive), &old, "Adaptive"),
+        (Adaptive, Some(Histogram), &old, "Percentile"),
+        (Histogram, None, &old, "Percentile"),
+        // Before its first hour, and where nothing was kept for it.
+        (Adaptive, None, &young, "Percentile"),
+        (Adaptive, None, &plain, "Percentile"),
+    ] {
+        let (codes, recommended) = reason(flag, annotation, history);
+        assert_eq!(codes, [cpu, "Percentile"], "{flag:?} {annotation:?}");
+        let memory = reason(Histogram, None, history).1;
+        assert_eq!(recommended.target.memory, memory.target.memory);
+        assert_eq!(recommended.upper_bound.memory, memory.upper_bound.memory);
+    }
+    let (_, recommended) = reason(Adaptive, None, &old);
+    let cpu = |list: ResourceList| list.cpu.unwrap().0;
+    let (lower, target, upper) = (
+        cpu(recommended.lower_bound),
+        cpu(recommended.target),
+        cpu(recommended.upper_bound),
+    );
+    // A twentieth of the time is more than may be over.
+    assert!((800..900).contains(&target), "{target}");
+    assert!(
+        lower <= target && target <= upper && upper < 1000,
+        "{lower} {target} {upper}"
+    );
+}
+
+#[test]
+fn adaptive_says_why() {
+    let config = EstimatorConfig {
+        method: crate::estimator::Method::Adaptive,
+        ..EstimatorConfig::default()
+    };
+    let old = hours(48, true);
+    let result = recommend(&[("app", &old)], &Vpa::default(), &config, T0);
+    let told = result.reasons[0].to_string();
+    let begin = "app: cpu 8";
+    assert!(told.starts_with(begin), "{told}");
+    assert!(
+        told.contains("cheapest of all that was tried on its own past"),
+        "{told}"
+    );
+    let target = result.explanations[0].resources[0].target.as_ref().unwrap();
+    assert_eq!(target.steps[0].cause.code(), "Adaptive");
+}

@@ -7,16 +7,13 @@ use crate::time::Timestamp;
 /// One container sized by `adaptive`.
 pub struct Adapted {
     cpu: Cpu,
-    /// The part of the time in which CPU usage may be over the target.
-    cpu_promise: f64,
 }
 
 impl Adapted {
-    /// Nothing is known yet.
+    /// Nothing is known yet. `cpu_promise` is the part of the time in which CPU usage may be over the target.
     pub fn new(cpu_promise: f64) -> Self {
         Self {
-            cpu: Cpu::default(),
-            cpu_promise,
+            cpu: Cpu::new(cpu_promise),
         }
     }
 }
@@ -24,14 +21,21 @@ impl Adapted {
 impl Sizer for Adapted {
     fn observe(&mut self, sample: &Sample) {
         if let Some(cores) = sample.cpu {
-            self.cpu.add(cores, sample.at, self.cpu_promise);
+            self.cpu.add(cores, sample.at, 1.0);
         }
     }
 
     fn size(&mut self, now: Timestamp) -> Sizes {
-        self.cpu.advance(now, self.cpu_promise);
+        self.cpu.advance(now);
         Sizes {
-            cpu: self.cpu.target().map(Band::at),
+            cpu: self.cpu.target().map(|target| {
+                let followed = self.cpu.followed();
+                Band {
+                    target,
+                    lower: followed.map(|followed| followed.lower),
+                    upper: followed.map(|followed| followed.upper),
+                }
+            }),
             memory: None,
         }
     }

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use podfit_cluster::index::Index;
 use podfit_core::backfill::{Backfill, BackfillRules};
+use podfit_core::estimator::Method;
 use podfit_core::ownership::Controller;
 use podfit_core::pod::{Container, OwnerRef, Pod};
 use podfit_core::quantity::{Bytes, Millicores};
@@ -388,4 +389,34 @@ fn a_kill_counts_without_any_usage() {
         model.unsaved(&target()).next().is_none(),
         "the same kill again changes nothing"
     );
+}
+
+#[test]
+fn what_adaptive_needs_is_kept_where_a_vpa_asks_for_it() {
+    let view_asking = |method| {
+        let mut index = Index::default();
+        index.owners.apply(target(), Controller::default());
+        index.vpas.apply(Vpa {
+            namespace: "ns".into(),
+            name: "db".into(),
+            target: pod("").owner,
+            method,
+            ..Vpa::default()
+        });
+        let key = ("ns".into(), "db-0".into());
+        index.pods.insert(key, Arc::new(pod("db-0")));
+        View::of(&index, &"default".into())
+    };
+    let (asking, silent) = (view_asking(Some(Method::Adaptive)), view_asking(None));
+    let mut model = Model::new(HistoryConfig::default());
+    for (view, second, kept) in [
+        (&silent, 0, false),
+        (&asking, 60, true),
+        (&silent, 120, false),
+    ] {
+        let now = T0 + Duration::from_secs(second);
+        model.add_usage(view, &usage("db-0", "app", second), now, |_, _, _| {});
+        let histories = model.histories(&target());
+        assert_eq!(histories[0].1.adaptive().is_some(), kept, "at {second} s");
+    }
 }

@@ -257,6 +257,21 @@ fn how_requests_go_down_is_read() {
 }
 
 #[test]
+fn the_annotation_on_estimators_is_read() {
+    use podfit_core::estimator::Method;
+    let read = |text: &str| {
+        let object = json!({"metadata": {"annotations": {"podfit.dev/estimator": text}}});
+        Vpa::from(&serde_json::from_value::<VpaObject>(object).unwrap())
+    };
+    assert_eq!(read("adaptive").method, Some(Method::Adaptive));
+    assert_eq!(read("histogram").method, Some(Method::Histogram));
+    let odd = read("best");
+    assert_eq!(odd.method, None);
+    let told = |p: &String| p.starts_with("metadata.annotations[podfit.dev/estimator]: \"best\"");
+    assert!(odd.problems.iter().any(told), "{:?}", odd.problems);
+}
+
+#[test]
 fn the_annotation_on_windows_is_read() {
     let read = |text: Option<&str>| {
         let annotations = text.map(|text| json!({"podfit.dev/window": text}));
