@@ -4,14 +4,13 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput};
-use podfit_core::estimator::EstimatorConfig;
+use podfit_core::estimator::{EstimatorConfig, Method};
 use podfit_core::quantity::Resource;
-use podfit_core::replay::adapted::Adapted;
 use podfit_core::replay::curve::Curve;
 use podfit_core::replay::judge::judge;
 use podfit_core::replay::recorded::Recorded;
 use podfit_core::replay::score::score;
-use podfit_core::replay::{Sample, Sizer, median_step, run, usual_interval};
+use podfit_core::replay::{Sample, median_step, run, usual_interval};
 use podfit_core::time::Timestamp;
 
 /// A month of samples five minutes apart: of one container CPU and memory.
@@ -24,15 +23,15 @@ fn main() {
     let mut group = criterion.benchmark_group("replay a month of one container");
     group.throughput(Throughput::Elements(SAMPLES.into()));
     for name in ["histogram", "adaptive"] {
-        let sizer = || -> Box<dyn Sizer> {
-            match name {
-                "adaptive" => Box::new(Adapted::new(0.01)),
-                _ => Box::new(Recorded::new(EstimatorConfig::default(), step)),
-            }
-        };
+        let mut config = EstimatorConfig::default();
+        if name == "adaptive" {
+            config.method = Method::Adaptive;
+            config.history.adaptive = true;
+        }
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
-                let rows = run(&samples, usual_interval(&samples), &mut *sizer());
+                let mut sizer = Recorded::new(config.clone(), step);
+                let rows = run(&samples, usual_interval(&samples), &mut sizer);
                 Resource::ALL.map(|resource| {
                     let trial = judge(&samples, &rows, resource)?;
                     Some(black_box((score(&trial, resource), Curve::of(&trial))))

@@ -140,6 +140,13 @@ impl ContainerHistory {
         self.adaptive.as_deref()
     }
 
+    /// Takes note of the time, for the estimator `adaptive`: its hours end with it, not only with the next sample.
+    pub fn advance(&mut self, now: Timestamp) {
+        if let Some(adaptive) = &mut self.adaptive {
+            adaptive.advance(now);
+        }
+    }
+
     /// Begins to keep what the estimator `adaptive` needs, or ends it, as `config` says now.
     pub fn keep_adaptive(&mut self, config: &HistoryConfig) {
         if config.adaptive != self.adaptive.is_some() {

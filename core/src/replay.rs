@@ -10,7 +10,6 @@
 //! [`recorded`] sizes as the recommender does, with the very history and estimator; [`baseline`] holds what it is
 //! compared with. Nothing sees a sample before its time: a row at `t` comes from samples strictly before `t`.
 
-pub mod adapted;
 pub mod baseline;
 pub mod curve;
 pub mod judge;

@@ -1,8 +1,7 @@
 //! What can size a workload in a replay, by name.
 
 use clap::ValueEnum;
-use podfit_core::estimator::EstimatorConfig;
-use podfit_core::replay::adapted::Adapted;
+use podfit_core::estimator::{EstimatorConfig, Method};
 use podfit_core::replay::baseline::Baseline;
 use podfit_core::replay::recorded::Recorded;
 use podfit_core::replay::{Sample, Sizer, median_step};
@@ -16,7 +15,8 @@ pub enum Estimator {
     HistogramP95,
     /// The same with the 98th.
     HistogramP98,
-    /// Per container the expert and the margin that would have cost least at the promised rate of breaches.
+    /// The recommender's with `--estimator=adaptive`: CPU by the rule and the margin that would have cost least on the container's
+    /// own past, at the promised rate of breaches; memory as `histogram`.
     Adaptive,
     /// KRR's simple strategy: of two weeks the 95th percentile of CPU, and the peak of memory and 15 %.
     Krr,
@@ -38,12 +38,7 @@ impl Estimator {
     }
 
     /// One for these samples.
-    pub fn sizer<'a>(
-        self,
-        samples: &'a [Sample],
-        config: &EstimatorConfig,
-        cpu_promise: f64,
-    ) -> Box<dyn Sizer + 'a> {
+    pub fn sizer<'a>(self, samples: &'a [Sample], config: &EstimatorConfig) -> Box<dyn Sizer + 'a> {
         let recorded = |target: Option<f64>| -> Box<dyn Sizer + 'a> {
             let mut config = config.clone();
             for percentiles in [&mut config.cpu, &mut config.memory] {
@@ -56,7 +51,12 @@ impl Estimator {
             Self::Histogram => recorded(None),
             Self::HistogramP95 => recorded(Some(0.95)),
             Self::HistogramP98 => recorded(Some(0.98)),
-            Self::Adaptive => Box::new(Adapted::new(cpu_promise)),
+            Self::Adaptive => {
+                let mut config = config.clone();
+                config.method = Method::Adaptive;
+                config.history.adaptive = true;
+                Box::new(Recorded::new(config, median_step(samples)))
+            }
             Self::Krr => Baseline::Krr.sizer(samples),
             Self::Autopilot => Baseline::Autopilot.sizer(samples),
             Self::LastHour => Baseline::LastHour.sizer(samples),

@@ -23,8 +23,6 @@ pub struct Rules {
     pub interval: Option<Duration>,
     /// How the recommender makes numbers.
     pub config: EstimatorConfig,
-    /// In which part of the time CPU usage may be over the target of `adaptive`.
-    pub cpu_promise: f64,
     /// When the updater acts.
     pub updater: Config,
     /// True when each estimator is also scored with every multiplier.
@@ -126,7 +124,7 @@ impl Rules {
         let interval = self.interval.unwrap_or_else(|| usual_interval(samples));
         let mut results = Vec::with_capacity(self.estimators.len());
         for (place, estimator) in self.estimators.iter().enumerate() {
-            let mut sizer = estimator.sizer(samples, &self.config, self.cpu_promise);
+            let mut sizer = estimator.sizer(samples, &self.config);
             let rows = run(samples, interval, &mut *sizer);
             sink(&series.name, &rows)?;
             results.push(self.replayed(&series, &rows, self.sketches && place == 0));

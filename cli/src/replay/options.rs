@@ -161,7 +161,6 @@ impl ReplayOptions {
             estimators: self.estimator.clone(),
             interval: self.interval.map(|interval| interval.0),
             config: self.config(),
-            cpu_promise: self.cpu_violation_target,
             updater: Config::new(self.profile.into()),
             curves: self.matched || self.report.is_some(),
             sketches: self.report.is_some(),
@@ -172,6 +171,7 @@ impl ReplayOptions {
     fn config(&self) -> EstimatorConfig {
         self.estimate.config(HistoryConfig {
             profile: self.profile.into(),
+            cpu_violation_target: self.cpu_violation_target,
             ..self.history.config()
         })
     }

@@ -91,8 +91,12 @@ fn metrics_have_labels_before_they_count() {
     })
     .unwrap();
     let page = program(&Painter::command(), &[], &metrics);
-    let entry = "### podfit's own\n\n- **`podfit_other_vpa_active`** gauge\\\n";
+    let entry = "### podfit's own\n\n- **`podfit_build_info`** gauge, by `revision` `version`\\\n";
     assert!(page.contains(entry), "{page}");
+    assert!(
+        page.contains("- **`podfit_other_vpa_active`** gauge\\\n"),
+        "{page}"
+    );
     let entry = "- **`podfit_pots_total`** counter, by `name` `colour`\\\n  Pots.\n";
     assert!(page.contains(entry), "{page}");
     for of_all in [

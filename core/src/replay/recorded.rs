@@ -66,6 +66,7 @@ impl Sizer for Recorded {
     }
 
     fn size(&mut self, now: Timestamp) -> Sizes {
+        self.history.advance(now);
         Sizes {
             cpu: self.band(Resource::Cpu, now),
             memory: self.band(Resource::Memory, now),

@@ -11,7 +11,7 @@ use super::score::score;
 use super::updates::updates;
 use super::*;
 use crate::disruption::{Config, Profile};
-use crate::estimator::EstimatorConfig;
+use crate::estimator::{EstimatorConfig, Method};
 use crate::quantity::ResourceList;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -347,8 +347,14 @@ proptest! {
     #[test]
     fn nothing_is_foreseen(samples in usage(), cut in 1_usize..150) {
         let cut = cut.min(samples.len());
-        let all: [fn() -> Box<dyn Sizer>; 4] = [
+        let all: [fn() -> Box<dyn Sizer>; 5] = [
             || Box::new(Recorded::new(without_minimum(), Duration::from_mins(5))),
+            || {
+                let mut config = without_minimum();
+                config.method = Method::Adaptive;
+                config.history.adaptive = true;
+                Box::new(Recorded::new(config, Duration::from_mins(5)))
+            },
             || Baseline::Krr.sizer(&[]),
             || Baseline::Autopilot.sizer(&[]),
             || Baseline::LastHour.sizer(&[]),
