@@ -4,6 +4,7 @@ mod estimators;
 mod faults;
 mod fleet;
 mod options;
+mod preview;
 mod prometheus;
 mod recommendations;
 mod report;
@@ -152,6 +153,9 @@ fn tables(
         (Resource::Memory, "Memory, as recommended"),
     ] {
         add(title, &show::means(fleet, resource));
+    }
+    if options.apply_preview {
+        add("What switching would change", &preview::table(fleet));
     }
     if options.matched {
         let places: HashMap<&str, usize> = fleet

@@ -123,6 +123,34 @@ fn at_equal_violation_whoever_needs_more_room_wastes_more() {
 }
 
 #[test]
+fn what_switching_would_change_is_told_for_each_workload_and_for_all() {
+    let flags = ["--estimator", "histogram,adaptive", "--apply-preview"];
+    let text = succeeded(&replay(Path::new(SAMPLE), &flags));
+    let begin = text.find("What switching would change").unwrap();
+    let rows: Vec<Vec<&str>> = text[begin..]
+        .lines()
+        .skip(3)
+        .map(|line| line.split_whitespace().collect())
+        .take_while(|row: &Vec<&str>| !row.is_empty())
+        .collect();
+    assert_eq!(rows.len(), 12, "{text}");
+    assert_eq!(rows[11][0], "(all)");
+    // Those that change most come first: in millicores, before and after.
+    let millicores = |cell: &str| match cell.strip_suffix('m') {
+        Some(thousandths) => thousandths.parse::<f64>().unwrap(),
+        None => cell.parse::<f64>().unwrap() * 1000.0,
+    };
+    let moved: Vec<f64> = rows[..11]
+        .iter()
+        .map(|row| (millicores(row[2]) - millicores(row[1])).abs())
+        .collect();
+    assert!(moved.is_sorted_by(|a, b| a >= b), "{moved:?}");
+    assert!(moved[0] > 0.0);
+    let refused = replay(Path::new(SAMPLE), &["--apply-preview"]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--estimator histogram,adaptive"));
+}
+
+#[test]
 fn sizes_come_from_what_was_before() {
     let lines = sample();
     let whole = recommended(Path::new(SAMPLE), "whole.csv", &[]);

@@ -9,7 +9,7 @@ use podfit_core::replay::curve::Curve;
 use podfit_core::replay::judge::judge;
 use podfit_core::replay::score::{Score, score};
 use podfit_core::replay::updates::{per_day, updates};
-use podfit_core::replay::{Row, run, span, usual_interval};
+use podfit_core::replay::{Row, Sizes, run, span, usual_interval};
 
 use super::estimators::Estimator;
 use super::sketch::Sketch;
@@ -49,6 +49,8 @@ pub struct Replayed {
     pub resources: [Option<Fit>; 2],
     /// How often in a day the updater's rules would have changed a pod.
     pub updates_per_day: f64,
+    /// What it recommends at the end.
+    pub last: Sizes,
 }
 
 /// How one resource fitted.
@@ -160,6 +162,7 @@ impl Rules {
         Replayed {
             resources: Resource::ALL.map(fit),
             updates_per_day,
+            last: rows.last().map_or_else(Sizes::default, |row| row.sizes),
         }
     }
 }

@@ -69,6 +69,10 @@ pub struct ReplayOptions {
     #[arg(long, value_name = "N", default_value_t = 100, requires = "report")]
     pub report_workloads: usize,
 
+    /// Tell, workload by workload, what switching from the first of two estimators to the second would change.
+    #[arg(long)]
+    pub apply_preview: bool,
+
     /// Compare estimators at equal violation, too: every target is multiplied by the least factor that keeps a goal.
     #[arg(long)]
     pub matched: bool,
@@ -145,6 +149,9 @@ impl ReplayOptions {
     pub fn check(&self) -> Result<()> {
         if self.recommendations.is_some() && self.estimator.len() > 1 {
             bail!("--recommendations holds the sizes of one estimator; name one with --estimator");
+        }
+        if self.apply_preview && self.estimator.len() != 2 {
+            bail!("--apply-preview compares two estimators: --estimator histogram,adaptive");
         }
         if self.usage.is_empty() && !self.prometheus.is_given() {
             bail!("say what to replay: files with --usage, or a Prometheus with --prometheus");

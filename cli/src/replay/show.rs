@@ -267,6 +267,7 @@ pub fn json(fleet: &Fleet) -> Value {
                             "daysOver": score.days_over,
                             "daysSevere": score.days_severe,
                             "changesPerDay": score.changes_per_day,
+                            "target": result.last.get(resource).map(|band| band.target),
                         });
                     }
                 }
