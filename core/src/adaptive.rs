@@ -8,12 +8,75 @@
 
 mod cpu;
 mod levels;
+mod memory;
 mod ratios;
 mod stored;
 
+use std::time::Duration;
+
 pub use cpu::{Cpu, Expert, Followed};
+pub use memory::{Memory, Peaks};
 pub use ratios::Margin;
 pub use stored::StoredError;
+
+use crate::time::Timestamp;
+
+/// Each is decided anew.
+const HOUR: Duration = Duration::from_hours(1);
+
+/// How often usage may be over the target, on average over workloads. Both parts are above zero.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Promises {
+    /// Of CPU: a part of the time.
+    pub cpu_time: f64,
+    /// Of memory: a part of all days, on each of which the container would be killed once or more.
+    pub memory_days: f64,
+}
+
+impl Default for Promises {
+    fn default() -> Self {
+        Self {
+            cpu_time: 0.01,
+            memory_days: 0.02,
+        }
+    }
+}
+
+/// What is known of one container: 6.5 kB.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Adaptive {
+    /// Its CPU.
+    pub cpu: Cpu,
+    /// Its memory.
+    pub memory: Memory,
+}
+
+impl Adaptive {
+    /// Nothing is known.
+    pub fn new(promises: &Promises) -> Self {
+        Self {
+            cpu: Cpu::new(promises.cpu_time),
+            memory: Memory::new(promises.memory_days),
+        }
+    }
+
+    /// Closes the hours that have ended by `now`.
+    pub fn advance(&mut self, now: Timestamp) {
+        self.cpu.advance(now);
+        self.memory.advance(now);
+    }
+
+    /// Takes `idle` out of its life, in which there was nothing to measure.
+    pub fn postpone(&mut self, idle: Duration) {
+        self.cpu.postpone(idle);
+        self.memory.postpone(idle);
+    }
+
+    /// How many hours with samples went into it.
+    pub fn hours(&self) -> u32 {
+        self.cpu.hours().max(self.memory.hours())
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::adaptive;
+use crate::adaptive::Adaptive;
 use crate::histogram::{Buckets, Histogram};
 use crate::history::{ContainerHistory, HistoryConfig, OomFloor};
 use crate::time::Timestamp;
@@ -109,7 +109,7 @@ impl Checkpoint {
             total_samples: i64::try_from(history.total_samples()).unwrap_or(i64::MAX),
             oom_floor: history.stored_oom_floor().cloned(),
             has_past: history.has_past(),
-            adaptive: history.adaptive().map(adaptive::Cpu::to_bytes),
+            adaptive: history.adaptive().map(Adaptive::to_bytes),
         }
     }
 
@@ -154,11 +154,11 @@ impl Checkpoint {
 }
 
 impl Checkpoint {
-    fn adaptive(&self, config: &HistoryConfig, now: Timestamp) -> Option<adaptive::Cpu> {
-        let promise = config.cpu_violation_target;
+    fn adaptive(&self, config: &HistoryConfig, now: Timestamp) -> Option<Adaptive> {
+        let promises = &config.promises;
         let stored = self.adaptive.as_deref();
-        let read = stored.and_then(|bytes| adaptive::Cpu::from_bytes(bytes, promise, now).ok());
-        read.or_else(|| config.adaptive.then(|| adaptive::Cpu::new(promise)))
+        let read = stored.and_then(|bytes| Adaptive::from_bytes(bytes, promises, now).ok());
+        read.or_else(|| config.adaptive.then(|| Adaptive::new(promises)))
     }
 }
 
@@ -262,7 +262,7 @@ mod tests {
         let hours = |stored: &Checkpoint, config: &HistoryConfig| {
             let read = stored.decode(config, now).unwrap();
             assert_eq!(read.total_samples(), 300);
-            read.adaptive().map(adaptive::Cpu::hours)
+            read.adaptive().map(Adaptive::hours)
         };
         assert_eq!(hours(&stored, &config), Some(4));
         // A VPA may want it although the flag does not.

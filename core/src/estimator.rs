@@ -22,8 +22,8 @@ pub enum Method {
     /// A percentile of the histogram and a margin: upstream's.
     #[default]
     Histogram,
-    /// CPU: what would have cost least on the container's own past, at the promised rate of breaches. Until it has an hour of
-    /// it, and for memory, as `Histogram`.
+    /// What would have cost least on the container's own past, at the promised rate of breaches. Until it has an hour of it as
+    /// `Histogram`.
     Adaptive,
 }
 
@@ -207,8 +207,9 @@ pub fn estimate(
     floor: Option<&OomFloor>,
 ) -> Estimate {
     let adaptive = match (config.method, resource) {
-        (Method::Adaptive, Resource::Cpu) => of_adaptive(history),
-        _ => None,
+        (Method::Histogram, _) => None,
+        (Method::Adaptive, Resource::Cpu) => cpu_of_adaptive(history),
+        (Method::Adaptive, Resource::Memory) => memory_of_adaptive(history),
     };
     let mut estimate = if let Some(estimate) = adaptive {
         estimate
@@ -261,8 +262,8 @@ fn of_samples(
 }
 
 /// What the estimator `adaptive` says of CPU; `None` before its first hour has ended.
-fn of_adaptive(history: &ContainerHistory) -> Option<Estimate> {
-    let adaptive = history.adaptive()?;
+fn cpu_of_adaptive(history: &ContainerHistory) -> Option<Estimate> {
+    let adaptive = &history.adaptive()?.cpu;
     let (target, followed) = (adaptive.target()?, adaptive.followed()?);
     let number = |cause, cores: f64| {
         let word = Millicores::from_cores(followed.word).0;
@@ -277,6 +278,25 @@ fn of_adaptive(history: &ContainerHistory) -> Option<Estimate> {
         target: number(Cause::Adaptive(followed), target),
         lower_bound: number(Cause::Exceeded(adaptive.cap()), followed.lower),
         upper_bound: number(Cause::Exceeded(0.0), followed.upper),
+    })
+}
+
+/// The same of memory.
+fn memory_of_adaptive(history: &ContainerHistory) -> Option<Estimate> {
+    let adaptive = &history.adaptive()?.memory;
+    let (target, peaks) = (adaptive.target()?, adaptive.peaks()?);
+    let number = |cause, bytes: f64| {
+        let mut derivation = Derivation::new(1.0, Some(amount_from_float(peaks.highest)));
+        derivation.steps.push(Step {
+            cause,
+            to: amount_from_float(bytes),
+        });
+        Some(derivation)
+    };
+    Some(Estimate {
+        target: number(Cause::Peaks(peaks), target),
+        lower_bound: number(Cause::Recent, peaks.recent.min(target)),
+        upper_bound: number(Cause::Exceeded(0.0), peaks.highest.max(target)),
     })
 }
 

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::adaptive::Followed;
+use crate::adaptive::{Followed, Peaks};
 use crate::estimator::Confidence;
 use crate::history::OomFloor;
 use crate::quantity::Resource;
@@ -106,6 +106,10 @@ pub enum Cause {
     GlobalMax(i64),
     /// Estimator `adaptive`: what the cheapest rule comes to with its margin.
     Adaptive(Followed),
+    /// Estimator `adaptive`: what the peaks of the last days come to.
+    Peaks(Peaks),
+    /// Estimator `adaptive`: the highest of the last 24 hours.
+    Recent,
     /// Estimator `adaptive`: no more than this part of the time was above it.
     Exceeded(f64),
 }
@@ -173,6 +177,8 @@ impl Cause {
             Self::MaxAllowed(_) => "MaxAllowed",
             Self::GlobalMax(_) => "GlobalMax",
             Self::Adaptive(_) => "Adaptive",
+            Self::Peaks(_) => "Peaks",
+            Self::Recent => "Recent",
             Self::Exceeded(_) => "Exceeded",
         }
     }
@@ -203,6 +209,19 @@ impl fmt::Display for Cause {
                 followed.margin.slack * 100.0,
                 followed.margin.time_over * 100.0
             ),
+            Self::Peaks(peaks) => {
+                let (days, percent) = (peaks.days, (peaks.part - 1.0) * 100.0);
+                if percent < 0.0 {
+                    write!(
+                        f,
+                        "{:.0} % below the highest of {days} daily peaks: so rare a peak costs more room than it is worth",
+                        -percent
+                    )
+                } else {
+                    write!(f, "{percent:.0} % above the highest of {days} daily peaks")
+                }
+            }
+            Self::Recent => f.write_str("the highest of the last 24 hours"),
             Self::Exceeded(0.0) => f.write_str("the highest that it was compared with"),
             Self::Exceeded(part) => write!(
                 f,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub use oom::{Kill, OomFloor, RunningPod};
 
-use crate::adaptive;
+use crate::adaptive::{Adaptive, Promises};
 use crate::histogram::{Buckets, Histogram};
 use crate::profile::Profile;
 use crate::quantity::{Bytes, MAX_AMOUNT, Millicores, amount_from_float};
@@ -49,8 +49,8 @@ pub struct HistoryConfig {
     pub per_vpa: bool,
     /// True when what the estimator `adaptive` needs is kept, too.
     pub adaptive: bool,
-    /// What that estimator promises: the part of the time in which CPU usage may be over the target.
-    pub cpu_violation_target: f64,
+    /// What that estimator promises.
+    pub promises: Promises,
 }
 
 impl Default for HistoryConfig {
@@ -65,7 +65,7 @@ impl Default for HistoryConfig {
             profile: Profile::Safe,
             per_vpa: false,
             adaptive: false,
-            cpu_violation_target: 0.01,
+            promises: Promises::default(),
         }
     }
 }
@@ -113,8 +113,8 @@ pub struct ContainerHistory {
     pub(crate) oom_floor: Option<OomFloor>,
     /// What a time series database keeps of the time before was added.
     pub(crate) has_past: bool,
-    /// CPU use as the estimator `adaptive` keeps it; boxed, as few may want it.
-    pub(crate) adaptive: Option<Box<adaptive::Cpu>>,
+    /// What the estimator `adaptive` keeps; boxed, as few may want it.
+    pub(crate) adaptive: Option<Box<Adaptive>>,
 }
 
 impl ContainerHistory {
@@ -131,12 +131,12 @@ impl ContainerHistory {
             has_past: false,
             adaptive: config
                 .adaptive
-                .then(|| Box::new(adaptive::Cpu::new(config.cpu_violation_target))),
+                .then(|| Box::new(Adaptive::new(&config.promises))),
         }
     }
 
-    /// CPU use as the estimator `adaptive` keeps it, where that is wanted.
-    pub fn adaptive(&self) -> Option<&adaptive::Cpu> {
+    /// What the estimator `adaptive` keeps, where that is wanted.
+    pub fn adaptive(&self) -> Option<&Adaptive> {
         self.adaptive.as_deref()
     }
 
@@ -364,7 +364,7 @@ impl PodContainerWindow {
         let weight = CPU_SAMPLE_WEIGHT * f64::from(samples);
         history.cpu.add(cpu.cores(), weight, at);
         if let Some(adaptive) = &mut history.adaptive {
-            adaptive.add(cpu.cores(), at, f64::from(samples));
+            adaptive.cpu.add(cpu.cores(), at, f64::from(samples));
         }
         history.first_sample = earlier(history.first_sample, Some(at));
         history.last_sample = history.last_sample.max(Some(at));
@@ -387,6 +387,10 @@ impl PodContainerWindow {
         }
         if self.raise_peak(history, memory, at, config.memory_interval) {
             self.memory_peak = Some(memory);
+        }
+        // Nothing that runs uses nothing.
+        if let Some(adaptive) = history.adaptive.as_mut().filter(|_| memory.0 > 0) {
+            adaptive.memory.add(memory.0 as f64, at);
         }
         Ok(())
     }

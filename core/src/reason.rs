@@ -5,7 +5,6 @@ use std::fmt;
 
 pub use crate::disruption::UpdateReason;
 
-use crate::adaptive::Followed;
 use crate::explanation::Cause;
 use crate::history::OomFloor;
 use crate::quantity::Resource;
@@ -32,8 +31,8 @@ pub enum RecommendationReason {
         container: String,
         /// The resource.
         resource: Resource,
-        /// The rule that is followed, and what it would have come to.
-        followed: Followed,
+        /// What it follows, and what that would have come to.
+        cause: Cause,
         /// The target in base units.
         target: i64,
     },
@@ -115,14 +114,13 @@ impl fmt::Display for RecommendationReason {
             Self::Adaptive {
                 container,
                 resource,
-                followed,
+                cause,
                 target,
             } => write!(
                 f,
-                "{container}: {} {} is {}",
+                "{container}: {} {} is {cause}",
                 resource.name(),
-                resource.show(*target),
-                Cause::Adaptive(*followed)
+                resource.show(*target)
             ),
             Self::Minimum {
                 container,

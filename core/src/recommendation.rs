@@ -239,7 +239,11 @@ impl ContainerExplanation {
         let decided = |step: &&crate::explanation::Step| {
             matches!(
                 step.cause,
-                Cause::Margin(_) | Cause::Adaptive(_) | Cause::OutOfMemory(_) | Cause::Minimum(_)
+                Cause::Margin(_)
+                    | Cause::Adaptive(_)
+                    | Cause::Peaks(_)
+                    | Cause::OutOfMemory(_)
+                    | Cause::Minimum(_)
             )
         };
         match (
@@ -256,12 +260,14 @@ impl ContainerExplanation {
                 resource,
                 target: amount,
             },
-            (Some(Cause::Adaptive(followed)), _) => RecommendationReason::Adaptive {
-                container,
-                resource,
-                followed,
-                target: amount,
-            },
+            (Some(cause @ (Cause::Adaptive(_) | Cause::Peaks(_))), _) => {
+                RecommendationReason::Adaptive {
+                    container,
+                    resource,
+                    cause,
+                    target: amount,
+                }
+            }
             (cause, _) => RecommendationReason::Percentile {
                 container,
                 resource,

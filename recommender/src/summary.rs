@@ -26,7 +26,7 @@ fn of_resource(explained: &ResourceExplanation) -> Option<String> {
     };
     Some(match shaping(target) {
         // Its sentence changes by the hour.
-        Some(Cause::Adaptive(_)) => format!("{name} adaptive"),
+        Some(Cause::Adaptive(_) | Cause::Peaks(_)) => format!("{name} adaptive"),
         Some(cause) => format!("{name} {cause}"),
         None => format!("{name} percentile {:.0}", target.percentile * 100.0),
     })

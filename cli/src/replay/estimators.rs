@@ -15,8 +15,8 @@ pub enum Estimator {
     HistogramP95,
     /// The same with the 98th.
     HistogramP98,
-    /// The recommender's with `--estimator=adaptive`: CPU by the rule and the margin that would have cost least on the container's
-    /// own past, at the promised rate of breaches; memory as `histogram`.
+    /// The recommender's with `--estimator=adaptive`: the rule and the margin that would have cost least on the container's own
+    /// past, at the promised rate of breaches.
     Adaptive,
     /// KRR's simple strategy: of two weeks the 95th percentile of CPU, and the peak of memory and 15 %.
     Krr,

@@ -7,6 +7,7 @@ use clap::{Arg, Args, ValueEnum};
 use podfit_cluster::flag_values::part;
 use podfit_cluster::options::{EstimateOptions, GoDuration, HistoryOptions, Profile};
 use podfit_cluster::prometheus::PrometheusOptions;
+use podfit_core::adaptive::Promises;
 use podfit_core::disruption::Config;
 use podfit_core::estimator::EstimatorConfig;
 use podfit_core::history::HistoryConfig;
@@ -47,6 +48,10 @@ pub struct ReplayOptions {
     /// What `adaptive` promises of CPU: the part of the time in which usage may be over the target, on average over workloads.
     #[arg(long, default_value = "1%", value_parser = part, value_name = "PERCENT%")]
     pub cpu_violation_target: f64,
+
+    /// What `adaptive` promises of memory: the part of all days on which usage may be over the target, on average over workloads.
+    #[arg(long, default_value = "2%", value_parser = part, value_name = "PERCENT%")]
+    pub memory_oom_days_target: f64,
 
     /// How often sizes are computed. Not given: each hour for samples five minutes apart or more over a day or longer, else
     /// each minute.
@@ -178,7 +183,10 @@ impl ReplayOptions {
     fn config(&self) -> EstimatorConfig {
         self.estimate.config(HistoryConfig {
             profile: self.profile.into(),
-            cpu_violation_target: self.cpu_violation_target,
+            promises: Promises {
+                cpu_time: self.cpu_violation_target,
+                memory_days: self.memory_oom_days_target,
+            },
             ..self.history.config()
         })
     }

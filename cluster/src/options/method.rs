@@ -1,6 +1,7 @@
 //! Flags of which way histories become numbers.
 
 use clap::Args;
+use podfit_core::adaptive::Promises;
 use podfit_core::estimator::Method;
 use podfit_core::history::HistoryConfig;
 
@@ -10,8 +11,8 @@ use crate::flag_values::part;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Recommendation")]
 pub struct MethodOptions {
-    /// How histories become numbers: `histogram`, upstream's percentiles, or `adaptive`, which for CPU follows what would have
-    /// cost least on the container's own past. A VPA's annotation `podfit.dev/estimator` wins.
+    /// How histories become numbers: `histogram`, upstream's percentiles, or `adaptive`, which follows what would have cost
+    /// least on the container's own past. A VPA's annotation `podfit.dev/estimator` wins.
     #[arg(
         long,
         env = "PODFIT_ESTIMATOR",
@@ -23,6 +24,10 @@ pub struct MethodOptions {
     /// What `adaptive` promises of CPU: the part of the time in which usage may be over the target, on average over workloads.
     #[arg(long, env = "PODFIT_CPU_VIOLATION_TARGET", default_value = "1%", value_parser = part, value_name = "PERCENT%")]
     pub cpu_violation_target: f64,
+
+    /// What it promises of memory: the part of all days on which usage may be over the target, on average over workloads.
+    #[arg(long, env = "PODFIT_MEMORY_OOM_DAYS_TARGET", default_value = "2%", value_parser = part, value_name = "PERCENT%")]
+    pub memory_oom_days_target: f64,
 }
 
 impl MethodOptions {
@@ -30,7 +35,10 @@ impl MethodOptions {
     pub fn apply(&self, history: HistoryConfig) -> HistoryConfig {
         HistoryConfig {
             adaptive: self.estimator == Method::Adaptive,
-            cpu_violation_target: self.cpu_violation_target,
+            promises: Promises {
+                cpu_time: self.cpu_violation_target,
+                memory_days: self.memory_oom_days_target,
+            },
             ..history
         }
     }

@@ -3,11 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::HOUR;
 use super::levels::Levels;
 use super::ratios::{Costs, Margin, Ratios};
 use crate::time::Timestamp;
-
-const HOUR: Duration = Duration::from_hours(1);
 
 /// Breaches as often as promised cost so much slack: with it, fleets come out near the promise.
 const PROMISE_IN_SLACK: f64 = 0.08;

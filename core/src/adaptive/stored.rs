@@ -1,10 +1,10 @@
-//! What is known of a container as bytes, for storing it: some 2 kB of a container that was seen for days.
+//! What is known of a container as bytes, for storing it: some 2.5 kB of a container that was seen for days.
 //!
 //! Weights are stored as upstream stores histograms: the heaviest as 10,000, others in proportion to it.
 
-use std::time::Duration;
-
 use super::cpu::Cpu;
+use super::memory::Memory;
+use super::{Adaptive, HOUR, Promises};
 use crate::time::Timestamp;
 
 /// The only version there is.
@@ -33,58 +33,83 @@ pub enum StoredError {
     Future,
 }
 
-impl Cpu {
+impl Adaptive {
     /// As bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut copy = self.clone();
-        let parts = copy.parts();
-        let mut bytes = vec![VERSION, parts.followed];
-        bytes.extend(parts.hours.to_le_bytes());
-        let hour = parts.hour.map_or(NO_TIME, Timestamp::unix_millis);
-        bytes.extend(hour.to_le_bytes());
-        bytes.extend((parts.hour_peak.unwrap_or(0.0) as f32).to_le_bytes());
-        for amount in parts.amounts {
-            bytes.extend((*amount as f32).to_le_bytes());
-        }
-        for weights in parts.weights {
-            write(weights, &mut bytes);
-        }
+        let mut bytes = vec![VERSION];
+        write_cpu(&mut copy.cpu, &mut bytes);
+        write_memory(&mut copy.memory, &mut bytes);
         bytes
     }
 
     /// From bytes that were stored before `now`.
-    pub fn from_bytes(bytes: &[u8], promise: f64, now: Timestamp) -> Result<Self, StoredError> {
-        let mut read = Bytes(bytes);
+    pub fn from_bytes(
+        bytes: &[u8],
+        promises: &Promises,
+        now: Timestamp,
+    ) -> Result<Self, StoredError> {
+        let mut read = Bytes(bytes, now);
         let [version] = read.take()?;
         if version != VERSION {
             return Err(StoredError::Version(version));
         }
-        let mut cpu = Self::new(promise);
-        let [followed] = read.take()?;
-        let hours = u32::from_le_bytes(read.take()?);
-        let millis = i64::from_le_bytes(read.take()?);
-        let hour = (millis != NO_TIME).then_some(Timestamp::from_unix_millis(millis));
-        if hour.is_some_and(|end| end > now + Duration::from_hours(1)) {
-            return Err(StoredError::Future);
-        }
-        let hour_peak = Some(f64::from(read.amount()?)).filter(|peak| *peak > 0.0);
-        let parts = cpu.parts();
-        for amount in parts.amounts {
-            *amount = f64::from(read.amount()?);
-        }
-        for weights in parts.weights {
-            read.weights(weights)?;
-        }
+        let cpu = read.cpu(Cpu::new(promises.cpu_time))?;
+        let memory = read.memory(Memory::new(promises.memory_days))?;
         if !read.0.is_empty() {
             return Err(StoredError::Length);
         }
-        cpu.resume((followed, hours), (hour, hour_peak))
-            .ok_or(StoredError::Amount)
+        Ok(Self { cpu, memory })
     }
 }
 
+fn write_cpu(cpu: &mut Cpu, bytes: &mut Vec<u8>) {
+    let parts = cpu.parts();
+    bytes.push(parts.followed);
+    bytes.extend(parts.hours.to_le_bytes());
+    write_time(parts.hour, bytes);
+    write_amount(parts.hour_peak.unwrap_or(0.0), bytes);
+    parts
+        .amounts
+        .iter()
+        .for_each(|amount| write_amount(**amount, bytes));
+    parts
+        .weights
+        .iter()
+        .for_each(|weights| write_weights(weights, bytes));
+}
+
+fn write_memory(memory: &mut Memory, bytes: &mut Vec<u8>) {
+    memory
+        .times()
+        .into_iter()
+        .for_each(|time| write_time(time, bytes));
+    memory
+        .counts()
+        .into_iter()
+        .for_each(|count| bytes.extend(count.to_le_bytes()));
+    memory
+        .numbers()
+        .into_iter()
+        .for_each(|number| write_amount(*number, bytes));
+    for list in memory.lists() {
+        bytes.push(list.len() as u8);
+        for amount in list.iter() {
+            write_amount(*amount, bytes);
+        }
+    }
+}
+
+fn write_time(time: Option<Timestamp>, bytes: &mut Vec<u8>) {
+    bytes.extend(time.map_or(NO_TIME, Timestamp::unix_millis).to_le_bytes());
+}
+
+fn write_amount(amount: f64, bytes: &mut Vec<u8>) {
+    bytes.extend((amount as f32).to_le_bytes());
+}
+
 /// The heaviest; where the first is that counts, and how many follow; each in proportion.
-fn write(weights: &[f32], bytes: &mut Vec<u8>) {
+fn write_weights(weights: &[f32], bytes: &mut Vec<u8>) {
     let heaviest = weights.iter().copied().fold(0.0, f32::max);
     let scaled = weights
         .iter()
@@ -102,14 +127,58 @@ fn write(weights: &[f32], bytes: &mut Vec<u8>) {
         .for_each(|weight| bytes.extend(weight.to_le_bytes()));
 }
 
-/// What is still to be read.
-struct Bytes<'a>(&'a [u8]);
+/// What is still to be read, and the time it is.
+struct Bytes<'a>(&'a [u8], Timestamp);
 
 impl Bytes<'_> {
     fn take<const N: usize>(&mut self) -> Result<[u8; N], StoredError> {
         let (taken, rest) = self.0.split_first_chunk::<N>().ok_or(StoredError::Length)?;
         self.0 = rest;
         Ok(*taken)
+    }
+
+    fn cpu(&mut self, mut cpu: Cpu) -> Result<Cpu, StoredError> {
+        let [followed] = self.take()?;
+        let hours = u32::from_le_bytes(self.take()?);
+        let hour = self.time()?;
+        let hour_peak = Some(f64::from(self.amount()?)).filter(|peak| *peak > 0.0);
+        let parts = cpu.parts();
+        for amount in parts.amounts {
+            *amount = f64::from(self.amount()?);
+        }
+        for weights in parts.weights {
+            self.weights(weights)?;
+        }
+        cpu.resume((followed, hours), (hour, hour_peak))
+            .ok_or(StoredError::Amount)
+    }
+
+    fn memory(&mut self, mut memory: Memory) -> Result<Memory, StoredError> {
+        let times = [self.time()?, self.time()?, self.time()?];
+        let mut counts = [0; 3];
+        for count in &mut counts {
+            *count = u32::from_le_bytes(self.take()?);
+        }
+        for number in memory.numbers() {
+            *number = f64::from(self.amount()?);
+        }
+        for list in memory.lists() {
+            let [length] = self.take()?;
+            for _ in 0..length {
+                list.push_back(f64::from(self.amount()?));
+            }
+        }
+        memory.resume(times, counts).ok_or(StoredError::Amount)
+    }
+
+    /// A time, at most an hour ahead.
+    fn time(&mut self) -> Result<Option<Timestamp>, StoredError> {
+        let millis = i64::from_le_bytes(self.take()?);
+        let time = (millis != NO_TIME).then_some(Timestamp::from_unix_millis(millis));
+        match time {
+            Some(time) if time > self.1 + HOUR => Err(StoredError::Future),
+            _ => Ok(time),
+        }
     }
 
     fn amount(&mut self) -> Result<f32, StoredError> {

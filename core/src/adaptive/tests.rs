@@ -3,10 +3,10 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::StoredError;
 use super::cpu::Cpu;
 use super::levels::Levels;
 use super::ratios::{Costs, Ratios};
+use super::{Adaptive, Memory, Promises, StoredError};
 use crate::time::Timestamp;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -185,38 +185,60 @@ fn bounds_hold_the_target_between_what_may_be_and_what_was_exceeded() {
     assert!(followed.margin.time_over <= cpu.cap(), "{followed:?}");
 }
 
+/// Days of memory, hour by hour, as `bytes` says.
+fn memory(promise: f64, hours: u32, bytes: impl Fn(u32) -> f64) -> Memory {
+    let mut memory = Memory::new(promise);
+    for hour in 0..=hours {
+        memory.add(bytes(hour), Timestamp::default() + MINUTE * 60 * hour);
+    }
+    memory
+}
+
+/// A week of both.
+fn both() -> Adaptive {
+    Adaptive {
+        cpu: seen(),
+        memory: memory(0.02, 24 * 7, |hour| 1e9 * (1.0 + 0.2 * noise(hour))),
+    }
+}
+
+const WEEK: u32 = 24 * 7 * 60;
+
 #[test]
 fn what_is_stored_goes_on_as_if_it_had_not_been() {
-    let mut cpu = seen();
-    let now = Timestamp::default() + MINUTE * (24 * 7 * 60);
-    let bytes = cpu.to_bytes();
+    let mut known = both();
+    let now = Timestamp::default() + MINUTE * WEEK;
+    let bytes = known.to_bytes();
     assert!(bytes.len() < 3000, "{}", bytes.len());
-    let mut stored = Cpu::from_bytes(&bytes, PROMISE, now).unwrap();
+    let mut stored = Adaptive::from_bytes(&bytes, &Promises::default(), now).unwrap();
     let close = |a: f64, b: f64| (a / b - 1.0).abs() < 1e-3;
-    assert!(close(stored.target().unwrap(), cpu.target().unwrap()));
-    assert_eq!(
-        stored.followed().unwrap().expert,
-        cpu.followed().unwrap().expert
-    );
-    assert_eq!(stored.hours(), cpu.hours());
+    let targets = |of: &Adaptive| [of.cpu.target().unwrap(), of.memory.target().unwrap()];
+    let same = |a: &Adaptive, b: &Adaptive| {
+        let ([cpu, memory], [other_cpu, other_memory]) = (targets(a), targets(b));
+        close(cpu, other_cpu) && close(memory, other_memory)
+    };
+    assert!(same(&stored, &known));
+    let expert = |of: &Adaptive| of.cpu.followed().unwrap().expert;
+    assert_eq!(expert(&stored), expert(&known));
+    let peaks = [&stored, &known].map(|of| of.memory.peaks().unwrap());
+    assert!(close(peaks[0].highest, peaks[1].highest) && peaks[0].days == peaks[1].days);
+    assert_eq!(stored.hours(), known.hours());
     for minute in 0..60 * 24 {
         let at = now + MINUTE * minute;
-        cpu.add(noise(minute), at, 1.0);
-        stored.add(noise(minute), at, 1.0);
+        for of in [&mut known, &mut stored] {
+            of.cpu.add(noise(minute), at, 1.0);
+            of.memory.add(1e9 * (1.1 + 0.2 * noise(minute)), at);
+        }
     }
-    assert!(close(stored.target().unwrap(), cpu.target().unwrap()));
+    assert!(same(&stored, &known));
 }
 
 #[test]
 fn bytes_that_cannot_be_are_refused() {
-    let (bytes, now) = (
-        seen().to_bytes(),
-        Timestamp::default() + MINUTE * (24 * 7 * 60),
-    );
+    let (bytes, now) = (both().to_bytes(), Timestamp::default() + MINUTE * WEEK);
     let read = |bytes: &[u8], now| {
-        Cpu::from_bytes(bytes, PROMISE, now)
-            .map(|_| ())
-            .unwrap_err()
+        let read = Adaptive::from_bytes(bytes, &Promises::default(), now);
+        read.map(|_| ()).unwrap_err()
     };
     assert_eq!(read(&[2], now), StoredError::Version(2));
     assert_eq!(read(&bytes[..bytes.len() - 1], now), StoredError::Length);
@@ -231,32 +253,91 @@ fn bytes_that_cannot_be_are_refused() {
 }
 
 #[test]
+fn memory_covers_what_comes_back_and_gives_up_what_does_not() {
+    // A steady level, and one day of thirty with ten times as much.
+    let spike = |hour: u32| {
+        if (24 * 5..24 * 5 + 3).contains(&hour) {
+            1e10
+        } else {
+            1e9
+        }
+    };
+    let strict = memory(0.001, 24 * 40, spike).target().unwrap();
+    let loose = memory(0.05, 24 * 25, spike);
+    let peaks = loose.peaks().unwrap();
+    let loose = loose.target().unwrap();
+    assert!(loose < 1.1e9, "{loose}");
+    assert!(
+        peaks.part < 0.2 && peaks.days == 25 && peaks.days_over < 0.05,
+        "{peaks:?}"
+    );
+    // After thirty days nobody remembers it.
+    assert!(strict < 1.2e9, "{strict}");
+    assert!(memory(0.001, 24 * 25, spike).target().unwrap() > 1e10);
+}
+
+#[test]
+fn memory_that_was_used_is_covered_at_once_and_for_a_day() {
+    let step = |hour: u32| if hour == 24 * 10 { 3e9 } else { 1e9 };
+    let after = |hours: u32| memory(0.5, 24 * 10 + hours, step).target().unwrap();
+    assert!(
+        after(1) >= 3e9 && after(23) >= 3e9,
+        "{} {}",
+        after(1),
+        after(23)
+    );
+    assert!(after(26) < 1.2e9, "{}", after(26));
+}
+
+#[test]
+fn a_steady_container_has_little_room_and_hardly_a_change() {
+    let mut known = Memory::new(0.02);
+    let mut targets = Vec::new();
+    for hour in 0..24 * 20 {
+        known.add(
+            1e9 * (1.0 + 0.02 * noise(hour)),
+            Timestamp::default() + MINUTE * 60 * hour,
+        );
+        targets.extend(known.target().filter(|_| hour > 48));
+    }
+    let last = known.target().unwrap();
+    assert!((1.02e9..1.1e9).contains(&last), "{last}");
+    targets.dedup();
+    assert!(targets.len() <= 3, "{targets:?}");
+}
+
+#[test]
 fn a_rest_leaves_everything_as_it_was() {
-    let (mut rested, mut busy) = (seen(), seen());
+    let (mut rested, mut busy) = (both(), both());
     let (end, idle) = (MINUTE * (24 * 7 * 60), Duration::from_hours(24 * 30));
     rested.postpone(idle);
     for minute in 0..600 {
         let at = Timestamp::default() + end + MINUTE * minute;
-        busy.add(0.3, at, 1.0);
-        rested.add(0.3, at + idle, 1.0);
+        for (of, at) in [(&mut busy, at), (&mut rested, at + idle)] {
+            of.cpu.add(0.3, at, 1.0);
+            of.memory.add(9e8, at);
+        }
     }
-    assert_eq!(rested.target(), busy.target());
+    let targets = |of: &Adaptive| (of.cpu.target(), of.memory.target());
+    assert_eq!(targets(&rested), targets(&busy));
 }
 
 proptest! {
     /// Whatever stands there, it is read or refused.
     #[test]
     fn any_bytes_are_read_or_refused(at in 0_usize..3000, byte in any::<u8>()) {
-        static STORED: LazyLock<Vec<u8>> = LazyLock::new(|| seen().to_bytes());
+        static STORED: LazyLock<Vec<u8>> = LazyLock::new(|| both().to_bytes());
         let mut bytes = STORED.clone();
         let at = at % bytes.len();
         bytes[at] = byte;
         let now = Timestamp::default() + MINUTE * (24 * 7 * 60);
-        if let Ok(mut cpu) = Cpu::from_bytes(&bytes, PROMISE, now) {
+        if let Ok(mut read) = Adaptive::from_bytes(&bytes, &Promises::default(), now) {
             for minute in 0..130 {
-                cpu.add(0.3, now + MINUTE * minute, 1.0);
+                read.cpu.add(0.3, now + MINUTE * minute, 1.0);
+                read.memory.add(9e8, now + MINUTE * minute);
             }
-            prop_assert!(cpu.target().is_none_or(f64::is_finite));
+            prop_assert!(read.cpu.target().is_none_or(f64::is_finite));
+            prop_assert!(read.memory.target().is_none_or(f64::is_finite));
         }
     }
 

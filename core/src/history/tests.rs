@@ -424,7 +424,7 @@ fn of_two_adaptive_records_the_longer_one_stays() {
         }
         history
     };
-    let hours = |history: &ContainerHistory| history.adaptive().map(adaptive::Cpu::hours);
+    let hours = |history: &ContainerHistory| history.adaptive().map(Adaptive::hours);
     let (short, long) = (of_hours(3), of_hours(9));
     let mut merged = short.clone();
     merged.merge(&long);

@@ -339,7 +339,7 @@ fn hours(count: u32, adaptive: bool) -> ContainerHistory {
 }
 
 #[test]
-fn adaptive_sizes_cpu_where_flag_or_vpa_ask_for_it() {
+fn adaptive_sizes_where_flag_or_vpa_ask_for_it() {
     use crate::estimator::Method::{Adaptive, Histogram};
     let now = T0 + Duration::from_hours(48);
     let reason = |flag, annotation, history: &ContainerHistory| {
@@ -360,7 +360,7 @@ fn adaptive_sizes_cpu_where_flag_or_vpa_ask_for_it() {
         (codes, result.recommendations[0].clone())
     };
     let (old, young, plain) = (hours(48, true), hours(0, true), hours(48, false));
-    for (flag, annotation, history, cpu) in [
+    for (flag, annotation, history, why) in [
         (Adaptive, None, &old, "Adaptive"),
         (Histogram, Some(Adaptive), &old, "Adaptive"),
         (Adaptive, Some(Histogram), &old, "Percentile"),
@@ -369,11 +369,8 @@ fn adaptive_sizes_cpu_where_flag_or_vpa_ask_for_it() {
         (Adaptive, None, &young, "Percentile"),
         (Adaptive, None, &plain, "Percentile"),
     ] {
-        let (codes, recommended) = reason(flag, annotation, history);
-        assert_eq!(codes, [cpu, "Percentile"], "{flag:?} {annotation:?}");
-        let memory = reason(Histogram, None, history).1;
-        assert_eq!(recommended.target.memory, memory.target.memory);
-        assert_eq!(recommended.upper_bound.memory, memory.upper_bound.memory);
+        let (codes, _) = reason(flag, annotation, history);
+        assert_eq!(codes, [why, why], "{flag:?} {annotation:?}");
     }
     let (_, recommended) = reason(Adaptive, None, &old);
     let cpu = |list: ResourceList| list.cpu.unwrap().0;
@@ -388,6 +385,36 @@ fn adaptive_sizes_cpu_where_flag_or_vpa_ask_for_it() {
         lower <= target && target <= upper && upper < 1000,
         "{lower} {target} {upper}"
     );
+}
+
+#[test]
+fn a_kill_wins_over_what_adaptive_says() {
+    use crate::history::Kill;
+    let config = EstimatorConfig {
+        method: crate::estimator::Method::Adaptive,
+        ..EstimatorConfig::default()
+    };
+    let now = T0 + Duration::from_hours(48);
+    let mut history = hours(48, true);
+    let memory = |history: &ContainerHistory| {
+        let result = recommend(&[("app", history)], &Vpa::default(), &config, now);
+        result.recommendations[0].target.memory.unwrap().0 >> 20
+    };
+    assert!(
+        (300..320).contains(&memory(&history)),
+        "{}",
+        memory(&history)
+    );
+    let kill = Kill {
+        at: now,
+        allowed: Bytes(400 << 20),
+        template: None,
+    };
+    let kept = HistoryConfig::default();
+    PodContainerWindow::default()
+        .record_oom(&mut history, &kill, now, &kept)
+        .unwrap();
+    assert!(memory(&history) > 480, "{}", memory(&history));
 }
 
 #[test]
@@ -407,4 +434,9 @@ fn adaptive_says_why() {
     );
     let target = result.explanations[0].resources[0].target.as_ref().unwrap();
     assert_eq!(target.steps[0].cause.code(), "Adaptive");
+    let told = result.reasons[1].to_string();
+    assert!(
+        told.contains("% above the highest of 2 daily peaks"),
+        "{told}"
+    );
 }
