@@ -24,6 +24,10 @@ use crate::time::Timestamp;
 /// Each is decided anew.
 const HOUR: Duration = Duration::from_hours(1);
 
+/// So many hours with samples must have gone into a resource before its numbers are used: a day. What a night shows says
+/// nothing of the day after it, and old requests would be cut to it, however long the histogram is.
+pub const LEAST_HOURS: u32 = 24;
+
 /// How often usage may be over the target, on average over workloads. Both parts are above zero.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Promises {

@@ -4,6 +4,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::adaptive::LEAST_HOURS;
 use crate::explanation::{Cause, Derivation, Step};
 use crate::histogram::power;
 use crate::history::{ContainerHistory, HistoryConfig, OomFloor};
@@ -22,7 +23,7 @@ pub enum Method {
     /// A percentile of the histogram and a margin: upstream's.
     #[default]
     Histogram,
-    /// What would have cost least on the container's own past, at the promised rate of breaches. Until it has an hour of it as
+    /// What would have cost least on the container's own past, at the promised rate of breaches. Until it has a day of it as
     /// `Histogram`.
     Adaptive,
 }
@@ -261,9 +262,12 @@ fn of_samples(
     estimate
 }
 
-/// What the estimator `adaptive` says of CPU; `None` before its first hour has ended.
+/// What the estimator `adaptive` says of CPU; `None` before its first day.
 fn cpu_of_adaptive(history: &ContainerHistory) -> Option<Estimate> {
     let adaptive = &history.adaptive()?.cpu;
+    if adaptive.hours() < LEAST_HOURS {
+        return None;
+    }
     let (target, followed) = (adaptive.target()?, adaptive.followed()?);
     let number = |cause, cores: f64| {
         let word = Millicores::from_cores(followed.word).0;
@@ -284,6 +288,9 @@ fn cpu_of_adaptive(history: &ContainerHistory) -> Option<Estimate> {
 /// The same of memory.
 fn memory_of_adaptive(history: &ContainerHistory) -> Option<Estimate> {
     let adaptive = &history.adaptive()?.memory;
+    if adaptive.hours() < LEAST_HOURS {
+        return None;
+    }
     let (target, peaks) = (adaptive.target()?, adaptive.peaks()?);
     let number = |cause, bytes: f64| {
         let mut derivation = Derivation::new(1.0, Some(amount_from_float(peaks.highest)));

@@ -233,7 +233,7 @@ impl Store {
                 tracing::warn!(
                     namespace = stored.namespace,
                     name = stored.name,
-                    "what the estimator adaptive had stored cannot be used; it begins anew, and the histogram sizes until it has an hour"
+                    "what the estimator adaptive had stored cannot be used; it begins anew, and the histogram sizes until it has a day"
                 );
             }
             if let (Some(target), Ok(history)) = (meant.or(named), decoded) {

@@ -213,7 +213,7 @@ impl Memory {
 
     /// What each rule says now.
     fn said(&self) -> Option<[f64; SHARES.len()]> {
-        let level = self.level.get()?;
+        let level = self.level.get().filter(|level| *level > 0.0)?;
         Some(SHARES.map(|share| level.powf(share)))
     }
 

@@ -359,13 +359,13 @@ fn adaptive_sizes_where_flag_or_vpa_ask_for_it() {
             .collect();
         (codes, result.recommendations[0].clone())
     };
-    let (old, young, plain) = (hours(48, true), hours(0, true), hours(48, false));
+    let (old, young, plain) = (hours(48, true), hours(23, true), hours(48, false));
     for (flag, annotation, history, why) in [
         (Adaptive, None, &old, "Adaptive"),
         (Histogram, Some(Adaptive), &old, "Adaptive"),
         (Adaptive, Some(Histogram), &old, "Percentile"),
         (Histogram, None, &old, "Percentile"),
-        // Before its first hour, and where nothing was kept for it.
+        // Before its first day, and where nothing was kept for it.
         (Adaptive, None, &young, "Percentile"),
         (Adaptive, None, &plain, "Percentile"),
     ] {
