@@ -44,14 +44,18 @@ async fn migrate(ns: &Namespace, shadow: &Podfit) -> Result<()> {
         })
         .await?;
     }
-    let before = until("upstream sizes web's pods", secs(150), async || {
+    let before = until("upstream sizes web's pods", secs(300), async || {
         upstream.ensure_alive()?;
         sized_by_upstream(ns).await
     })
     .await?;
 
-    // Upstream stores no peak of pods that still run: batch's memory is not in its checkpoint.
-    compared::ensure_close(ns, &["web"], Teller::Checkpoints).await?;
+    // Upstream stores no peak of pods that still run: batch's memory is not in its checkpoint, and web's only once a loop has
+    // missed the evicted pods.
+    until("upstream stores what it evicted", secs(60), async || {
+        compared::ensure_close(ns, &["web"], Teller::Checkpoints).await
+    })
+    .await?;
     in_shadow(ns, shadow).await.context("in shadow")?;
     Seen::of(ns)
         .await?
@@ -65,7 +69,7 @@ async fn migrate(ns: &Namespace, shadow: &Podfit) -> Result<()> {
 
     delete_registration(ns).await?;
     let upstream = Upstream::start(&ns.cluster).await?;
-    let back = more_samples(ns, &over, secs(120)).await.context("back")?;
+    let back = more_samples(ns, &over, secs(300)).await.context("back")?;
     back.ensure_follows(&over, "upstream after podfit")?;
     loops(upstream.updater(), "updater", 2).await?;
     Seen::of(ns)
@@ -169,7 +173,7 @@ async fn too_early(ns: &Namespace, upstream: &mut Upstream) -> Result<Podfit> {
         })
         .await?;
     }
-    until("an event on each pod", secs(30), async || {
+    until("an event on each pod", secs(60), async || {
         let events = ["-n", "podfit", "get", "events", "-o", "name"];
         let fields = "--field-selector=reason=AnotherVpaActive";
         let told = ns
@@ -191,7 +195,7 @@ async fn too_early(ns: &Namespace, upstream: &mut Upstream) -> Result<Podfit> {
 
 /// podfit goes on by itself once upstream's last program is gone.
 async fn taken_over(ns: &Namespace, podfit: &Podfit, before: &Seen) -> Result<Seen> {
-    let over = more_samples(ns, before, secs(150)).await?;
+    let over = more_samples(ns, before, secs(300)).await?;
     over.ensure_follows(before, "podfit after upstream")?;
     podfit.loops("updater", 3).await?;
     podfit.ensure_alive().await?;

@@ -109,10 +109,17 @@ pub async fn well_known(ns: Namespace, _: Arc<Podfit>) -> Result<()> {
 /// Kinds that come with a definition: told missing before it is there, then sized, also through two of them, at admission
 /// too; a Deployment below one is no target; without the right to read a kind the VPA says so.
 pub async fn foreign_kinds(ns: Namespace, _: Arc<Podfit>) -> Result<()> {
+    let kinds = ["Fleet", "Armada", "Crew"];
+    // A cluster that was kept has them from the run before.
+    let left: Vec<_> = kinds.iter().map(|kind| definition(kind)).collect();
+    let mut delete = vec!["delete", "--ignore-not-found"];
+    delete.extend(left.iter().map(String::as_str));
+    ns.cluster.kubectl(&delete, "").await?;
+
     ns.create(vpa(&foreign(), "Fleet", "fleet")).await?;
     let absent = format!("last error no matches for kind \"Fleet\" in group \"{FOREIGN_GROUP}\"");
     unsupported(&ns, "fleet", &absent).await?;
-    define(&ns, &["Fleet", "Armada", "Crew"]).await?;
+    define(&ns, &kinds).await?;
     let missing = format!("fleets.{FOREIGN_GROUP} \"fleet\" not found");
     unsupported(&ns, "fleet", &missing).await?;
 
@@ -162,6 +169,11 @@ pub async fn foreign_kinds(ns: Namespace, _: Arc<Podfit>) -> Result<()> {
     unsupported(&ns, "crew", "is forbidden").await
 }
 
+/// The `CustomResourceDefinition` of a kind, as kubectl takes it.
+fn definition(kind: &str) -> String {
+    format!("crd/{}s.{FOREIGN_GROUP}", kind.to_lowercase())
+}
+
 /// Defines kinds with the `scale` subresource.
 async fn define(ns: &Namespace, kinds: &[&str]) -> Result<()> {
     let definitions = kinds.iter().map(|kind| {
@@ -190,10 +202,7 @@ async fn define(ns: &Namespace, kinds: &[&str]) -> Result<()> {
     let apply = ["apply", "--server-side", "-f", "-"];
     ns.cluster.kubectl(&apply, &list.to_string()).await?;
     let mut wait = vec!["wait", "--for=condition=Established", "--timeout=30s"];
-    let names: Vec<_> = kinds
-        .iter()
-        .map(|kind| format!("crd/{}s.{FOREIGN_GROUP}", kind.to_lowercase()))
-        .collect();
+    let names: Vec<_> = kinds.iter().map(|kind| definition(kind)).collect();
     wait.extend(names.iter().map(String::as_str));
     ns.cluster.kubectl(&wait, "").await.map(drop)
 }

@@ -153,7 +153,10 @@ fn as_known(kept: &Path, series: &str, past: &Past) -> Result<()> {
         let [at, cores, bytes] = row.split(',').collect::<Vec<_>>()[..] else {
             anyhow::bail!("{row}");
         };
-        cpu.push(cores.parse::<f64>().with_context(|| row.to_owned())?);
+        // A pod's first point has no rate yet when the step falls on it.
+        if !cores.is_empty() {
+            cpu.push(cores.parse::<f64>().with_context(|| row.to_owned())?);
+        }
         let known = known.get(&Timestamp::from_unix_seconds(at.parse()?));
         let (_, most) = known.with_context(|| format!("{row} at an unknown time"))?;
         let bytes: f64 = bytes.parse()?;

@@ -23,6 +23,16 @@ pub async fn ensure_close(ns: &Namespace, names: &[&str], teller: Teller<'_>) ->
     let numbers = compared["numbers"].as_array().context("no numbers")?;
     ensure!(numbers.len() == 2 * names.len(), "{compared}");
     for number in numbers {
+        ensure!(
+            number["published"].is_i64() && number["podfit"].is_i64(),
+            "{number}"
+        );
+        let used = number["message"].as_str().unwrap_or_default();
+        ensure!(used.contains("90th percentile"), "{number}");
+    }
+    let web = numbers.iter().find(|number| number["vpa"] == "web");
+    ensure!(web.is_some_and(|web| web["pods"] == 2), "{compared}");
+    for number in numbers {
         let text = |field: &str| number[field].to_string();
         figure(format!(
             "migration, podfit's {} {} told by {teller:?}: {} beside {}, {} buckets, {}",
@@ -33,15 +43,7 @@ pub async fn ensure_close(ns: &Namespace, names: &[&str], teller: Teller<'_>) ->
             text("buckets"),
             text("reason"),
         ));
-        ensure!(
-            number["published"].is_i64() && number["podfit"].is_i64(),
-            "{number}"
-        );
-        let used = number["message"].as_str().unwrap_or_default();
-        ensure!(used.contains("90th percentile"), "{number}");
     }
-    let web = numbers.iter().find(|number| number["vpa"] == "web");
-    ensure!(web.is_some_and(|web| web["pods"] == 2), "{compared}");
     Ok(())
 }
 
