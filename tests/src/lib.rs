@@ -22,6 +22,7 @@ pub mod audit;
 pub mod bench;
 pub mod chart;
 pub mod cluster;
+pub mod installation;
 pub mod manifests;
 pub mod namespace;
 pub mod pod;

@@ -18,7 +18,7 @@ use crate::pod::Pod;
 use crate::podfit::FOREIGN_GROUP;
 
 /// Kinds whose group is not the core one.
-const GROUPS: [(&str, &str); 15] = [
+const GROUPS: [(&str, &str); 18] = [
     ("Deployment", "apps"),
     ("ReplicaSet", "apps"),
     ("StatefulSet", "apps"),
@@ -28,6 +28,9 @@ const GROUPS: [(&str, &str); 15] = [
     ("Fleet", FOREIGN_GROUP),
     ("Armada", FOREIGN_GROUP),
     ("Crew", FOREIGN_GROUP),
+    ("HorizontalPodAutoscaler", "autoscaling"),
+    ("ScaledObject", "keda.sh"),
+    ("ScaledJob", "keda.sh"),
     ("PodDisruptionBudget", "policy"),
     ("Lease", "coordination.k8s.io"),
     ("Role", "rbac.authorization.k8s.io"),
@@ -35,6 +38,9 @@ const GROUPS: [(&str, &str); 15] = [
     ("VerticalPodAutoscaler", "autoscaling.k8s.io"),
     ("VerticalPodAutoscalerCheckpoint", "autoscaling.k8s.io"),
 ];
+
+/// Groups whose version is not `v1`.
+const VERSIONS: [(&str, &str); 2] = [("autoscaling", "v2"), ("keda.sh", "v1alpha1")];
 
 /// The API's name of VPAs.
 pub const VPA: &str = "VerticalPodAutoscaler";
@@ -203,14 +209,14 @@ impl Namespace {
         let questions = [
             &[
                 "get",
-                "pods,deployments,jobs,poddisruptionbudgets,vpa",
+                "pods,deployments,jobs,poddisruptionbudgets,hpa,vpa",
                 "-o",
                 "wide",
             ][..],
             &["get", "events", "--sort-by=.metadata.creationTimestamp"],
             &[
                 "get",
-                "vpa,verticalpodautoscalercheckpoints,pods",
+                "vpa,verticalpodautoscalercheckpoints,hpa,pods",
                 "-o",
                 "yaml",
             ],
@@ -230,5 +236,9 @@ fn resource(kind: &str) -> ApiResource {
         .iter()
         .find(|(k, _)| *k == kind)
         .map_or("", |(_, g)| *g);
-    ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind))
+    let version = VERSIONS
+        .iter()
+        .find(|(g, _)| *g == group)
+        .map_or("v1", |(_, v)| *v);
+    ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
 }

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use podfit_tests::chart::NAMESPACE;
+use podfit_tests::installation::Installation;
 use podfit_tests::manifests::Workload;
 use podfit_tests::namespace::Namespace;
 use podfit_tests::podfit::kubectl_podfit;
 use podfit_tests::wait::{secs, until};
 use serde_json::Value;
-
-use crate::installation::Installation;
 
 /// Through the API server's proxy to the chart's Service: nobody needs a way into the cluster's network, and RBAC decides.
 pub async fn through_its_service(ns: Namespace, _: Arc<Installation>) -> Result<()> {

@@ -5,11 +5,10 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use podfit_tests::chart::NAMESPACE;
+use podfit_tests::installation::Installation;
 use podfit_tests::namespace::Namespace;
 use podfit_tests::suite::figure;
 use podfit_tests::wait::{secs, until};
-
-use crate::installation::Installation;
 
 /// It passes, leaves nothing behind, and with no webhook pod running fails and says that.
 pub async fn proves_the_chain(ns: Namespace, _: Arc<Installation>) -> Result<()> {

@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use podfit_tests::amounts::Amounts;
 use podfit_tests::cluster::{run, script};
+use podfit_tests::installation::Installation;
 use podfit_tests::namespace::{Namespace, VPA};
 use podfit_tests::pod::Pod;
 use podfit_tests::recording::Recording;
@@ -15,7 +16,6 @@ use podfit_tests::wait::{secs, until};
 use serde_json::json;
 use tokio::process::Command;
 
-use crate::installation::Installation;
 use crate::recreate::{ensure_implied_by_use, ensure_proportional, sampled, targets, under_asked};
 
 /// Bytes of a page.

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
+use podfit_tests::installation::Installation;
 use podfit_tests::manifests::Workload;
 use podfit_tests::namespace::Namespace;
 use podfit_tests::wait::{secs, until};
-
-use crate::installation::Installation;
 
 /// A Job's pod is measured but not evicted, even in mode `Recreate`; the VPA says why. It ends by itself.
 pub async fn not_evicted(ns: Namespace, _: Arc<Installation>) -> Result<()> {

@@ -4,7 +4,6 @@
 mod explain;
 mod helm_test;
 mod in_place;
-mod installation;
 mod job;
 mod oom;
 mod recreate;
@@ -15,9 +14,8 @@ use std::sync::Arc;
 use anyhow::Result;
 use futures::FutureExt;
 use podfit_tests::cluster::{Cluster, build};
+use podfit_tests::installation::Installation;
 use podfit_tests::suite::Suite;
-
-use crate::installation::Installation;
 
 #[tokio::main]
 async fn main() -> ExitCode {

@@ -5,13 +5,12 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use podfit_tests::amounts::Amounts;
+use podfit_tests::installation::Installation;
 use podfit_tests::manifests::Workload;
 use podfit_tests::namespace::{Namespace, VPA};
 use podfit_tests::pod::Pod;
 use podfit_tests::suite::figure;
 use podfit_tests::wait::{secs, until};
-
-use crate::installation::Installation;
 
 const MIB: i64 = 1 << 20;
 

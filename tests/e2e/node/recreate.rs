@@ -6,14 +6,13 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use http::Request;
 use podfit_tests::amounts::Amounts;
+use podfit_tests::installation::{Installation, RECOMMENDER_INTERVAL};
 use podfit_tests::manifests::Workload;
 use podfit_tests::namespace::{Namespace, VPA};
 use podfit_tests::recording::Recording;
 use podfit_tests::suite::figure;
 use podfit_tests::wait::{secs, until};
 use serde_json::Value;
-
-use crate::installation::{Installation, RECOMMENDER_INTERVAL};
 
 /// Uses much more than it requests; limits are ten and four times its requests.
 pub fn under_asked(name: &str) -> Workload {

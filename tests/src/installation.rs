@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::{Result, ensure};
-use podfit_tests::chart::{NAMESPACE, values_file};
-use podfit_tests::cluster::{Cluster, repository, run, script};
-use podfit_tests::podfit::build_images;
-use podfit_tests::process::resident_mib;
 use serde_json::{Value, json};
 use tokio::process::Command;
+
+use crate::chart::{NAMESPACE, values_file};
+use crate::cluster::{Cluster, repository, run, script};
+use crate::podfit::build_images;
+use crate::process::resident_mib;
 
 /// How often the recommender looks, in seconds.
 pub const RECOMMENDER_INTERVAL: u64 = 5;
