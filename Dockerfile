@@ -3,8 +3,8 @@
 #   docker build --target podfit-webhook --build-arg REVISION=$(git describe --always --dirty --abbrev=12) \
 #     --tag registry.example.com/podfit-webhook:0.1.0 .
 #
-# Likewise podfit-recommender and podfit-updater: what is compiled is shared. Each image is one static program, and a user
-# that is not root.
+# Likewise podfit-recommender and podfit-updater, and podfit-ml-workload for examples/ml-platform: what is compiled is
+# shared. Each image is one static program, and a user that is not root.
 
 FROM docker.io/library/rust:1.95.0-slim-bookworm AS build
 ARG PROFILE=release
@@ -21,7 +21,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && printf 'root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/sbin/nologin\n' >/root-of-image/etc/passwd \
     && printf 'root:x:0:\nnonroot:x:65532:\n' >/root-of-image/etc/group \
     && built=$(tests/local-cluster/programs --profile "$PROFILE") \
-    && cp "$built"/podfit-recommender "$built"/podfit-updater "$built"/podfit-webhook /programs
+    && cp "$built"/podfit-recommender "$built"/podfit-updater "$built"/podfit-webhook "$built"/ml-workload /programs
 
 FROM scratch AS base
 COPY --from=build /root-of-image /
@@ -47,3 +47,9 @@ COPY --from=build /programs/podfit-webhook /
 ENTRYPOINT ["/podfit-webhook"]
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title=podfit-webhook org.opencontainers.image.revision=$REVISION
+
+FROM base AS podfit-ml-workload
+COPY --from=build /programs/ml-workload /
+ENTRYPOINT ["/ml-workload"]
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title=podfit-ml-workload org.opencontainers.image.revision=$REVISION

@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// What each package may name of the workspace. A package that is not listed fails the test until it is put here.
-const MAY_USE: [(&str, &[&str]); 7] = [
+const MAY_USE: [(&str, &[&str]); 8] = [
     ("podfit-core", &[]),
     ("podfit-cluster", &["podfit-core"]),
     ("podfit-recommender", &["podfit-core", "podfit-cluster"]),
@@ -17,6 +17,7 @@ const MAY_USE: [(&str, &[&str]); 7] = [
     ("podfit-webhook", &["podfit-core", "podfit-cluster"]),
     ("kubectl-podfit", &["podfit-core", "podfit-cluster"]),
     ("podfit-tests", &["podfit-core"]),
+    ("ml-workload", &[]),
 ];
 
 /// What core must stay free of, however indirectly.
