@@ -40,6 +40,26 @@ is_number "$minutes" || misused "the minutes must be a number above 0, not '$min
 [[ $path == /* ]] || misused "a path begins with /, not '$path'"
 [ "$from" = cluster ] || [ "$from" = here ] || misused "--from is cluster or here, not '$from'"
 
+# Told to end, this script ends at once, and takes along what it began.
+job='' folder=''
+leave() {
+  local ids
+  ids=$(jobs -p)
+  # shellcheck disable=SC2086  # a list of ids
+  [ -z "$ids" ] || kill $ids 2>/dev/null || true
+  [ -z "$folder" ] || rm -rf "$folder"
+  [ -z "$job" ] || kubectl -n "$namespace" delete job "$job" --ignore-not-found --wait=false >/dev/null 2>&1 || true
+}
+trap leave EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# attended COMMAND...: a signal would wait for a command in the foreground; for one that is waited for it does not.
+attended() {
+  "$@" &
+  wait $!
+}
+
 # of_pods FIELD: a field of the service's pods, from the first one.
 of_pods() { kubectl -n "$namespace" get pods -l "$selector" -o "jsonpath={.items[0].spec.$1}"; }
 
@@ -71,11 +91,10 @@ JSON
 from_cluster() {
   find_service
   job=load-$service-$$
-  trap 'kubectl -n "$namespace" delete job "$job" --ignore-not-found --wait=false >/dev/null 2>&1 || true' EXIT
   job | kubectl create -f - >/dev/null
   kubectl -n "$namespace" wait --for=jsonpath='{.status.ready}'=1 --timeout=60s "job/$job" >/dev/null ||
     die "the sending pod did not start; see: kubectl -n $namespace describe pods -l app=load-generator"
-  kubectl -n "$namespace" logs --follow "job/$job"
+  attended kubectl -n "$namespace" logs --follow "job/$job"
   kubectl -n "$namespace" wait --for=condition=Complete --timeout=30s "job/$job" >/dev/null 2>&1 ||
     die "the load failed; are pods allowed to reach the service? Else: --from here"
 }
@@ -83,12 +102,9 @@ from_cluster() {
 # proxy: opens a way to the API server, and makes of it the service's URL.
 proxy() {
   find_service
-  local said proxy_id
-  said=$(mktemp)
+  local said=$folder/proxy
   kubectl proxy --port=0 >"$said" 2>&1 &
   proxy_id=$!
-  # shellcheck disable=SC2064  # of now
-  trap "kill $proxy_id 2>/dev/null || true; rm -f '$said'" EXIT
   wait_until 20 grep -q 'Starting to serve on' "$said" || die "kubectl proxy did not start: $(cat "$said")"
   url=http://$(sed -n 's/.*Starting to serve on //p' "$said")/api/v1/namespaces/$namespace/services/$service:http/proxy$path
 }
@@ -96,8 +112,8 @@ proxy() {
 # with_curl: a batch of requests each second; their times are added up at the end.
 with_curl() {
   need curl https://curl.se
-  local folder second=0 seconds due began=$SECONDS
-  folder=$(mktemp -d)
+  local second=0 seconds due batch began=$SECONDS
+  mkdir "$folder/batches"
   seconds=$(awk -v m="$minutes" 'BEGIN { s = m * 60; print s == int(s) ? s : int(s) + 1 }')
   echo "$rate requests/s for $minutes min, with curl"
   while [ "$second" -lt "$seconds" ]; do
@@ -105,13 +121,11 @@ with_curl() {
     second=$((second + 1))
     # What follows # is not sent: it only has curl ask so many times.
     [ "$due" = 0 ] || curl --silent --max-time 10 --parallel --parallel-immediate --parallel-max 300 --output /dev/null \
-      --write-out '%{http_code} %{time_total}\n' "$url#[1-$due]" >"$folder/$second" 2>/dev/null &
+      --write-out '%{http_code} %{time_total}\n' "$url#[1-$due]" >"$folder/batches/$second" 2>/dev/null &
     while [ $((SECONDS - began)) -lt "$second" ]; do sleep 0.1; done
   done
-  local batch
   for batch in $(jobs -p); do [ "$batch" = "${proxy_id:-}" ] || wait_until 12 gone "$batch" || true; done
-  cat "$folder"/* | sum_up "$seconds"
-  rm -r "$folder"
+  cat "$folder"/batches/* | sum_up "$seconds"
 }
 
 gone() { ! kill -0 "$1" 2>/dev/null; }
@@ -130,9 +144,10 @@ sum_up() {
 }
 
 from_here() {
+  folder=$(mktemp -d)
   [ -n "$url" ] || proxy
   if command -v ml-workload >/dev/null; then
-    ml-workload load "$url" --rate "$rate" --minutes "$minutes"
+    attended ml-workload load "$url" --rate "$rate" --minutes "$minutes"
   else
     with_curl || die "no request was answered: is the server there, and the URL right?"
   fi
