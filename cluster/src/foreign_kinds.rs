@@ -15,7 +15,7 @@ use crate::api::controller::{ControllerObject, controlling_owner};
 use crate::calls::{CallError, Calls};
 use crate::index::{SharedIndex, controllers};
 use crate::options::{ClusterOptions, Profile};
-use crate::watch::{self, Change, Synced, Watch};
+use crate::watch::{self, Change, Presence, Synced, Watch};
 
 /// How often a kind that could not be watched is looked up again: its definition, or the right to read it, may come.
 const RETRY: Duration = Duration::from_secs(15);
@@ -183,7 +183,9 @@ impl Lookup {
             controllers::<PartialObjectMeta<ControllerObject>>(client, &self.namespace, &resource);
         let watch = Watch {
             what: name.clone().into(),
-            when_absent: "its definition was removed: remove the VPAs that name it",
+            presence: Presence::Required(
+                "its definition was removed: remove the VPAs that name it",
+            ),
             // Whoever waits for the first lists does not wait for what may never come.
             synced: Synced::default(),
         };

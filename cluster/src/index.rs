@@ -9,6 +9,7 @@ use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use kube::{Resource, ResourceExt};
 use podfit_core::disruption::Budget;
+use podfit_core::horizontal::{HorizontalAutoscaler, Horizontals, ScaledObject};
 use podfit_core::node::Node;
 use podfit_core::ownership::{Controller, ControllerKey, ForeignKind, GroupKind, Owners, Vpas};
 use podfit_core::pod::{OwnerRef, Pod};
@@ -17,6 +18,7 @@ use podfit_core::quota::Quota;
 use podfit_core::vpa::Vpa;
 use tokio::sync::mpsc;
 
+use crate::api::horizontal_pod_autoscaler::HorizontalPodAutoscalerObject;
 use crate::api::node::NodeObject;
 use crate::api::vpa::VpaObject;
 use crate::options::ClusterOptions;
@@ -26,6 +28,9 @@ pub use self::once::{Kinds, NotRead, list_once};
 pub use self::per_namespace::PerNamespace;
 pub use self::watches::Watches;
 pub(crate) use self::watches::controllers;
+
+/// What follows when HorizontalPodAutoscalers cannot be listed, for the log.
+pub const HORIZONTALS_UNKNOWN: &str = "HorizontalPodAutoscalers cannot be listed: until they are, podfit changes requests that they scale on";
 
 /// Everything watched. Fed by [`Watches`], read by the loops and the webhook.
 #[derive(Debug, Default)]
@@ -44,6 +49,10 @@ pub struct Index {
     pub quotas: PerNamespace<Quota>,
     /// All PodDisruptionBudgets.
     pub budgets: PerNamespace<Budget>,
+    /// All HorizontalPodAutoscalers.
+    pub horizontals: Horizontals,
+    /// All ScaledObjects of KEDA.
+    pub scaled_objects: PerNamespace<ScaledObject>,
     /// Where kinds go that are not known yet, to be looked up.
     unknown_kinds: Option<mpsc::Sender<GroupKind>>,
 }
@@ -55,6 +64,18 @@ impl Index {
         let mut chain = self.owners.chain(pod);
         chain.retain(|key| self.owners.is_topmost(key));
         self.vpas.controlling(&chain, eligible)
+    }
+
+    /// The HorizontalPodAutoscalers that scale a VPA's target, or a controller between that and `pod`.
+    pub fn horizontals_of(&self, vpa: &Vpa, pod: Option<&Pod>) -> Vec<Arc<HorizontalAutoscaler>> {
+        if self.horizontals.is_empty() {
+            return Vec::new();
+        }
+        let target = vpa.target.as_ref();
+        let target = target.map(|target| ControllerKey::of(&vpa.namespace, target));
+        let mut chain = pod.map(|pod| self.owners.chain(pod)).unwrap_or_default();
+        chain.extend(target.filter(|target| !chain.contains(target)));
+        self.horizontals.of_chain(&chain)
     }
 
     /// Has the kind of `owner` looked up if nothing is known of it; true when it was asked for. The answer comes later.
@@ -164,6 +185,17 @@ impl Index {
                 self.pods.remove(&key(&pod));
             }
             Change::Listed(there) => self.pods.retain(|key, _| there.contains(key)),
+        }
+    }
+
+    fn horizontal(&mut self, change: Change<HorizontalPodAutoscalerObject>) {
+        match change {
+            Change::Apply(object) => self.horizontals.apply(object.to_horizontal()),
+            Change::Delete(object) => {
+                let namespace = object.namespace().unwrap_or_default();
+                self.horizontals.delete(&namespace, &object.name_any());
+            }
+            Change::Listed(there) => self.horizontals.retain(|key| there.contains(key)),
         }
     }
 

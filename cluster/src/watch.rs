@@ -61,6 +61,16 @@ impl Synced {
         }
     }
 
+    /// The same, but waits no longer than `patience`, and then says what follows.
+    pub async fn complete_within(&self, patience: Duration, consequence: &str) {
+        if tokio::time::timeout(patience, self.complete())
+            .await
+            .is_err()
+        {
+            tracing::warn!("{consequence}");
+        }
+    }
+
     fn expect_one(&self) {
         self.waiting.fetch_add(1, Ordering::AcqRel);
     }
@@ -76,10 +86,29 @@ impl Synced {
 pub struct Watch {
     /// The kind in plural, for log lines: `pods`.
     pub what: Cow<'static, str>,
-    /// What an operator can do when the API server does not know the kind.
-    pub when_absent: &'static str,
+    /// Whether the API server must know the kind.
+    pub presence: Presence,
     /// Counts this watch until it has listed.
     pub synced: Synced,
+}
+
+/// Whether the API server must know a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// Something is wrong where it does not; with what an operator can do then.
+    Required(&'static str),
+    /// It is of another program, which not every cluster has.
+    Optional,
+}
+
+impl Presence {
+    /// The longest pause between tries.
+    fn patience(self) -> Duration {
+        match self {
+            Self::Required(_) => Duration::from_secs(5),
+            Self::Optional => Duration::from_secs(30),
+        }
+    }
 }
 
 /// Watches objects until the process ends. An `Api<PartialObjectMeta<K>>` asks for metadata only: a fraction of the traffic.
@@ -112,7 +141,7 @@ fn start<K: Resource + Send + 'static>(
     tokio::spawn(async move {
         // `Init` only says that a list is asked for. Without it the pause between tries grows until one succeeds.
         let answers = events.filter(|event| std::future::ready(!matches!(event, Ok(Event::Init))));
-        let mut events = std::pin::pin!(answers.backoff(Retry::default()));
+        let mut events = std::pin::pin!(answers.backoff(Retry::new(watch.presence.patience())));
         let mut listing = HashSet::new();
         let mut first_list = true;
         let mut trouble = String::new();
@@ -168,29 +197,40 @@ fn tell(watch: &Watch, error: &watcher::Error, last: &mut String) {
     if *last == text {
         return;
     }
-    if absent {
-        tracing::warn!(
+    match watch.presence {
+        Presence::Required(todo) if absent => tracing::warn!(
             what = %watch.what,
-            todo = watch.when_absent,
+            todo,
             "the API server does not know this kind; waiting for it"
-        );
-    } else {
-        tracing::warn!(
+        ),
+        Presence::Optional if absent => tracing::info!(
+            what = %watch.what,
+            "the API server does not know this kind, and need not; watching it once it does"
+        ),
+        _ => tracing::warn!(
             what = %watch.what,
             error = text,
             "watch interrupted; trying again"
-        );
+        ),
     }
     *last = text;
 }
 
-/// 0.2 s, doubled up to 5 s: a CRD installed a moment later, or an API server restarted, is found quickly.
+/// 0.2 s, doubled up to `most`: a CRD installed a moment later, or an API server restarted, is found quickly.
 #[derive(Debug)]
-struct Retry(Duration);
+struct Retry {
+    next: Duration,
+    most: Duration,
+}
 
-impl Default for Retry {
-    fn default() -> Self {
-        Self(Duration::from_millis(200))
+impl Retry {
+    const FIRST: Duration = Duration::from_millis(200);
+
+    fn new(most: Duration) -> Self {
+        Self {
+            next: Self::FIRST,
+            most,
+        }
     }
 }
 
@@ -198,14 +238,14 @@ impl Iterator for Retry {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
-        let now = self.0;
-        self.0 = (now * 2).min(Duration::from_secs(5));
+        let now = self.next;
+        self.next = (now * 2).min(self.most);
         Some(now)
     }
 }
 
 impl Backoff for Retry {
     fn reset(&mut self) {
-        *self = Self::default();
+        self.next = Self::FIRST;
     }
 }

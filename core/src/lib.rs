@@ -22,6 +22,7 @@ pub mod explanation;
 pub mod feature_gates;
 pub mod histogram;
 pub mod history;
+pub mod horizontal;
 pub mod node;
 pub mod ownership;
 pub mod pod;

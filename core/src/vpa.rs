@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::estimator::Method;
+use crate::horizontal::Horizontal;
 use crate::pod::OwnerRef;
 use crate::policy::{LimitPolicies, ScaleDown};
 use crate::quantity::{Bytes, Millicores, ResourceList};
@@ -51,6 +52,8 @@ pub struct Vpa {
     pub limits: LimitPolicies,
     /// How requests go down: the annotation `podfit.dev/scale-down`.
     pub scale_down: ScaleDown,
+    /// What becomes of resources that an HPA scales on: the annotation `podfit.dev/horizontal`; `None` takes the profile's.
+    pub horizontal: Option<Horizontal>,
     /// How its histories become numbers: the annotation `podfit.dev/estimator`; `None` takes the recommender's flag.
     pub method: Option<Method>,
     /// When its pods may be disrupted, or get less: the annotation `podfit.dev/window`.

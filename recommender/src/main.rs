@@ -85,6 +85,7 @@ async fn start() -> anyhow::Result<()> {
     watches
         .vpas()
         .owners()
+        .autoscalers()
         .pods(move |change, index| of_pods.pods(change, index))
         .evictions(move |event| of_events.event(event, profile, now()));
     let synced = watches.synced();

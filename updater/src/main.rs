@@ -19,7 +19,7 @@ use clap::Parser;
 use podfit_cluster::admin::{self, Health};
 use podfit_cluster::calls::{Calls, connect};
 use podfit_cluster::events::Events;
-use podfit_cluster::index::Watches;
+use podfit_cluster::index::{HORIZONTALS_UNKNOWN, Watches};
 use podfit_cluster::options::arguments;
 use podfit_cluster::other_vpa::{Lookout, OtherVpa};
 use podfit_cluster::{lease, process, version};
@@ -56,6 +56,7 @@ async fn start() -> anyhow::Result<()> {
     let mut config = options.disruption.config(&options.cluster);
     options.budgets.apply(&mut config);
     let nodes = config.node_fit.then(|| watches.nodes());
+    let horizontals = Some(watches.horizontals());
     let quotas = config.profile.is_safe().then(|| watches.budgets().quotas());
     let synced = watches.synced();
     tokio::select! {
@@ -63,6 +64,7 @@ async fn start() -> anyhow::Result<()> {
         () = process::stopped(&shutdown) => return Ok(()),
     }
     let consequences = [
+        (horizontals, HORIZONTALS_UNKNOWN),
         (
             nodes,
             "nodes cannot be listed: until they are, pods may be given more than any node holds",
@@ -73,10 +75,8 @@ async fn start() -> anyhow::Result<()> {
         ),
     ];
     for (watch, consequence) in consequences {
-        if let Some(watch) = watch
-            && tokio::time::timeout(WAIT, watch.complete()).await.is_err()
-        {
-            tracing::warn!("{consequence}");
+        if let Some(watch) = watch {
+            watch.complete_within(WAIT, consequence).await;
         }
     }
     tracing::info!("all watches have listed");

@@ -10,7 +10,7 @@ use clap::Parser;
 use podfit_cluster::admin::{self, Health};
 use podfit_cluster::calls::{Calls, connect};
 use podfit_cluster::events::Events;
-use podfit_cluster::index::Watches;
+use podfit_cluster::index::{HORIZONTALS_UNKNOWN, Watches};
 use podfit_cluster::options::{arguments, own_namespace};
 use podfit_cluster::other_vpa::{Lookout, OtherVpa};
 use podfit_cluster::process::{self, Shutdown, stopped};
@@ -33,6 +33,9 @@ use tokio::sync::watch;
 
 /// After so long without an answered self-probe the process counts as dead and is started anew.
 const LONGEST_SILENCE: Duration = Duration::from_mins(5);
+
+/// How long pods go unsized for what is not indispensable.
+const WAIT: Duration = Duration::from_secs(10);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -65,7 +68,7 @@ async fn start() -> anyhow::Result<()> {
     let client = connect(&options.cluster, &registry).await?;
     let calls = Calls::new(client.clone(), &options.cluster);
     let watches = Watches::new(client, &options.cluster);
-    watches.vpas().owners().limit_ranges();
+    let horizontals = watches.vpas().owners().limit_ranges().horizontals();
 
     let provider = tls::provider(&options.server.tls_ciphers);
     let certificate = Arc::new(Live::default());
@@ -79,6 +82,10 @@ async fn start() -> anyhow::Result<()> {
     let synced = watches.synced();
     tokio::select! {
         ((), ()) = async { tokio::join!(certificates.first(), synced.complete()) } => {}
+        () = stopped(&shutdown) => return Ok(()),
+    }
+    tokio::select! {
+        () = horizontals.complete_within(WAIT, HORIZONTALS_UNKNOWN) => {}
         () = stopped(&shutdown) => return Ok(()),
     }
     tracing::info!("all watches have listed");

@@ -32,6 +32,10 @@ With `shadow` no rule lets anything be written.
 - apiGroups: [""]
   resources: [events]
   verbs: [list, watch]
+# KEDA's, where it is installed: is one paused? [cluster/src/index/watches.rs]
+- apiGroups: [keda.sh]
+  resources: [scaledobjects]
+  verbs: [list, watch]
 # What the containers use. [cluster/src/usage.rs]
 - apiGroups: [metrics.k8s.io]
   resources: [pods]
@@ -44,6 +48,7 @@ With `shadow` no rule lets anything be written.
   verbs: [list]
 {{- end }}
 {{- end }}
+{{ include "podfit.rules.horizontals" . }}
 {{ include "podfit.rules.owners" . }}
 {{- end }}
 
@@ -91,6 +96,7 @@ With `shadow` no rule lets anything be written.
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [list, watch]
+{{ include "podfit.rules.horizontals" . }}
 {{ include "podfit.rules.owners" . }}
 {{- end }}
 
@@ -124,6 +130,7 @@ With `shadow` no rule lets anything be written.
 - apiGroups: [""]
   resources: [limitranges]
   verbs: [list, watch]
+{{ include "podfit.rules.horizontals" . }}
 {{ include "podfit.rules.owners" . }}
 {{- end }}
 
@@ -173,6 +180,14 @@ With `shadow` no rule lets anything be written.
 - apiGroups: [""]
   resources: [events]
   verbs: [create]
+{{- end }}
+
+{{/* Which resources are an HPA's. */}}
+{{- define "podfit.rules.horizontals" -}}
+# What a HorizontalPodAutoscaler scales on by utilisation is left to it. [cluster/src/index/watches.rs]
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [list, watch]
 {{- end }}
 
 {{/* The built-in controllers, and those of rbac.scalableKinds. */}}

@@ -36,7 +36,7 @@ const OWNERS: [Right; 7] = [
 
 const VPA: &str = "autoscaling.k8s.io";
 
-/// What a component needs beside reading controllers and VPAs.
+/// What a component needs beside reading controllers, VPAs and HPAs.
 fn own(component: &str) -> &'static [Right] {
     match component {
         "recommender" => &[
@@ -119,7 +119,16 @@ pub fn questions(
     in_shadow: bool,
 ) -> Vec<Question> {
     let vpas: Right = ("verticalpodautoscalers", VPA, READ, Place::Workloads);
-    let rights = OWNERS.iter().chain([&vpas]).chain(own(component));
+    let horizontals: Right = (
+        "horizontalpodautoscalers",
+        "autoscaling",
+        READ,
+        Place::Workloads,
+    );
+    let rights = OWNERS
+        .iter()
+        .chain([&vpas, &horizontals])
+        .chain(own(component));
     // In one namespace podfit does not look at nodes.
     let rights = rights.filter(|right| right.3 != Place::Cluster || workloads.is_empty());
     let mut questions = Vec::new();

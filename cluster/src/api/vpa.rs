@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use kube::api::ObjectMeta;
 use podfit_core::estimator::ESTIMATOR_ANNOTATION;
+use podfit_core::horizontal::{HORIZONTAL_ANNOTATION, Horizontal};
 use podfit_core::pod::OwnerRef;
 use podfit_core::policy::{LIMITS_ANNOTATION, LimitPolicies, SCALE_DOWN_ANNOTATION, ScaleDown};
 use podfit_core::quantity::{Bytes, Millicores, Resource, ResourceList};
@@ -76,6 +77,7 @@ impl From<&VpaObject> for Vpa {
             scale_down: read
                 .annotation(meta, SCALE_DOWN_ANNOTATION, ScaleDown::parse)
                 .unwrap_or_default(),
+            horizontal: read.annotation(meta, HORIZONTAL_ANNOTATION, Horizontal::parse),
             method: read.annotation(meta, ESTIMATOR_ANNOTATION, str::parse),
             maintenance: read.maintenance(meta),
             startup_boost: read.startup_boost("spec.startupBoost", &spec["startupBoost"]),

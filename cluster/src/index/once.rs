@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::{Index, SharedIndex, controllers};
 use crate::api::controller::{ControllerObject, api_resource};
 use crate::api::disruption_budget::DisruptionBudgetObject;
+use crate::api::horizontal_pod_autoscaler::HorizontalPodAutoscalerObject;
 use crate::api::limit_range::LimitRangeObject;
 use crate::api::node::NodeObject;
 use crate::api::pod::PodObject;
@@ -29,7 +30,7 @@ const PAGE: u32 = 500;
 pub enum Kinds {
     /// Nothing.
     Workloads,
-    /// LimitRanges, ResourceQuotas, PodDisruptionBudgets and nodes: what a plan is made from.
+    /// LimitRanges, ResourceQuotas, PodDisruptionBudgets, HorizontalPodAutoscalers and nodes: what a plan is made from.
     All,
 }
 
@@ -134,6 +135,13 @@ impl Once<'_> {
         for object in self.objects::<DisruptionBudgetObject>(budgets).await {
             let budget = |object: &DisruptionBudgetObject| Some(object.budget());
             self.index.budgets.change(Change::Apply(object), budget);
+        }
+        let horizontals = "horizontalpodautoscalers";
+        for object in self
+            .objects::<HorizontalPodAutoscalerObject>(horizontals)
+            .await
+        {
+            self.index.horizontal(Change::Apply(object));
         }
         // Who looks at one namespace may have no rights outside of it, and the updater then looks at no nodes either.
         if self.options.vpa_object_namespace.is_empty() {

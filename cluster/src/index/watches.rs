@@ -11,15 +11,17 @@ use super::{Index, SharedIndex};
 use crate::api::controller::{ControllerObject, api_resource, controlling_owner};
 use crate::api::disruption_budget::DisruptionBudgetObject;
 use crate::api::event::{EVICTIONS, EventObject};
+use crate::api::horizontal_pod_autoscaler::HorizontalPodAutoscalerObject;
 use crate::api::limit_range::LimitRangeObject;
 use crate::api::node::NodeObject;
 use crate::api::pod::PodObject;
 use crate::api::resource_quota::ResourceQuotaObject;
+use crate::api::scaled_object::ScaledObjectObject;
 use crate::api::vpa::VpaObject;
 use crate::calls::Calls;
 use crate::foreign_kinds::Lookup;
 use crate::options::ClusterOptions;
-use crate::watch::{self, Change, Synced, Watch};
+use crate::watch::{self, Change, Presence, Synced, Watch};
 
 /// Starts the watches that feed an index.
 pub struct Watches {
@@ -170,6 +172,38 @@ impl Watches {
         self
     }
 
+    /// HorizontalPodAutoscalers. Nobody waits for the first list but who asks for it with what this gives back: without the
+    /// right to list them all else works.
+    pub fn horizontals(&self) -> Synced {
+        let (index, watch) = (
+            self.index.clone(),
+            self.optional("horizontalpodautoscalers"),
+        );
+        let synced = watch.synced.clone();
+        watch::objects(
+            self.api::<HorizontalPodAutoscalerObject>(),
+            watch,
+            move |change| index.write().horizontal(change),
+        );
+        synced
+    }
+
+    /// HorizontalPodAutoscalers, and KEDA's ScaledObjects once their definition is there: it may come later, or never. Nobody
+    /// waits for the first lists.
+    pub fn autoscalers(&self) -> &Self {
+        self.horizontals();
+        let index = self.index.clone();
+        let watch = Watch {
+            presence: Presence::Optional,
+            ..self.optional("scaledobjects")
+        };
+        watch::objects(self.api::<ScaledObjectObject>(), watch, move |change| {
+            let read = |object: &ScaledObjectObject| Some(object.to_scaled_object());
+            index.write().scaled_objects.change(change, read);
+        });
+        self
+    }
+
     /// Nodes. Nobody waits for the first list but who asks for it with what this gives back: without the right to list
     /// nodes all else works.
     pub fn nodes(&self) -> Synced {
@@ -194,7 +228,7 @@ impl Watches {
     fn watch(&self, what: &'static str, when_absent: &'static str) -> Watch {
         Watch {
             what: what.into(),
-            when_absent,
+            presence: Presence::Required(when_absent),
             synced: self.synced.clone(),
         }
     }

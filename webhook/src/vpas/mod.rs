@@ -7,6 +7,7 @@ mod rules;
 
 use json_patch::Patch;
 use podfit_core::feature_gates::FeatureGates;
+use podfit_core::horizontal::{HORIZONTAL_ANNOTATION, Horizontal};
 use podfit_core::policy::{LIMITS_ANNOTATION, LimitPolicies};
 use podfit_core::window::{Maintenance, WINDOW_ANNOTATION};
 use serde_json::{Value, json};
@@ -94,7 +95,9 @@ fn annotation_warnings(object: &Value) -> impl Iterator<Item = String> {
         let why = problem(annotations[name].as_str()?)?;
         Some(format!("metadata.annotations[{name}]: {why}"))
     };
+    let horizontal = |text: &str| Some(Horizontal::parse(text).err()?.to_string());
     let all = [
+        warning(HORIZONTAL_ANNOTATION, &horizontal),
         warning(LIMITS_ANNOTATION, &limits),
         warning(WINDOW_ANNOTATION, &window),
     ];

@@ -99,6 +99,8 @@ fn an_annotation_that_is_not_understood_is_told() {
     let rows = [
         ("limits", "cpu=none", ""),
         ("limits", "cpu=double", "\"double\" is none of"),
+        ("horizontal", "yield", ""),
+        ("horizontal", "both", "\"both\" is none of"),
         ("window", "Sun 01:00-05:00 Europe/Berlin", ""),
         ("window", "Sun", "\"Sun\" is no window"),
     ];

@@ -257,6 +257,20 @@ fn how_requests_go_down_is_read() {
 }
 
 #[test]
+fn the_annotation_on_hpas_is_read() {
+    use podfit_core::horizontal::Horizontal;
+    let read = |text: &str| {
+        let object = json!({"metadata": {"annotations": {"podfit.dev/horizontal": text}}});
+        Vpa::from(&serde_json::from_value::<VpaObject>(object).unwrap())
+    };
+    assert_eq!(read("realign").horizontal, Some(Horizontal::Realign));
+    let odd = read("both");
+    assert_eq!(odd.horizontal, None);
+    let told = |p: &String| p.starts_with("metadata.annotations[podfit.dev/horizontal]: \"both\"");
+    assert!(odd.problems.iter().any(told), "{:?}", odd.problems);
+}
+
+#[test]
 fn the_annotation_on_estimators_is_read() {
     use podfit_core::estimator::Method;
     let read = |text: &str| {

@@ -1,0 +1,143 @@
+use std::sync::Arc;
+
+use super::*;
+use crate::ownership::ControllerKey;
+use crate::profile::Profile;
+
+fn on(resource: Resource, container: Option<&str>, target: Target) -> Metric {
+    Metric::Resource {
+        resource,
+        container: container.map(String::from),
+        target,
+    }
+}
+
+fn hpa(name: &str, metrics: Vec<Metric>) -> HorizontalAutoscaler {
+    HorizontalAutoscaler {
+        namespace: "shop".into(),
+        name: name.into(),
+        target: Some(OwnerRef {
+            api_version: "apps/v1".into(),
+            kind: "Deployment".into(),
+            name: "web".into(),
+        }),
+        metrics,
+        ..HorizontalAutoscaler::default()
+    }
+}
+
+#[test]
+fn the_annotation_is_read() {
+    let rows = [
+        ("yield", Some(Horizontal::Yield)),
+        (" realign ", Some(Horizontal::Realign)),
+        ("ignore", Some(Horizontal::Ignore)),
+        ("", None),
+        ("Yield", None),
+    ];
+    for (text, want) in rows {
+        assert_eq!(Horizontal::parse(text).ok(), want, "{text}");
+    }
+    let defaults = [Profile::Safe, Profile::Upstream].map(Horizontal::of_profile);
+    assert_eq!(defaults, [Horizontal::Yield, Horizontal::Ignore]);
+}
+
+#[test]
+fn what_is_scaled_on_by_utilization_is_claimed() {
+    use Resource::{Cpu, Memory};
+    use Target::{AverageValue, Utilization};
+    // The metrics; whether app's CPU, app's memory, side's CPU and side's memory are claimed.
+    let rows = [
+        (vec![], [false; 4]),
+        (
+            vec![on(Cpu, None, Utilization(70))],
+            [true, false, true, false],
+        ),
+        (
+            vec![on(Memory, None, Utilization(70))],
+            [false, true, false, true],
+        ),
+        (
+            vec![on(Cpu, Some("app"), Utilization(70))],
+            [true, false, false, false],
+        ),
+        (vec![on(Cpu, None, AverageValue(350))], [false; 4]),
+        (vec![on(Cpu, None, Target::Unknown)], [false; 4]),
+        (vec![Metric::Other], [false; 4]),
+        (
+            vec![
+                Metric::Other,
+                on(Cpu, None, AverageValue(350)),
+                on(Memory, Some("side"), Utilization(80)),
+            ],
+            [false, false, false, true],
+        ),
+    ];
+    for (metrics, want) in rows {
+        let hpas = [Arc::new(hpa("web", metrics.clone()))];
+        for (stance, holds) in [
+            (Horizontal::Yield, true),
+            (Horizontal::Realign, true),
+            (Horizontal::Ignore, false),
+        ] {
+            let claims = Claims::new(&hpas, stance);
+            let got = [
+                ("app", Cpu),
+                ("app", Memory),
+                ("side", Cpu),
+                ("side", Memory),
+            ];
+            let got = got.map(|(container, resource)| claims.on(container, resource).is_some());
+            assert_eq!(got, want.map(|claimed| claimed && holds), "{metrics:?}");
+        }
+    }
+}
+
+#[test]
+fn each_of_two_claims_names_its_own() {
+    let hpas = [
+        Arc::new(hpa(
+            "a",
+            vec![on(Resource::Cpu, None, Target::Utilization(50))],
+        )),
+        Arc::new(hpa(
+            "b",
+            vec![on(Resource::Memory, None, Target::Utilization(80))],
+        )),
+    ];
+    let claims = Claims::new(&hpas, Horizontal::Yield);
+    let names = Resource::ALL.map(|r| claims.on("app", r).unwrap().hpa.name.clone());
+    assert_eq!(names, ["a", "b"]);
+}
+
+#[test]
+fn hpas_are_found_by_what_they_scale() {
+    let web = ControllerKey::new("shop", "Deployment", "web");
+    let other = ControllerKey::new("shop", "StatefulSet", "web");
+    let mut known = Horizontals::default();
+    let names = |known: &Horizontals, key: &ControllerKey| -> Vec<_> {
+        known.of(key).iter().map(|hpa| hpa.name.clone()).collect()
+    };
+    assert!(known.of_chain(&[web.clone()]).is_empty() && known.is_empty());
+    known.apply(hpa("b", vec![]));
+    known.apply(hpa("a", vec![]));
+    known.apply(HorizontalAutoscaler {
+        target: None,
+        ..hpa("nothing", vec![])
+    });
+    assert_eq!(names(&known, &web), ["a", "b"]);
+    assert_eq!(known.of_chain(&[other.clone(), web.clone()]).len(), 2);
+    let mut moved = hpa("a", vec![Metric::Other]);
+    if let Some(target) = &mut moved.target {
+        target.kind = "StatefulSet".into();
+    }
+    known.apply(moved);
+    assert_eq!(
+        (names(&known, &web), names(&known, &other)),
+        (vec!["b".into()], vec!["a".into()])
+    );
+    known.retain(|(_, name)| name == "b");
+    assert_eq!((known.iter().count(), names(&known, &other)), (1, vec![]));
+    known.delete("shop", "b");
+    assert!(known.is_empty() && known.of(&web).is_empty());
+}
