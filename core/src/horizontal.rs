@@ -5,6 +5,7 @@
 
 mod by_target;
 mod claims;
+pub mod realign;
 mod stance;
 
 pub use self::by_target::Horizontals;
