@@ -11,7 +11,9 @@
 //! first, and the target follows.
 
 mod anchor;
+mod kept;
 mod stability;
+mod step;
 
 #[cfg(test)]
 mod simulation;
@@ -21,7 +23,9 @@ mod tests;
 use std::ops::RangeInclusive;
 
 pub use anchor::{Anchor, AnchorChange, NoAnchor, Requested};
+pub use kept::{Aligned, Covers, Kept, SCALE_POINT_ANNOTATION};
 pub use stability::{Stability, Verdict, stability};
+pub use step::{Live, Metric, Next};
 
 /// The lowest target that podfit sets. Lower ones mean requests of more than twice what is used.
 pub const LEAST_TARGET: i64 = 50;

@@ -28,6 +28,8 @@ pub enum Note {
     WholeCores,
     /// What the pod asks for itself is not lowered, or not by so much, as the VPA's annotation asks.
     NotScaledDown(Resource),
+    /// Brought to where the target of an HPA can follow, or is.
+    Realigned(Resource),
     /// The container has no limit, so it gets none.
     NoOriginalLimit(Resource),
     /// Nothing is recommended, so the limit cannot follow.
@@ -79,6 +81,7 @@ impl fmt::Display for Note {
                 ": failed to keep limit to request ratio; capping limit to int64",
             ),
             Self::NotScaledDown(r) => (r, " not scaled down: podfit.dev/scale-down"),
+            Self::Realigned(r) => (r, " fitted to the target of an HPA"),
             Self::RequestSet(r) => (r, " request"),
             Self::LimitSet(r) => (r, " limit"),
         };

@@ -195,6 +195,113 @@ fn an_anchor_is_taken_kept_and_moved_by_its_owner() {
     }
 }
 
+fn live(request: i64, wanted: i64) -> Live {
+    Live {
+        request: Some(request),
+        wanted: Some(wanted),
+    }
+}
+
+#[test]
+fn the_next_target_of_a_metric() {
+    let stored = |set| {
+        Some(Anchor {
+            point: point(70, 1000),
+            set,
+        })
+    };
+    let at = |target| {
+        let anchor = stored(target);
+        Ok(Next { target, anchor })
+    };
+    let home = Ok(Next {
+        target: 70,
+        anchor: None,
+    });
+    let old = live(1000, 90);
+    let (new, raised) = (live(946, 90), live(1400, 50));
+    let none = Live::default();
+    // stored, target in force, pods, target they wait for, realigns -> target and what is kept
+    let rows: [(
+        Option<Anchor>,
+        i64,
+        &[Live],
+        Option<i64>,
+        bool,
+        Result<Next, NoAnchor>,
+    ); 17] = [
+        // The first look.
+        (None, 70, &[old, old], None, true, at(70)),
+        (
+            None,
+            70,
+            &[old, new],
+            None,
+            true,
+            Err(NoAnchor::MixedRequests),
+        ),
+        (None, 70, &[], None, true, Err(NoAnchor::NoPods)),
+        (
+            None,
+            70,
+            &[old, none],
+            None,
+            true,
+            Err(NoAnchor::NothingRequested),
+        ),
+        // Down: the target leads, stays until the pods have followed, and leads on.
+        (stored(70), 70, &[old, old], Some(90), true, at(74)),
+        (stored(74), 74, &[old, old], None, true, at(74)),
+        (stored(74), 74, &[old, new], None, true, at(74)),
+        (stored(74), 74, &[new, new], Some(90), true, at(79)),
+        // What is recommended went up meanwhile.
+        (stored(74), 74, &[old, live(946, 72)], None, true, at(72)),
+        // Up: pods go first.
+        (stored(70), 70, &[old, raised], None, true, at(58)),
+        // Nothing to go by.
+        (stored(74), 74, &[], None, true, at(74)),
+        (stored(74), 74, &[old, none], None, true, at(74)),
+        // Back, with the pods.
+        (stored(74), 74, &[new, new], Some(90), false, at(74)),
+        (stored(74), 74, &[new, old], None, false, at(72)),
+        (stored(72), 72, &[old, old], None, false, home),
+        (stored(72), 72, &[], None, false, home),
+        (None, 70, &[old, new], None, false, home),
+    ];
+    for (stored, in_force, pods, waits_for, realigns, want) in rows {
+        let metric = Metric {
+            in_force,
+            stored,
+            pods,
+            waits_for,
+            realigns,
+        };
+        assert_eq!(metric.next(), want, "{metric:?}");
+    }
+}
+
+#[test]
+fn what_a_metric_covers_is_read_and_written() {
+    for text in ["cpu", "memory", "cpu/app", "memory/side-car"] {
+        assert_eq!(Covers::parse(text).unwrap().to_string(), text);
+    }
+    for text in ["", "gpu", "cpu/", "/app"] {
+        assert_eq!(Covers::parse(text), None, "{text}");
+    }
+    let of = |text: &str| Covers::parse(text).unwrap();
+    let rows = [
+        ("cpu", "cpu", true),
+        ("cpu", "cpu/app", true),
+        ("cpu/app", "cpu", true),
+        ("cpu/app", "cpu/app", true),
+        ("cpu/app", "cpu/side", false),
+        ("cpu", "memory", false),
+    ];
+    for (a, b, want) in rows {
+        assert_eq!(of(a).overlaps(&of(b)), want, "{a} {b}");
+    }
+}
+
 /// The number of days that one half of a history's weight is from.
 const HALF_LIFE: std::time::Duration = std::time::Duration::from_hours(24);
 
