@@ -40,6 +40,8 @@ pub struct HorizontalAutoscaler {
     /// Why it does not scale now, as one word of its controller's (`ScalingDisabled`, `FailedGetResourceMetric`); `None` while it
     /// does.
     pub inactive: Option<String>,
+    /// What it carries of podfit's.
+    pub kept: realign::Kept,
 }
 
 impl HorizontalAutoscaler {

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::controller::controlling_owner;
 use super::metadata;
 use super::quantity::amount;
+use super::scale_point;
 
 /// The label by which KEDA knows the HPAs that it makes.
 const MADE_BY_KEDA: &str = "scaledobject.keda.sh/name";
@@ -131,6 +132,7 @@ impl HorizontalPodAutoscalerObject {
             max_replicas: spec.max_replicas,
             down_stabilization: window.map(|seconds| Duration::from_secs(seconds.into())),
             inactive: self.inactive(),
+            kept: scale_point::kept(meta),
         }
     }
 
@@ -187,6 +189,7 @@ pub(super) fn average_value(resource: Resource, value: &Value) -> Target {
 
 #[cfg(test)]
 mod tests {
+    use podfit_core::horizontal::realign::Kept;
     use serde_json::json;
 
     use super::*;
@@ -232,6 +235,7 @@ mod tests {
             max_replicas: 10,
             down_stabilization: Some(Duration::from_mins(1)),
             inactive: Some("ScalingDisabled".into()),
+            kept: Kept::default(),
         };
         assert_eq!(hpa, want);
         let by_label = json!({"name": "x", "labels": {"scaledobject.keda.sh/name": "label"}});

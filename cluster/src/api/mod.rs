@@ -61,6 +61,7 @@ pub mod object;
 pub mod pod;
 pub mod quantity;
 pub mod resource_quota;
+pub mod scale_point;
 pub mod scaled_object;
 pub mod time;
 pub mod vpa;

@@ -1,9 +1,7 @@
 //! The annotation `podfit.dev/scale-point`, and who else writes the object that carries it.
 
 use kube::api::ObjectMeta;
-use podfit_core::horizontal::realign::{
-    Anchor, Covers, Kept, SCALE_POINT_ANNOTATION, ScalePoint,
-};
+use podfit_core::horizontal::realign::{Anchor, Covers, Kept, SCALE_POINT_ANNOTATION, ScalePoint};
 use podfit_core::quantity::{Bytes, Millicores, Resource};
 use serde_json::{Map, Value, json};
 
@@ -125,13 +123,25 @@ mod tests {
             ("", "it is no JSON object"),
             ("[]", "it is no JSON object"),
             (r#"{"gpu": {}}"#, "\"gpu\" is none of"),
-            (r#"{"memory": {"target": 70, "request": "lots", "set": 80}}"#, "memory: target"),
-            (r#"{"memory": {"target": 7, "request": "1Gi", "set": 80}}"#, "memory: target"),
-            (r#"{"memory": {"target": 70, "request": "1Gi"}}"#, "memory: target"),
+            (
+                r#"{"memory": {"target": 70, "request": "lots", "set": 80}}"#,
+                "memory: target",
+            ),
+            (
+                r#"{"memory": {"target": 7, "request": "1Gi", "set": 80}}"#,
+                "memory: target",
+            ),
+            (
+                r#"{"memory": {"target": 70, "request": "1Gi"}}"#,
+                "memory: target",
+            ),
             (r#"{"memory": 7}"#, "memory: target"),
         ];
         for (text, want) in rows {
-            for text in [text.to_owned(), text.replacen('{', &format!("{{{good},"), 1)] {
+            for text in [
+                text.to_owned(),
+                text.replacen('{', &format!("{{{good},"), 1),
+            ] {
                 let kept = kept(&meta(&text));
                 let problem = kept.problem.clone().unwrap_or_default();
                 assert!(problem.starts_with(want), "{text}: {problem}");
@@ -162,7 +172,11 @@ mod tests {
                     ..ObjectMeta::default()
                 },
             );
-            assert_eq!((managed_by(&labelled), managed_by(&annotated)), (want, want), "{key}");
+            assert_eq!(
+                (managed_by(&labelled), managed_by(&annotated)),
+                (want, want),
+                "{key}"
+            );
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::realign::{Aligned, Covers, NotAligned, aligned};
 use super::{Horizontal, HorizontalAutoscaler, Metric, Target};
 use crate::quantity::Resource;
 
@@ -16,43 +17,89 @@ pub struct Claim {
     pub container: Option<String>,
     /// The HPA's target, in percent of what is requested.
     pub utilization: i64,
+    /// With [`Horizontal::Realign`]: why its target does not move with the requests.
+    pub stays: Option<NotAligned>,
+}
+
+impl Claim {
+    /// The requests that it is about.
+    pub fn covers(&self) -> Covers {
+        Covers {
+            resource: self.resource,
+            container: self.container.clone(),
+        }
+    }
 }
 
 /// What HPAs claim of one workload; by far most have none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Claims(Vec<Claim>);
+pub struct Claims {
+    left: Vec<Claim>,
+    aligned: Vec<Aligned>,
+}
 
 impl Claims {
     /// Of a workload without an HPA.
-    pub const NONE: &'static Self = &Self(Vec::new());
+    pub const NONE: &'static Self = &Self {
+        left: Vec::new(),
+        aligned: Vec::new(),
+    };
 
     /// What the HPAs of a workload claim, where its VPA's stance lets them.
     ///
     /// A target of `AverageValue`, and any metric that is none of CPU or memory, is met by as many pods whatever they request, so
-    /// it claims nothing. With [`Horizontal::Realign`] the claim stands until the target moves with the request.
+    /// it claims nothing. With [`Horizontal::Realign`] a claim stands as long as its target cannot move with the request.
     pub fn new(hpas: &[Arc<HorizontalAutoscaler>], stance: Horizontal) -> Self {
-        if stance == Horizontal::Ignore {
-            return Self::default();
+        let mut claims = Self::default();
+        if stance == Horizontal::Ignore || hpas.is_empty() {
+            return claims;
         }
-        Self(hpas.iter().flat_map(by_utilization).collect())
+        let all: Vec<_> = hpas.iter().flat_map(by_utilization).collect();
+        if stance == Horizontal::Yield {
+            claims.left = all;
+            return claims;
+        }
+        for (place, claim) in all.iter().enumerate() {
+            let covers = claim.covers();
+            let other =
+                |(at, other): (usize, &Claim)| at != place && other.covers().overlaps(&covers);
+            let aligned = if all.iter().enumerate().any(other) {
+                Err(NotAligned::SeveralTargets)
+            } else {
+                aligned(&claim.hpa, covers, claim.utilization)
+            };
+            match aligned {
+                Ok(aligned) => claims.aligned.push(aligned),
+                Err(why) => claims.left.push(Claim {
+                    stays: Some(why),
+                    ..claim.clone()
+                }),
+            }
+        }
+        claims
     }
 
     /// The first claim to a resource of a container; `None` when it is podfit's to size.
     pub fn on(&self, container: &str, resource: Resource) -> Option<&Claim> {
-        self.0.iter().find(|claim| {
+        self.left.iter().find(|claim| {
             let named = claim.container.as_deref();
             claim.resource == resource && named.is_none_or(|named| named == container)
         })
     }
 
-    /// All of them.
+    /// All that is left to HPAs.
     pub fn iter(&self) -> impl Iterator<Item = &Claim> {
-        self.0.iter()
+        self.left.iter()
     }
 
-    /// True when everything is podfit's to size.
+    /// Metrics whose targets move with the requests: these are podfit's to size, within what the targets can follow.
+    pub fn aligned(&self) -> &[Aligned] {
+        &self.aligned
+    }
+
+    /// True when everything is podfit's to size, as it likes.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.left.is_empty() && self.aligned.is_empty()
     }
 }
 
@@ -68,6 +115,7 @@ pub(super) fn by_utilization(hpa: &Arc<HorizontalAutoscaler>) -> impl Iterator<I
             resource: *resource,
             container: container.clone(),
             utilization: *percent,
+            stays: None,
         }),
         _ => None,
     })

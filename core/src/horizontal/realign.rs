@@ -23,7 +23,7 @@ mod tests;
 use std::ops::RangeInclusive;
 
 pub use anchor::{Anchor, AnchorChange, NoAnchor, Requested};
-pub use kept::{Aligned, Covers, Kept, SCALE_POINT_ANNOTATION};
+pub use kept::{Aligned, Covers, Kept, NotAligned, SCALE_POINT_ANNOTATION, aligned, movable};
 pub use stability::{Stability, Verdict, stability};
 pub use step::{Live, Metric, Next};
 

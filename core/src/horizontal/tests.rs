@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::realign::{Anchor, Covers, Kept, NotAligned, ScalePoint};
 use super::*;
 use crate::ownership::ControllerKey;
 use crate::profile::Profile;
@@ -140,4 +141,68 @@ fn hpas_are_found_by_what_they_scale() {
     assert_eq!((known.iter().count(), names(&known, &other)), (1, vec![]));
     known.delete("shop", "b");
     assert!(known.is_empty() && known.of(&web).is_empty());
+}
+
+#[test]
+fn a_target_moves_with_the_requests_where_it_can() {
+    let kept = |covers: &str, set| Kept {
+        anchors: vec![(
+            Covers::parse(covers).unwrap(),
+            Anchor {
+                point: ScalePoint::new(70, 1000).unwrap(),
+                set,
+            },
+        )],
+        ..Kept::default()
+    };
+    let cpu = |target| vec![on(Resource::Cpu, None, Target::Utilization(target))];
+    let of = |kept, metrics| HorizontalAutoscaler {
+        kept,
+        ..hpa("web", metrics)
+    };
+    let mut both = cpu(80);
+    both.push(on(Resource::Cpu, Some("app"), Target::Utilization(80)));
+    let unreadable = Kept {
+        problem: Some("why".into()),
+        ..kept("cpu", 80)
+    };
+    let managed = Kept {
+        managed_by: Some("Flux"),
+        ..kept("cpu", 80)
+    };
+    let short = HorizontalAutoscaler {
+        down_stabilization: Some(Duration::ZERO),
+        ..of(kept("cpu", 80), cpu(80))
+    };
+    // The HPA; its scale point's target and its target in force, or why it does not move.
+    let rows = [
+        (of(kept("cpu", 80), cpu(80)), Ok((70, 80))),
+        // Its owner has spoken since.
+        (of(kept("cpu", 80), cpu(60)), Ok((60, 60))),
+        (of(kept("cpu", 80), cpu(10)), Err(NotAligned::TooCoarse(10))),
+        (of(Kept::default(), cpu(80)), Err(NotAligned::NoScalePoint)),
+        (
+            of(kept("memory", 80), cpu(80)),
+            Err(NotAligned::NoScalePoint),
+        ),
+        (of(kept("cpu", 80), both), Err(NotAligned::SeveralTargets)),
+        (
+            of(unreadable, cpu(80)),
+            Err(NotAligned::Unreadable("why".into())),
+        ),
+        (of(managed, cpu(80)), Err(NotAligned::Managed("Flux"))),
+        (short, Err(NotAligned::ShortWindow(Duration::ZERO))),
+    ];
+    for (hpa, want) in rows {
+        let hpas = [Arc::new(hpa)];
+        let claims = Claims::new(&hpas, Horizontal::Realign);
+        let left = claims.iter().next().and_then(|claim| claim.stays.clone());
+        let aligned = claims.aligned().first();
+        let got = aligned.map(|a| (a.point.target(), a.in_force)).ok_or(left);
+        assert_eq!(got, want.map_err(Some), "{hpas:?}");
+        assert_eq!(claims.on("app", Resource::Cpu).is_some(), got.is_err());
+        let others = [Horizontal::Yield, Horizontal::Ignore];
+        let others = others.map(|stance| Claims::new(&hpas, stance));
+        assert!(others.iter().all(|claims| claims.aligned().is_empty()));
+    }
 }

@@ -1,8 +1,10 @@
 //! What is kept with an HPA of the scale points that podfit found.
 
 use std::fmt;
+use std::time::Duration;
 
-use super::{Anchor, ScalePoint};
+use super::{Anchor, Requested, ScalePoint};
+use crate::horizontal::HorizontalAutoscaler;
 use crate::quantity::Resource;
 
 /// The annotation of an HPA, or of the ScaledObject that it is made from, with the scale points of its metrics.
@@ -78,6 +80,67 @@ impl Kept {
     /// True when it carries the annotation, readable or not.
     pub fn is_annotated(&self) -> bool {
         !self.anchors.is_empty() || self.problem.is_some()
+    }
+}
+
+/// Why the target of a metric does not move with the requests, so that these are left to the HPA.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAligned {
+    /// Not yet, or not for now: podfit-updater takes it.
+    #[error("the requests that its target was chosen for are not known yet")]
+    NoScalePoint,
+    /// The annotation says nothing that podfit understands.
+    #[error(
+        "its annotation podfit.dev/scale-point cannot be read ({0}): correct it, or remove it to have it made anew"
+    )]
+    Unreadable(String),
+    /// It would be set back.
+    #[error("{0} applies its manifest, and would set another target back")]
+    Managed(&'static str),
+    /// One request cannot be right for two targets.
+    #[error("several targets are for the same requests")]
+    SeveralTargets,
+    /// A target cannot follow in time.
+    #[error("its scale-down stabilisation window of {} s is shorter than the {} s that a target may take to follow", .0.as_secs(), LEAST_WINDOW.as_secs())]
+    ShortWindow(Duration),
+    /// A step of one percent is too much.
+    #[error("a target of {0} % is too coarse to be moved in whole percent")]
+    TooCoarse(i64),
+}
+
+/// When requests go up the HPA wants fewer pods until its target follows, in the updater's next loop. Its stabilisation
+/// window must be longer than that.
+const LEAST_WINDOW: Duration = Duration::from_mins(2);
+
+/// Whether the target of an HPA's metric can move with the requests it `covers`, from `in_force` (percent).
+pub fn aligned(
+    hpa: &HorizontalAutoscaler,
+    covers: Covers,
+    in_force: i64,
+) -> Result<Aligned, NotAligned> {
+    movable(hpa)?;
+    let anchor = hpa.kept.anchor(&covers).ok_or(NotAligned::NoScalePoint)?;
+    // Whoever set another target meant it for the same requests.
+    let found = Anchor::find(Some(anchor), in_force, Requested::NoPods);
+    let (anchor, _) = found.map_err(|_| NotAligned::TooCoarse(in_force))?;
+    Ok(Aligned {
+        covers,
+        point: anchor.point,
+        in_force,
+    })
+}
+
+/// Whether any target of an HPA can be moved.
+pub fn movable(hpa: &HorizontalAutoscaler) -> Result<(), NotAligned> {
+    if let Some(problem) = &hpa.kept.problem {
+        return Err(NotAligned::Unreadable(problem.clone()));
+    }
+    if let Some(program) = hpa.kept.managed_by {
+        return Err(NotAligned::Managed(program));
+    }
+    match hpa.down_stabilization {
+        Some(window) if window < LEAST_WINDOW => Err(NotAligned::ShortWindow(window)),
+        _ => Ok(()),
     }
 }
 
