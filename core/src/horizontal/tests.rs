@@ -119,7 +119,7 @@ fn hpas_are_found_by_what_they_scale() {
     let names = |known: &Horizontals, key: &ControllerKey| -> Vec<_> {
         known.of(key).iter().map(|hpa| hpa.name.clone()).collect()
     };
-    assert!(known.of_chain(&[web.clone()]).is_empty() && known.is_empty());
+    assert!(known.of_chain(std::slice::from_ref(&web)).is_empty() && known.is_empty());
     known.apply(hpa("b", vec![]));
     known.apply(hpa("a", vec![]));
     known.apply(HorizontalAutoscaler {
