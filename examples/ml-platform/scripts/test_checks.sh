@@ -6,11 +6,12 @@
 # field KIND NAME JSONPATH: of an object in the namespace; empty when it is not there.
 field() { kubectl -n "$namespace" get "$1" "$2" -o "jsonpath=$3" 2>/dev/null || true; }
 
-replicas() { field deployment "$1" '{.status.readyReplicas}' | sed 's/^$/0/'; }
-wished() { field deployment "$1" '{.spec.replicas}'; }
+# A number that is 0 is left out of a status.
+replicas() { field deployment "$1" '{.status.readyReplicas}' | awk 'NF { n = $1 } END { print n + 0 }'; }
+wished() { field deployment "$1" '{.spec.replicas}' | awk 'NF { n = $1 } END { print NR ? n : "unknown" }'; }
 
 at_least() { [ "$(replicas "$1")" -ge "$2" ]; }
-at_most() { [ "$(wished "$1")" -le "$2" ]; }
+at_most() { [[ $(wished "$1") =~ ^[0-9]+$ ]] && [ "${BASH_REMATCH[0]}" -le "$2" ]; }
 
 # skip TEXT: why a check does not apply. Ends it.
 skip() {
@@ -188,7 +189,7 @@ set_queue() {
   kubectl create --raw "/api/v1/namespaces/$namespace/services/inference-queue:http/proxy/queue?length=$1" -f /dev/null >/dev/null
 }
 # busy: keeps a hundred items waiting, and looks whether there is a worker for each ten.
-busy() { set_queue 100 && [ "$(wished batch-inference)" -ge 10 ]; }
+busy() { set_queue 100 && ! at_most batch-inference 9; }
 
 check_keda_to_zero_and_back() {
   local none
@@ -224,18 +225,18 @@ check_keda_cron() {
 
 # refused POD: would an eviction be refused for its budget? It is asked for as a dry run.
 refused() {
-  kubectl create --raw "/api/v1/namespaces/$namespace/pods/$1/eviction" -f - 2>&1 >/dev/null <<JSON | grep -q 'disruption budget'
-{"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "$1", "namespace": "$namespace"}, "deleteOptions": {"dryRun": ["All"]}}
-JSON
+  local eviction said
+  eviction='{"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "'$1'"}, "deleteOptions": {"dryRun": ["All"]}}'
+  ! said=$(kubectl create --raw "/api/v1/namespaces/$namespace/pods/$1/eviction" -f - <<<"$eviction" 2>&1) &&
+    [[ $said == *"disruption budget"* ]]
 }
 
 check_pdb_protection() {
   local pod budget=test-budget-of-zero
   has pdb fraud-detector-pdb "$namespace" || fail "there is no fraud-detector-pdb"
-  pod=$(pods fraud-detector | sed -n '1s/ .*//p')
-  [ -n "$pod" ] || fail "fraud-detector-api has no pods"
   trap 'kubectl -n "$namespace" delete pdb test-budget-of-zero --ignore-not-found >/dev/null' EXIT
   pod=$(pods vpa-mode-off | sed -n '1s/ .*//p')
+  [ -n "$pod" ] || fail "vpa-mode-off has no pods"
   kubectl -n "$namespace" create poddisruptionbudget $budget --selector=app=vpa-mode-off --min-available=100% >/dev/null
   wait_until 60 refused "$pod" || fail "an eviction of $pod would pass, against a budget of zero"
   echo "an eviction against a budget of zero is refused; fraud-detector-pdb lets $(field pdb fraud-detector-pdb '{.status.disruptionsAllowed} of {.status.currentHealthy}') pods go"
