@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
 /// What is read on its own, outside of the book.
-const BESIDE: [&str; 3] = [
+const BESIDE: [&str; 4] = [
     "README.md",
     "CONTRIBUTING.md",
     "tests/local-cluster/README.md",
+    "examples/ml-platform/README.md",
 ];
 /// Where programs and the chart name pages.
 const SPEAKERS: [&str; 7] = [
