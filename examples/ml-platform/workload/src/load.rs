@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -38,19 +38,27 @@ struct Tally {
     /// Milliseconds to each good answer.
     latencies: Vec<f32>,
     failed: usize,
+    /// Why the last one of those failed.
+    why: String,
 }
 
 impl Tally {
-    fn add(&mut self, latency: Option<Duration>) {
-        match latency {
-            Some(latency) => self.latencies.push(latency.as_secs_f32() * 1000.0),
-            None => self.failed += 1,
+    fn add(&mut self, outcome: Result<Duration>) {
+        match outcome {
+            Ok(latency) => self.latencies.push(latency.as_secs_f32() * 1000.0),
+            Err(why) => {
+                self.failed += 1;
+                self.why = format!("{why:#}");
+            }
         }
     }
 
     fn merge(&mut self, other: Self) {
         self.latencies.extend(other.latencies);
         self.failed += other.failed;
+        if other.failed > 0 {
+            self.why = other.why;
+        }
     }
 
     /// The latency, in milliseconds, that `percent` of the good answers stayed within; nearest rank.
@@ -96,7 +104,8 @@ pub async fn run(options: Options, stopped: impl Future<Output = ()>) -> Result<
     );
     ensure!(
         !total.latencies.is_empty(),
-        "no request was answered: is the server there, and the URL right?"
+        "no request was answered; the last one: {}",
+        total.why
     );
     Ok(())
 }
@@ -110,23 +119,34 @@ async fn send(options: &Options, tally: &Arc<Mutex<Tally>>) {
     for target in options.targets.iter().cycle() {
         ticks.tick().await;
         let Ok(permit) = Arc::clone(&waiting).try_acquire_owned() else {
-            add(tally, None);
+            add(tally, Err(anyhow!("too many wait for an answer already")));
             continue;
         };
         let (target, tally) = (target.clone(), Arc::clone(tally));
         tokio::spawn(async move {
             let begun = Instant::now();
             let answer = timeout(PATIENCE, target.send("GET")).await;
-            let good = matches!(answer, Ok(Ok(200..300)));
-            add(&tally, good.then(|| begun.elapsed()));
+            let outcome = answer
+                .unwrap_or_else(|_| Err(anyhow!("no answer within {PATIENCE:?}")))
+                .and_then(good);
+            add(&tally, outcome.map(|()| begun.elapsed()));
             drop(permit);
         });
     }
 }
 
-fn add(tally: &Mutex<Tally>, latency: Option<Duration>) {
+/// An error unless the status is one of success.
+fn good(status: u16) -> Result<()> {
+    ensure!(
+        (200..300).contains(&status),
+        "it was answered with {status}"
+    );
+    Ok(())
+}
+
+fn add(tally: &Mutex<Tally>, outcome: Result<Duration>) {
     let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
-    tally.add(latency);
+    tally.add(outcome);
 }
 
 fn taken(tally: &Mutex<Tally>) -> Tally {
@@ -173,13 +193,14 @@ mod tests {
     fn failures_do_not_count_as_answers() {
         let (mut tally, mut other) = (Tally::default(), Tally::default());
         for ms in [30, 10] {
-            tally.add(Some(Duration::from_millis(ms)));
+            tally.add(Ok(Duration::from_millis(ms)));
         }
-        other.add(None);
+        other.add(good(503).map(|()| Duration::ZERO));
         tally.merge(other);
         assert_eq!(
             tally.sentence(Duration::from_secs(2)),
             "1.0 answers/s, 1 failed; latency p50 10 ms, p95 30 ms, p99 30 ms"
         );
+        assert_eq!(tally.why, "it was answered with 503");
     }
 }

@@ -40,7 +40,7 @@ fn a_load_that_nobody_answers_fails() {
         .output();
     let load = load.unwrap();
     assert!(!load.status.success());
-    assert!(text(&load.stderr).contains("is the server there"));
+    assert!(text(&load.stderr).contains("127.0.0.1:9 does not answer"));
 }
 
 #[test]
