@@ -130,7 +130,12 @@ fitting() {
       if (known && cpu >= bound[4] && memory >= bound[5] && cpu <= bound[6] && memory <= bound[7]) good++ }
     END { print good + 0, "of", all + 0 }'
 }
-all_fit() { [[ $(fitting "$1") =~ ^([1-9][0-9]*)\ of\ ([0-9]+)$ ]] && [ "${BASH_REMATCH[1]}" = "${BASH_REMATCH[2]}" ]; }
+# all_fit APP: does every pod that its Deployment wants run, with the recommended size?
+all_fit() {
+  local all
+  all=$(wished "$1")
+  [ "$all" != 0 ] && [ "$(fitting "$1")" = "$all of $all" ]
+}
 
 check_vpa_mode_off() {
   local cpu other
