@@ -26,7 +26,7 @@ fn script(name: &str) -> Command {
     Command::new(folder().join(name))
 }
 
-/// A folder whose `kubectl` runs this text; it is removed with this value.
+/// A folder whose `kubectl` runs a text; it is removed with this value.
 struct StandIn(PathBuf);
 
 impl StandIn {
@@ -36,10 +36,20 @@ impl StandIn {
         let name = format!("podfit-stand-in-{}-{number}", std::process::id());
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder).unwrap();
-        let kubectl = folder.join("kubectl");
-        std::fs::write(&kubectl, format!("#!/usr/bin/env bash\n{text}")).unwrap();
-        std::fs::set_permissions(&kubectl, PermissionsExt::from_mode(0o755)).unwrap();
-        Self(folder)
+        Self(folder).and("kubectl", text)
+    }
+
+    /// Another program beside it.
+    fn and(self, name: &str, text: &str) -> Self {
+        let program = self.0.join(name);
+        std::fs::write(&program, format!("#!/usr/bin/env bash\n{text}")).unwrap();
+        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+        self
+    }
+
+    /// What is in a file that a stand-in wrote.
+    fn written(&self, file: &str) -> String {
+        std::fs::read_to_string(self.0.join(file)).unwrap_or_default()
     }
 
     fn run(&self, name: &str, arguments: &[&str]) -> Output {
@@ -232,6 +242,65 @@ fn what_is_there_is_left_alone() {
         "{said}"
     );
     assert!(!full.0.join("kubectl.changes").exists());
+}
+
+/// Nothing is there before Helm made it, and after that all of it answers.
+#[test]
+fn what_is_missing_comes_by_helm() {
+    let cluster = StandIn::new(
+        "here=$(dirname \"$0\")
+         case \"$*\" in
+           'get --raw /version') ;;
+           *apiservice*custom.metrics*) [ ! -e $here/prometheus-adapter ] || printf True ;;
+           *apiservice*external.metrics*) [ ! -e $here/keda ] || printf True ;;
+           *apiservice*) [ ! -e $here/metrics-server ] || printf True ;;
+           *leases*) [ ! -e $here/podfit ] || echo podfit/podfit-webhook 2999-01-01T00:00:00Z ;;
+           *'get deployment fraud-detector-api'*) [ -e $here/samples ] ;;
+           kustomize*) echo \"folder $2; image localhost/podfit-ml-workload:0.1.0\" ;;
+           apply*) cat >$here/samples ;;
+           *'get job model-training'*|*'get scaledobject '*) exit 1 ;;
+         esac",
+    )
+    .and(
+        "helm",
+        "echo \"$*\" >>\"$0.log\"; touch \"$(dirname \"$0\")/$3\"",
+    );
+    let values = ["--podfit-values", "mine.yaml", "--image", "there/ml:2"];
+    let prometheus = ["--prometheus", "http://prometheus.here:9090"];
+    let setup = cluster.run(
+        "setup_environment.sh",
+        &[values, ["--timeout", "1m", prometheus[0], prometheus[1]]].concat(),
+    );
+    let said = text(&setup.stdout);
+    assert!(setup.status.success(), "{said}{}", text(&setup.stderr));
+    let count = |word: &str| said.lines().filter(|l| l.contains(word)).count();
+    assert_eq!((count(" installed "), count(" present ")), (5, 1), "{said}");
+
+    let log = cluster.written("helm.log");
+    let calls: Vec<_> = log.lines().collect();
+    let starts = [
+        "upgrade --install metrics-server metrics-server --repo https://kubernetes-sigs.github.io/metrics-server/ --namespace kube-system ",
+        "upgrade --install prometheus-adapter prometheus-adapter --repo https://prometheus-community.github.io/helm-charts --namespace monitoring ",
+        "upgrade --install keda keda --repo https://kedacore.github.io/charts --namespace keda ",
+        "upgrade --install podfit ",
+    ];
+    assert_eq!(calls.len(), starts.len(), "{log}");
+    for (call, start) in calls.iter().zip(starts) {
+        assert!(call.starts_with(start), "{call}");
+        assert!(
+            call.contains(" --create-namespace --wait --timeout 1m"),
+            "{call}"
+        );
+    }
+    let address = "--set prometheus.url=http://prometheus.here --set prometheus.port=9090";
+    assert!(calls[1].ends_with(address), "{}", calls[1]);
+    assert!(calls[3].ends_with("--values mine.yaml"), "{}", calls[3]);
+    // With Prometheus Adapter the HPA is its own.
+    let samples = cluster.written("samples");
+    assert!(
+        samples.ends_with("/manifests; image there/ml:2\n"),
+        "{samples}"
+    );
 }
 
 #[test]
