@@ -9,11 +9,12 @@ use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use kube::{Resource, ResourceExt};
 use podfit_core::disruption::Budget;
-use podfit_core::horizontal::{HorizontalAutoscaler, Horizontals, ScaledObject};
+use podfit_core::horizontal::{Claims, HorizontalAutoscaler, Horizontals, ScaledObject};
 use podfit_core::node::Node;
 use podfit_core::ownership::{Controller, ControllerKey, ForeignKind, GroupKind, Owners, Vpas};
 use podfit_core::pod::{OwnerRef, Pod};
 use podfit_core::policy::LimitRangeItem;
+use podfit_core::profile::Profile;
 use podfit_core::quota::Quota;
 use podfit_core::vpa::Vpa;
 use tokio::sync::mpsc;
@@ -76,6 +77,11 @@ impl Index {
         let mut chain = pod.map(|pod| self.owners.chain(pod)).unwrap_or_default();
         chain.extend(target.filter(|target| !chain.contains(target)));
         self.horizontals.of_chain(&chain)
+    }
+
+    /// What HPAs claim of the pods of a VPA.
+    pub fn claims(&self, vpa: &Vpa, pod: Option<&Pod>, profile: Profile) -> Claims {
+        Claims::new(&self.horizontals_of(vpa, pod), vpa.horizontal_in(profile))
     }
 
     /// Has the kind of `owner` looked up if nothing is known of it; true when it was asked for. The answer comes later.

@@ -26,6 +26,7 @@ pub fn snapshot(index: &Index, config: &Config, wall_clock: Timestamp) -> Snapsh
         let key = (vpa.namespace.clone(), vpa.name.clone());
         let workload = workloads.entry(key).or_insert_with(|| Workload {
             vpa: Arc::clone(vpa),
+            claims: index.claims(vpa, Some(pod), config.profile),
             ..Workload::default()
         });
         if let Some(owner) = &pod.owner

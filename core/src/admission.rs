@@ -1,4 +1,4 @@
-//! What a pod that is about to be created is given: (pod, VPA, `LimitRanges`) -> changes and annotations.
+//! What a pod that is about to be created is given: (pod, VPA, `LimitRanges`, HPAs) -> changes and annotations.
 //!
 //! JSON, patches and the text form of quantities belong to the webhook. An API server may ask about one pod several times,
 //! when other webhooks change it in between: a pod that has what it is to have is not changed again.
@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 use crate::pod::{Container, Pod};
 use crate::policy::scale_down::keep_up;
-use crate::policy::{LimitRangeItem, Rules, ScaleDown, cap_for_pod, changes};
+use crate::policy::{Rules, ScaleDown, Surroundings, cap_for_pod, changes};
 use crate::profile::Profile;
 use crate::quantity::Millicores;
 use crate::time::Timestamp;
@@ -69,10 +69,10 @@ pub fn sizes_new_pods(vpa: &Vpa, settings: &Settings) -> bool {
 /// What `vpa`, which controls `pod`, changes in it at creation. In mode Off only startup boosts.
 ///
 /// A pod under a VPA without a recommendation still gets the observed containers written down.
-pub fn admit(
+pub fn admit<'a>(
     pod: &Pod,
-    vpa: &Vpa,
-    limit_ranges: &[LimitRangeItem],
+    vpa: &'a Vpa,
+    surroundings: impl Into<Surroundings<'a>>,
     settings: &Settings,
     now: Timestamp,
 ) -> Admission {
@@ -93,14 +93,15 @@ pub fn admit(
     };
     // What it was before its boost is partly sized already, and may look Guaranteed where the pod never was.
     let may_be_guaranteed = !boosts || pod.is_guaranteed();
+    let surroundings = surroundings.into();
     let rules = |pod: &Pod| {
-        Rules::new(pod, vpa, limit_ranges, settings.profile).of_class(may_be_guaranteed)
+        Rules::new(pod, vpa, surroundings, settings.profile).of_class(may_be_guaranteed)
     };
     let mut containers = settled(
         written,
         (vpa, scale_down(vpa, now)),
         rules,
-        limit_ranges.is_empty(),
+        surroundings.limit_ranges.is_empty(),
     );
     let mut boosts = Vec::new();
     if settings.startup_boost {

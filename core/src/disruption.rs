@@ -46,9 +46,10 @@ pub use shrink::ShrinkHold;
 pub use crate::profile::Profile;
 
 use crate::feature_gates::FeatureGates;
+use crate::horizontal::Claims;
 use crate::node::Nodes;
 use crate::pod::{OwnerRef, Pod};
-use crate::policy::{ContainerChange, LimitRangeItem};
+use crate::policy::{ContainerChange, LimitRangeItem, Surroundings};
 use crate::quota::{Headroom, Quota};
 use crate::time::Timestamp;
 use crate::vpa::Vpa;
@@ -162,6 +163,14 @@ impl Snapshot {
             .get(namespace)
             .map_or(&[][..], Vec::as_slice)
     }
+
+    /// What besides their VPA bears on the pods of a workload.
+    pub fn surroundings<'a>(&'a self, workload: &'a Workload) -> Surroundings<'a> {
+        Surroundings {
+            limit_ranges: self.limit_ranges(&workload.vpa.namespace),
+            claims: &workload.claims,
+        }
+    }
 }
 
 /// A VPA and the pods that it controls.
@@ -171,6 +180,8 @@ pub struct Workload {
     pub vpa: Arc<Vpa>,
     /// Its pods, whatever their state.
     pub pods: Vec<Arc<Pod>>,
+    /// What HPAs claim of its pods' resources.
+    pub claims: Claims,
     /// The replicas that the direct owners of those pods ask for. An owner that is missing here is not known to exist.
     pub replicas: HashMap<OwnerRef, ConfiguredReplicas>,
     /// Those of the owners under which pods do long work, with the kind in their chain that says so ([`long_work`]).
@@ -247,7 +258,7 @@ pub fn plan(
     for workload in first.iter().chain(later) {
         let setting = Setting {
             vpa: &workload.vpa,
-            limit_ranges: snapshot.limit_ranges(&workload.vpa.namespace),
+            surroundings: snapshot.surroundings(workload),
             fits: &fits,
             shrinks: memory
                 .shrinks
@@ -276,7 +287,7 @@ pub fn plan(
 /// What all decisions on one VPA's pods depend on.
 struct Setting<'a> {
     vpa: &'a Vpa,
-    limit_ranges: &'a [LimitRangeItem],
+    surroundings: Surroundings<'a>,
     fits: &'a fit::Fits<'a>,
     /// What of the VPA's pods was lowered lately.
     shrinks: Option<&'a shrink::OfWorkload>,

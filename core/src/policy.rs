@@ -18,7 +18,7 @@ pub use limit_range::{LimitRangeItem, LimitRangeScope, Ratios};
 pub use limits::{LIMITS_ANNOTATION, LimitPolicies, LimitPolicy};
 pub use note::Note;
 pub use pod::{PodRecommendation, cap_for_pod};
-pub use rules::Rules;
+pub use rules::{Rules, Surroundings};
 pub use scale_down::{SCALE_DOWN_ANNOTATION, ScaleDown};
 
 use crate::explanation::Cause;

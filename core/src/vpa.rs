@@ -6,6 +6,7 @@ use crate::estimator::Method;
 use crate::horizontal::Horizontal;
 use crate::pod::OwnerRef;
 use crate::policy::{LimitPolicies, ScaleDown};
+use crate::profile::Profile;
 use crate::quantity::{Bytes, Millicores, ResourceList};
 use crate::time::Timestamp;
 use crate::window::Maintenance;
@@ -239,6 +240,12 @@ impl Vpa {
     /// `namespace/name`.
     pub fn key(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// What becomes of resources that an HPA scales on.
+    pub fn horizontal_in(&self, profile: Profile) -> Horizontal {
+        self.horizontal
+            .unwrap_or_else(|| Horizontal::of_profile(profile))
     }
 
     /// True while the recommender says that it knows little yet (condition `LowConfidence`).

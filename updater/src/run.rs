@@ -262,11 +262,11 @@ impl Updater {
         let by_node = capped_by_node(snapshot, &self.config);
         for (workload, capped_by_node) in snapshot.workloads.iter().zip(by_node) {
             let vpa = &workload.vpa;
-            let limit_ranges = snapshot.limit_ranges(&vpa.namespace);
+            let surroundings = snapshot.surroundings(workload);
             let findings = Findings {
                 blocked: blocked.remove(&(vpa.namespace.as_str(), vpa.name.as_str())),
                 not_applied: memory.outcomes.missed(vpa).cloned(),
-                capped: capped_by_limit(workload, limit_ranges, self.config.profile),
+                capped: capped_by_limit(workload, surroundings, self.config.profile),
                 capped_by_node,
             };
             found.push((Arc::clone(vpa), findings));

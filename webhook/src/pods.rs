@@ -6,6 +6,7 @@ use podfit_cluster::api::time::now;
 use podfit_cluster::probe::{self, PROBE};
 use podfit_core::admission::sizes_new_pods;
 use podfit_core::pod::Pod;
+use podfit_core::policy::Surroundings;
 use podfit_core::vpa::Vpa;
 
 use crate::admission::Webhook;
@@ -73,16 +74,21 @@ fn sized(webhook: &Webhook, request: &Request<'_>) -> Result<Response, Unsized> 
 
 /// The patch for `pod`: empty when no VPA controls it, or when its VPA only recommends.
 pub fn size(webhook: &Webhook, pod: &Pod) -> Patch {
-    let (vpa, limit_ranges) = {
+    let settings = &webhook.settings;
+    let (vpa, limit_ranges, claims) = {
         let index = webhook.index.read();
-        let eligible = |vpa: &Vpa| sizes_new_pods(vpa, &webhook.settings);
+        let eligible = |vpa: &Vpa| sizes_new_pods(vpa, settings);
         let Some(vpa) = index.controlling_vpa(pod, eligible) else {
             return Patch::default();
         };
-        (vpa.clone(), index.limit_ranges(&pod.namespace))
+        let claims = index.claims(vpa, Some(pod), settings.profile);
+        (vpa.clone(), index.limit_ranges(&pod.namespace), claims)
     };
-    let admission =
-        podfit_core::admission::admit(pod, &vpa, &limit_ranges, &webhook.settings, now());
+    let surroundings = Surroundings {
+        limit_ranges: &limit_ranges,
+        claims: &claims,
+    };
+    let admission = podfit_core::admission::admit(pod, &vpa, surroundings, settings, now());
     if let Some(why) = admission.left_alone {
         tracing::info!(namespace = pod.namespace, pod = pod.name, vpa = vpa.name, %why, "left a pod as it is");
     }

@@ -86,7 +86,9 @@ fn raised(
     settings: &Settings,
 ) -> Option<(i64, NewLimit)> {
     let policy = for_container(rules.containers, &container.name);
-    if policy.is_some_and(|p| p.off) {
+    // A boost raises what utilisation is measured by, just when there are to be more pods.
+    let claimed = rules.claims.on(&container.name, Resource::Cpu).is_some();
+    if claimed || policy.is_some_and(|p| p.off) {
         return None;
     }
     let boost = policy.and_then(|p| p.startup_boost).or(vpa.startup_boost)?;

@@ -1,6 +1,7 @@
 //! Upstream's tables (vectors 12), which hold in both profiles; what podfit does better; and laws.
 
 mod boost;
+mod horizontal;
 mod laws;
 mod safe;
 mod scale_down;
@@ -9,7 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::pod::{Container, ContainerStatus, EffectiveResources};
-use crate::policy::{LimitRangeScope, Note, Ratios};
+use crate::policy::{LimitRangeItem, LimitRangeScope, Note, Ratios};
 use crate::quantity::{Bytes, Resource, ResourceList};
 use crate::time::Timestamp;
 use crate::vpa::{ContainerPolicy, ContainerRecommendation};

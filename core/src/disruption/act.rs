@@ -259,7 +259,7 @@ fn could_come_back(candidate: &Candidate<'_>, setting: &Setting<'_>) -> Result<(
     }
     let obstacle = setting
         .headroom
-        .obstacle(pod, changes, setting.limit_ranges);
+        .obstacle(pod, changes, setting.surroundings.limit_ranges);
     obstacle.map_or(Ok(()), |obstacle| {
         Err(UpdateReason::CouldNotComeBack(obstacle))
     })

@@ -88,7 +88,7 @@ fn without_boost(pod: &Pod, over: &[usize], setting: &Setting<'_>) -> Vec<Contai
         }
     }
     let profile = setting.config.profile;
-    let rules = Rules::new(&before, setting.vpa, setting.limit_ranges, profile)
+    let rules = Rules::new(&before, setting.vpa, setting.surroundings, profile)
         .of_class(pod.is_guaranteed());
     let recommended = match setting.vpa.update_mode {
         UpdateMode::Off => &[],

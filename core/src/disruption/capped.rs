@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{Profile, Workload};
-use crate::policy::{LimitPolicy, LimitRangeItem, Note, Rules, cap_for_pod};
+use crate::policy::{LimitPolicy, Note, Rules, Surroundings, cap_for_pod};
 use crate::quantity::Resource;
 
 /// A container that is recommended more than its limit, which is not podfit's to raise.
@@ -41,7 +41,7 @@ impl fmt::Display for CappedByLimit {
 /// What limits cut off in the live pods of a workload, one entry per container and resource.
 pub fn capped_by_limit(
     workload: &Workload,
-    limit_ranges: &[LimitRangeItem],
+    surroundings: Surroundings<'_>,
     profile: Profile,
 ) -> Vec<CappedByLimit> {
     let vpa = &workload.vpa;
@@ -55,7 +55,7 @@ pub fn capped_by_limit(
     let recommended = vpa.recommendation.as_deref().unwrap_or_default();
     let mut found: BTreeMap<(String, Resource), CappedByLimit> = BTreeMap::new();
     for pod in workload.pods.iter().filter(|pod| !pod.terminating) {
-        let rules = Rules::new(pod, vpa, limit_ranges, profile);
+        let rules = Rules::new(pod, vpa, surroundings, profile);
         for fitted in cap_for_pod(pod, recommended, &rules) {
             let container = &pod.containers[fitted.index];
             let capped = |r: &Resource| fitted.notes.contains(&Note::CappedToContainerLimit(*r));

@@ -48,11 +48,16 @@ pub(super) fn consider<'a>(
 ) -> Result<Candidate<'a>, UpdateReason> {
     is_updatable(pod, setting)?;
     let profile = setting.config.profile;
-    let rules = Rules::new(pod, setting.vpa, setting.limit_ranges, profile);
+    let rules = Rules::new(pod, setting.vpa, setting.surroundings, profile);
     let published = setting.vpa.recommendation.as_deref().unwrap_or_default();
     let mut recommended = cap_for_pod(pod, published, &rules);
     if recommended.is_empty() {
-        return Err(UpdateReason::NoRecommendation);
+        return Err(match setting.surroundings.claims.iter().next() {
+            Some(claim) if !published.is_empty() => UpdateReason::LeftToHpa {
+                hpa: claim.hpa.name.clone(),
+            },
+            _ => UpdateReason::NoRecommendation,
+        });
     }
     let care = Care::take(pod, &mut recommended, &rules, setting);
     let mode = setting.vpa.update_mode;

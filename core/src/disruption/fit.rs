@@ -193,8 +193,8 @@ pub fn capped_by_node(snapshot: &Snapshot, config: &Config) -> Vec<Vec<CappedByN
             if fits.too_small(pod, at_most, vpa.update_mode).is_none() {
                 continue;
             }
-            let limit_ranges = snapshot.limit_ranges(&vpa.namespace);
-            let rules = Rules::new(pod, vpa, limit_ranges, config.profile);
+            let surroundings = snapshot.surroundings(workload);
+            let rules = Rules::new(pod, vpa, surroundings, config.profile);
             let recommended = vpa.recommendation.as_deref().unwrap_or_default();
             let mut recommended = cap_for_pod(pod, recommended, &rules);
             for new in fits.cap(pod, &mut recommended, &rules, vpa.update_mode) {

@@ -10,7 +10,7 @@ use super::{Config, IN_PLACE_ANNOTATION, Snapshot, UpdateReason, Workload};
 use crate::admission::UPDATES_ANNOTATION;
 use crate::pod::Pod;
 use crate::policy::{
-    ContainerChange, LimitRangeItem, PodRecommendation, Rules, ScaleDown, cap_for_pod,
+    ContainerChange, PodRecommendation, Rules, ScaleDown, Surroundings, cap_for_pod,
 };
 use crate::quantity::{Resource, ResourceList};
 use crate::time::Timestamp;
@@ -178,11 +178,11 @@ impl Outcomes {
             let Some(mut watched) = self.watched.remove(&key) else {
                 continue;
             };
-            let ranges = snapshot.limit_ranges(&workload.vpa.namespace);
+            let around = snapshot.surroundings(workload);
             let mut came = 0;
             let missed = watched.replacements(workload).find_map(|pod| {
                 came += 1;
-                fault(pod, &watched.asked, &workload.vpa, (ranges, config)).map(|f| (pod, f))
+                fault(pod, &watched.asked, &workload.vpa, (around, config)).map(|f| (pod, f))
             });
             let missed = missed.map(|(pod, fault)| NotApplied {
                 vpa: Arc::clone(&workload.vpa),
@@ -274,16 +274,18 @@ fn fault(
     pod: &Pod,
     asked: &[(String, ResourceList)],
     vpa: &Vpa,
-    (ranges, config): (&[LimitRangeItem], &Config),
+    (around, config): (Surroundings<'_>, &Config),
 ) -> Option<Fault> {
     if pod.annotation(UPDATES_ANNOTATION).is_none() {
         return Some(Fault::NotSized);
     }
-    let rules = Rules::new(pod, vpa, ranges, config.profile);
+    let rules = Rules::new(pod, vpa, around, config.profile);
     let recommended = vpa.recommendation.as_deref().unwrap_or_default();
     let by_now = cap_for_pod(pod, recommended, &rules);
     asked.iter().find_map(|(container, requests)| {
-        let mut resources = Resource::ALL.into_iter();
+        // An HPA may have come since, for which the webhook left a resource as it was.
+        let judged = |r: &Resource| around.claims.on(container, *r).is_none();
+        let mut resources = Resource::ALL.into_iter().filter(judged);
         resources.find_map(|r| {
             other_request(
                 (pod, vpa),

@@ -149,6 +149,11 @@ pub enum UpdateReason {
     NoController,
     /// No: nothing is recommended for the pod's containers.
     NoRecommendation,
+    /// All that is recommended is of resources that an HPA scales on.
+    LeftToHpa {
+        /// The HPA.
+        hpa: String,
+    },
     /// Due: a container was restarted after it was lowered, and gets back what it had.
     ShrunkTooFar {
         /// The container.
@@ -291,6 +296,7 @@ impl UpdateReason {
             Self::StartupBoost => "StartupBoost",
             Self::NoController => "NoController",
             Self::NoRecommendation => "NoRecommendation",
+            Self::LeftToHpa { .. } => "LeftToHpa",
             Self::ShrunkTooFar { .. } => "ShrunkTooFar",
             Self::ShrinkHeld { .. } => "ShrinkHeld",
             Self::UpToDate => "UpToDate",

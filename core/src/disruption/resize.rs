@@ -78,12 +78,8 @@ fn ask(
         return Ok(eviction);
     }
     if let Some(room) = too_small {
-        let rules = Rules::new(
-            pod,
-            setting.vpa,
-            setting.limit_ranges,
-            setting.config.profile,
-        );
+        let profile = setting.config.profile;
+        let rules = Rules::new(pod, setting.vpa, setting.surroundings, profile);
         cap_to(room, pod, &mut candidate.recommended, &rules);
         candidate.changes =
             changes_in_mode(pod, &candidate.recommended, &rules, setting.vpa.update_mode);

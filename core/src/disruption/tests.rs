@@ -5,6 +5,7 @@ mod breaker;
 mod budget;
 mod disruptions;
 mod fire;
+mod horizontal;
 mod in_place;
 mod laws;
 mod limits;
@@ -22,7 +23,7 @@ mod window;
 use super::*;
 use crate::ownership::ControllerKey;
 use crate::pod::{Container, ContainerStatus, EffectiveResources, Phase, ResizeState, Termination};
-use crate::quantity::{Bytes, Millicores, ResourceList};
+use crate::quantity::{Bytes, Millicores, Resource, ResourceList};
 use crate::rows::{number, rows};
 use crate::vpa::{ContainerRecommendation, UpdateMode};
 
@@ -146,6 +147,7 @@ fn oom_killed_after(minutes: u64) -> ContainerStatus {
 /// One workload and how it is planned.
 struct Case {
     vpa: Vpa,
+    claims: Claims,
     pods: Vec<Pod>,
     replicas: ConfiguredReplicas,
     config: Config,
@@ -161,6 +163,7 @@ impl Case {
         let (vpa, config) = (vpa(mode), Config::new(profile));
         Self {
             vpa,
+            claims: Claims::default(),
             pods,
             replicas,
             config,
@@ -174,6 +177,7 @@ impl Case {
         let owners = self.pods.iter().filter_map(|pod| pod.owner.clone());
         let workload = Workload {
             vpa: Arc::new(self.vpa.clone()),
+            claims: self.claims.clone(),
             pods: self.pods.iter().cloned().map(Arc::new).collect(),
             replicas: owners.map(|owner| (owner, self.replicas)).collect(),
             ..Workload::default()
@@ -213,6 +217,7 @@ impl Case {
         let vpa = self.vpa.clone();
         let case = Self {
             vpa,
+            claims: self.claims.clone(),
             pods,
             memory: self.memory.clone(),
             nodes: self.nodes.clone(),

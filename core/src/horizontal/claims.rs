@@ -79,6 +79,22 @@ impl Claims {
         claims
     }
 
+    /// The claims of one HPA to these resources.
+    #[cfg(test)]
+    pub(crate) fn of_test(claimed: &[(Resource, Option<&str>)]) -> Self {
+        let metric = |(resource, container): &(Resource, Option<&str>)| Metric::Resource {
+            resource: *resource,
+            container: container.map(String::from),
+            target: Target::Utilization(70),
+        };
+        let hpa = HorizontalAutoscaler {
+            name: "web".into(),
+            metrics: claimed.iter().map(metric).collect(),
+            ..HorizontalAutoscaler::default()
+        };
+        Self::new(&[Arc::new(hpa)], Horizontal::Yield)
+    }
+
     /// The first claim to a resource of a container; `None` when it is podfit's to size.
     pub fn on(&self, container: &str, resource: Resource) -> Option<&Claim> {
         self.left.iter().find(|claim| {

@@ -30,6 +30,8 @@ pub enum Note {
     NotScaledDown(Resource),
     /// Brought to where the target of an HPA can follow, or is.
     Realigned(Resource),
+    /// An HPA scales on the utilisation of it.
+    LeftToHpa(Resource),
     /// The container has no limit, so it gets none.
     NoOriginalLimit(Resource),
     /// Nothing is recommended, so the limit cannot follow.
@@ -82,6 +84,7 @@ impl fmt::Display for Note {
             ),
             Self::NotScaledDown(r) => (r, " not scaled down: podfit.dev/scale-down"),
             Self::Realigned(r) => (r, " fitted to the target of an HPA"),
+            Self::LeftToHpa(r) => (r, " left to a HorizontalPodAutoscaler"),
             Self::RequestSet(r) => (r, " request"),
             Self::LimitSet(r) => (r, " limit"),
         };

@@ -6,7 +6,7 @@ use super::pod_range::fit_sums;
 use super::{LimitPolicy, Rules, boundary, bounds_mut, controls, for_container};
 use crate::pod::{Container, Pod};
 use crate::quantity::{Resource, ResourceList};
-use crate::vpa::{ContainerPolicy, ContainerRecommendation};
+use crate::vpa::ContainerRecommendation;
 
 /// What one container of a pod should have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,8 @@ pub struct PodRecommendation {
 /// Profile `safe`: each container is brought into its policy, then into what the API server lets it be: LimitRanges for
 /// containers, limits that stay, LimitRanges for the sums over the pod. Profile `upstream`: first the sums over the pod,
 /// then each container into LimitRanges and then into the policy, which therefore wins, and below a limit that stays.
-/// Recommendations for containers that the pod lacks, and for what policies take out of control, are dropped.
+/// Recommendations for containers that the pod lacks, for what policies take out of control, and for what is an HPA's, are
+/// dropped.
 pub fn cap_for_pod(
     pod: &Pod,
     recommendations: &[ContainerRecommendation],
@@ -34,7 +35,7 @@ pub fn cap_for_pod(
         .containers
         .iter()
         .enumerate()
-        .filter_map(|(index, c)| controlled(index, c, recommendations, rules.containers))
+        .filter_map(|(index, c)| controlled(index, c, recommendations, rules))
         .collect();
     if !rules.profile.is_safe() {
         fit_sums(pod, &mut fitted, rules);
@@ -51,19 +52,24 @@ pub fn cap_for_pod(
     fitted
 }
 
-/// The published recommendation of a container, without what its policy takes out of control.
+/// The published recommendation of a container, without what its policy takes out of control, and what an HPA claims.
 fn controlled(
     index: usize,
     container: &Container,
     recommendations: &[ContainerRecommendation],
-    policies: &[ContainerPolicy],
+    rules: &Rules<'_>,
 ) -> Option<PodRecommendation> {
     let mut recommendation = recommendations
         .iter()
         .find(|r| r.container_name == container.name)?
         .clone();
-    let policy = for_container(policies, &container.name);
-    for resource in Resource::ALL.into_iter().filter(|r| !controls(policy, *r)) {
+    let policy = for_container(rules.containers, &container.name);
+    let mut notes = Vec::new();
+    let sizes = |r: &Resource| rules.sizes(&container.name, *r);
+    for resource in Resource::ALL.into_iter().filter(|r| !sizes(r)) {
+        if controls(policy, resource) {
+            notes.push(Note::LeftToHpa(resource));
+        }
         for list in bounds_mut(&mut recommendation) {
             list.set(resource, None);
         }
@@ -71,7 +77,7 @@ fn controlled(
     (!recommendation.target.is_empty()).then_some(PodRecommendation {
         index,
         recommendation,
-        notes: Vec::new(),
+        notes,
     })
 }
 

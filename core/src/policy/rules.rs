@@ -2,19 +2,55 @@
 
 use super::limit_range::{LimitRangeItem, LimitRangeScope};
 use super::limits::{LimitPolicies, LimitPolicy};
-use super::{boundary, for_container};
+use super::{boundary, controls, for_container};
+use crate::horizontal::Claims;
 use crate::pod::Pod;
 use crate::profile::Profile;
 use crate::quantity::{Resource, ResourceList};
 use crate::vpa::{ContainerPolicy, Vpa};
 
-/// What a VPA, its namespace's LimitRanges and the pod's own class let its containers be.
+/// What besides its VPA bears on the resources of a pod.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    /// The items of its namespace's LimitRanges.
+    pub limit_ranges: &'a [LimitRangeItem],
+    /// What HPAs claim of its workload.
+    pub claims: &'a Claims,
+}
+
+/// A workload without an HPA.
+impl<'a> From<&'a [LimitRangeItem]> for Surroundings<'a> {
+    fn from(limit_ranges: &'a [LimitRangeItem]) -> Self {
+        Self {
+            limit_ranges,
+            claims: Claims::NONE,
+        }
+    }
+}
+
+#[cfg(test)]
+impl<'a, const N: usize> From<&'a [LimitRangeItem; N]> for Surroundings<'a> {
+    fn from(limit_ranges: &'a [LimitRangeItem; N]) -> Self {
+        limit_ranges.as_slice().into()
+    }
+}
+
+#[cfg(test)]
+impl<'a> From<&'a Vec<LimitRangeItem>> for Surroundings<'a> {
+    fn from(limit_ranges: &'a Vec<LimitRangeItem>) -> Self {
+        limit_ranges.as_slice().into()
+    }
+}
+
+/// What a VPA, its namespace's LimitRanges, HPAs and the pod's own class let its containers be.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules<'a> {
     /// Whose rules win.
     pub profile: Profile,
     /// The VPA's policies.
     pub containers: &'a [ContainerPolicy],
+    /// What HPAs claim.
+    pub claims: &'a Claims,
     /// What becomes of limits.
     limits: LimitPolicies,
     /// For each container.
@@ -27,8 +63,18 @@ pub struct Rules<'a> {
 
 impl<'a> Rules<'a> {
     /// The rules for `pod` under `vpa`.
-    pub fn new(pod: &Pod, vpa: &'a Vpa, limit_ranges: &[LimitRangeItem], profile: Profile) -> Self {
+    pub fn new(
+        pod: &Pod,
+        vpa: &'a Vpa,
+        surroundings: impl Into<Surroundings<'a>>,
+        profile: Profile,
+    ) -> Self {
+        let Surroundings {
+            limit_ranges,
+            claims,
+        } = surroundings.into();
         Self {
+            claims,
             profile,
             containers: &vpa.container_policies,
             limits: vpa.limits,
@@ -42,6 +88,12 @@ impl<'a> Rules<'a> {
     pub(crate) fn of_class(mut self, may_be_guaranteed: bool) -> Self {
         self.guaranteed &= may_be_guaranteed;
         self
+    }
+
+    /// True when this resource of a container is podfit's to size: the policy lets it, and no HPA scales on it.
+    pub(super) fn sizes(&self, container: &str, resource: Resource) -> bool {
+        controls(for_container(self.containers, container), resource)
+            && self.claims.on(container, resource).is_none()
     }
 
     /// What becomes of a container's limit.

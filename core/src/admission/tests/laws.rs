@@ -97,10 +97,10 @@ fn arbitrary_container() -> impl Strategy<Value = (Container, ContainerRecommend
 
 /// A pod that an API server takes, with what is recommended for it.
 #[derive(Clone, Debug)]
-struct Sound {
-    pod: Pod,
-    vpa: Vpa,
-    settings: Settings,
+pub(super) struct Sound {
+    pub pod: Pod,
+    pub vpa: Vpa,
+    pub settings: Settings,
 }
 
 /// Millicores and KiB.
@@ -145,7 +145,7 @@ fn scale_down() -> impl Strategy<Value = ScaleDown> {
     ]
 }
 
-fn sound_pods() -> impl Strategy<Value = Sound> {
+pub(super) fn sound_pods() -> impl Strategy<Value = Sound> {
     (
         proptest::collection::vec(sound_container(), 1..4),
         (limit_policy(), limit_policy()),

@@ -141,6 +141,10 @@ impl fmt::Display for UpdateReason {
             ),
             Self::StartupBoost => f.write_str("it has its startup boost"),
             Self::NoController => f.write_str("no controller would replace it"),
+            Self::LeftToHpa { hpa } => write!(
+                f,
+                "what is recommended is left to HPA {hpa}, which scales on the utilisation of it"
+            ),
             Self::NoRecommendation => f.write_str("nothing is recommended for its containers"),
             Self::ShrunkTooFar { container, resource } => write!(
                 f,

@@ -34,7 +34,7 @@ fn limits_that_cut_off_what_is_recommended_are_told() {
             default: list((0, 512 * MI)),
             max_ratio: Ratios::default(),
         };
-        let capped = capped_by_limit(&workload, &[default], Profile::Safe);
+        let capped = capped_by_limit(&workload, (&[default]).into(), Profile::Safe);
         capped.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     let (tight, tighter) = (pod("a", (2000, 512 * MI)), pod("b", (800, 600 * MI)));

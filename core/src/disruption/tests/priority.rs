@@ -22,7 +22,7 @@ fn measure(pod: &Pod, recommended: &[ContainerRecommendation]) -> Assessment {
     let headroom = crate::quota::Headroom::new(&no_quotas);
     let setting = Setting {
         vpa: &vpa,
-        limit_ranges: &[],
+        surroundings: (&[]).into(),
         fits: &fit::Fits::new(&nodes, &config),
         shrinks: None,
         window_open: false,

@@ -3,6 +3,7 @@ use super::*;
 use crate::pod::{ContainerStatus, EffectiveResources};
 use crate::profile::Profile;
 use crate::quantity::{Bytes, Millicores};
+use crate::vpa::ContainerPolicy;
 use crate::vpa::Vpa;
 
 const G: i64 = 1_000_000_000;
