@@ -53,7 +53,7 @@ pub struct Index {
     /// All HorizontalPodAutoscalers.
     pub horizontals: Horizontals,
     /// All ScaledObjects of KEDA.
-    pub scaled_objects: PerNamespace<ScaledObject>,
+    pub scaled_objects: PerNamespace<Arc<ScaledObject>>,
     /// Where kinds go that are not known yet, to be looked up.
     unknown_kinds: Option<mpsc::Sender<GroupKind>>,
 }
@@ -77,6 +77,23 @@ impl Index {
         let mut chain = pod.map(|pod| self.owners.chain(pod)).unwrap_or_default();
         chain.extend(target.filter(|target| !chain.contains(target)));
         self.horizontals.of_chain(&chain)
+    }
+
+    /// The ScaledObjects that name a VPA's target.
+    pub fn scaled_objects_of(&self, vpa: &Vpa) -> Vec<Arc<ScaledObject>> {
+        let of = |namespace: &str, target: Option<&OwnerRef>| {
+            target.map(|target| ControllerKey::of(namespace, target))
+        };
+        let all = self.scaled_objects.of(&vpa.namespace);
+        let mut found: Vec<_> = all
+            .filter(|scaled| {
+                let target = of(&scaled.namespace, scaled.target.as_ref());
+                target.is_some() && target == of(&vpa.namespace, vpa.target.as_ref())
+            })
+            .cloned()
+            .collect();
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        found
     }
 
     /// What HPAs claim of the pods of a VPA.

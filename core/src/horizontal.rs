@@ -7,10 +7,12 @@ mod by_target;
 mod claims;
 pub mod realign;
 mod stance;
+mod told;
 
 pub use self::by_target::Horizontals;
 pub use self::claims::{Claim, Claims};
 pub use self::stance::{HORIZONTAL_ANNOTATION, Horizontal, HorizontalError};
+pub use self::told::{Bearing, Told};
 
 use std::time::Duration;
 

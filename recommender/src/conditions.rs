@@ -1,12 +1,14 @@
 //! The recommender's conditions of a VPA: which hold, merged with what others wrote.
 
+use podfit_core::horizontal::Told;
 use podfit_core::time::Timestamp;
 use podfit_core::vpa::{Condition, Vpa};
 
 /// The types this component owns; all others are left as they are.
-const OWNED: [&str; 5] = [
+const OWNED: [&str; 6] = [
     "ConfigDeprecated",
     "ConfigUnsupported",
+    "HorizontalAutoscaler",
     "LowConfidence",
     "NoPodsMatched",
     "RecommendationProvided",
@@ -25,6 +27,8 @@ pub struct Findings {
     pub summary: String,
     /// How little it is based on, if so.
     pub low_confidence: Option<String>,
+    /// What there is to say of HPAs that scale its pods.
+    pub horizontal: Option<Told>,
 }
 
 impl Findings {
@@ -69,8 +73,11 @@ fn wanted(findings: &Findings) -> Vec<Condition> {
     };
     let unsupported = findings.unsupported.as_ref();
     let low = findings.low_confidence.as_ref();
+    let horizontal = findings.horizontal.as_ref();
     let conditions = [
         unsupported.map(|why| condition("ConfigUnsupported", "True", ("", why))),
+        horizontal
+            .map(|told| condition("HorizontalAutoscaler", "True", (told.code, &told.message))),
         low.map(|why| condition("LowConfidence", "True", ("ShortHistory", why))),
         no_pods.map(|why| condition("NoPodsMatched", "True", why)),
         Some(provided),
@@ -197,6 +204,32 @@ mod tests {
         };
         kept.keep(&vpa);
         assert_eq!(merge(&vpa, &kept, NOW), conditions);
+    }
+
+    #[test]
+    fn hpas_are_told_while_they_are_there() {
+        let told = |code, message: &str| Findings {
+            horizontal: Some(Told {
+                code,
+                message: message.into(),
+            }),
+            ..Findings::default()
+        };
+        let first = merge(&Vpa::default(), &told("Yields", "HPA web"), EARLIER);
+        let vpa = Vpa {
+            conditions: first.clone(),
+            ..Vpa::default()
+        };
+        let same = merge(&vpa, &told("Yields", "HPA web"), NOW);
+        assert!(!differ(&first, &same));
+        let other = merge(&vpa, &told("NoConflict", "HPA web"), NOW);
+        let of = |conditions: &[Condition]| {
+            let found = conditions.iter().find(|c| c.kind == "HorizontalAutoscaler");
+            found.map(|c| (c.reason.clone(), c.last_transition))
+        };
+        assert!(differ(&first, &other));
+        assert_eq!(of(&other), Some(("NoConflict".into(), Some(EARLIER))));
+        assert_eq!(of(&merge(&vpa, &Findings::default(), NOW)), None);
     }
 
     #[test]

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use podfit_cluster::calls::Calls;
 use podfit_cluster::writes;
 use podfit_core::history::ContainerHistory;
+use podfit_core::horizontal::{Bearing, Told};
+use podfit_core::pod::Pod;
+use podfit_core::profile::Profile;
 use podfit_core::recommendation::recommend;
 use podfit_core::time::Timestamp;
 use podfit_core::vpa::{Condition, ContainerRecommendation, Vpa};
@@ -35,6 +38,7 @@ impl Recommender {
             vpa,
             target,
             unsupported,
+            ..
         } = served;
         let published = vpa.recommendation.as_deref();
         let mut findings = Findings {
@@ -71,7 +75,9 @@ impl Recommender {
         if let Some(shadow) = &self.shadow {
             shadow.compare(vpa, &recommendation);
         }
-        let pods = target.as_ref().map_or(0, |t| view.pods_of(t).len());
+        let pods = target.as_ref().map_or(&[][..], |t| view.pods_of(t));
+        findings.horizontal = self.horizontal(served, pods);
+        let pods = pods.len();
         let provided = !recommendation.is_empty();
         (findings.pods, findings.provided) = (pods, provided);
         self.metrics
@@ -88,6 +94,23 @@ impl Recommender {
             recommendation,
             conditions,
         })
+    }
+
+    /// What there is to say of HPAs beside a VPA.
+    fn horizontal(&self, served: &ServedVpa, pods: &[Arc<Pod>]) -> Option<Told> {
+        let profile = if self.safe {
+            Profile::Safe
+        } else {
+            Profile::Upstream
+        };
+        let bearing = Bearing {
+            vpa: &served.vpa,
+            stance: served.vpa.horizontal_in(profile),
+            hpas: &served.hpas,
+            scaled_objects: &served.scaled_objects,
+            pods,
+        };
+        bearing.told()
     }
 
     /// What can be said for a drop.

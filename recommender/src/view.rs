@@ -6,6 +6,7 @@ use std::sync::Arc;
 use podfit_cluster::index::Index;
 use podfit_core::estimator::Method;
 use podfit_core::history::HistoryConfig;
+use podfit_core::horizontal::{HorizontalAutoscaler, ScaledObject};
 use podfit_core::ownership::{ControllerKey, unsupported};
 use podfit_core::pod::Pod;
 use podfit_core::policy::for_container;
@@ -67,6 +68,10 @@ pub struct ServedVpa {
     pub target: Option<Arc<ControllerKey>>,
     /// Why not, then.
     pub unsupported: Option<String>,
+    /// The HPAs that scale its pods.
+    pub hpas: Vec<Arc<HorizontalAutoscaler>>,
+    /// The ScaledObjects of KEDA that name its target.
+    pub scaled_objects: Vec<Arc<ScaledObject>>,
 }
 
 impl View {
@@ -101,6 +106,8 @@ impl View {
                 vpa: Arc::clone(vpa),
                 target,
                 unsupported,
+                hpas: Vec::new(),
+                scaled_objects: index.scaled_objects_of(vpa),
             });
         }
         view.vpas
@@ -121,6 +128,15 @@ impl View {
                     (Arc::clone(pod), target),
                 );
             }
+        }
+        for served in self
+            .vpas
+            .iter_mut()
+            .filter(|served| served.target.is_some())
+        {
+            let pods = served.target.as_ref().and_then(|t| self.by_target.get(t));
+            let pod = pods.and_then(|pods| pods.first()).map(AsRef::as_ref);
+            served.hpas = index.horizontals_of(&served.vpa, pod);
         }
     }
 

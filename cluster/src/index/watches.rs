@@ -1,5 +1,7 @@
 //! The watches that feed an index.
 
+use std::sync::Arc;
+
 use kube::api::{Api, ApiResource, PartialObjectMeta};
 use kube::core::{DynamicResourceScope, NamespaceResourceScope};
 use kube::{Client, Resource};
@@ -198,7 +200,7 @@ impl Watches {
             ..self.optional("scaledobjects")
         };
         watch::objects(self.api::<ScaledObjectObject>(), watch, move |change| {
-            let read = |object: &ScaledObjectObject| Some(object.to_scaled_object());
+            let read = |object: &ScaledObjectObject| Some(Arc::new(object.to_scaled_object()));
             index.write().scaled_objects.change(change, read);
         });
         self
