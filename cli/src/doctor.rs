@@ -8,6 +8,7 @@ mod check;
 mod components;
 mod facts;
 mod gather;
+mod horizontal;
 mod others;
 mod prometheus;
 mod rights;
@@ -80,6 +81,7 @@ fn checks(facts: &Facts) -> Vec<Check> {
     rights::checks(facts, &mut checks);
     others::checks(facts, &mut checks);
     autoscalers::checks(facts, &mut checks);
+    horizontal::checks(facts, &mut checks);
     bare_pods::checks(facts, &mut checks);
     checks
 }

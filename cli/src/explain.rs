@@ -10,6 +10,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use clap::Args;
 use podfit_core::disruption::Decision;
+use podfit_core::horizontal::Claims;
 use podfit_core::pod::Pod;
 use podfit_core::quantity::Resource;
 use podfit_core::vpa::{UpdateMode, Vpa};
@@ -48,6 +49,8 @@ pub struct Explained {
     pub evidence: Evidence,
     /// What its running pods request: least and most, in base units, by container and resource.
     pub requests: BTreeMap<(String, Resource), (i64, i64)>,
+    /// What HPAs claim of them.
+    pub claims: Claims,
     /// How many those are.
     pub pods: usize,
     /// What the updater would do with each now.
@@ -80,9 +83,11 @@ pub async fn run(connection: &ConnectionOptions, options: &ExplainOptions) -> Re
         let pods: Vec<_> = pods
             .filter(|pod| index.controlling_vpa(pod, same).is_some())
             .collect();
+        let first = pods.first().map(|pod| pod.as_ref());
         let decisions = foresight.now.iter().filter(|d| d.vpa.uid == vpa.uid);
         all.push(Explained {
             requests: requests(&pods),
+            claims: index.claims(&vpa, first, foresight.config.profile),
             pods: pods.len(),
             decisions: decisions.cloned().collect(),
             remarks: foresight.remarks.clone(),
@@ -149,6 +154,12 @@ fn to_json(explained: &Explained) -> Value {
                 "least": resource.show(*least), "most": resource.show(*most),
             })
         });
+    let left = explained.claims.iter().map(|claim| {
+        json!({
+            "resource": claim.resource.name(), "container": claim.container,
+            "hpa": claim.hpa.name, "utilization": claim.utilization,
+        })
+    });
     json!({
         "namespace": vpa.namespace,
         "vpa": vpa.name,
@@ -157,6 +168,7 @@ fn to_json(explained: &Explained) -> Value {
         "explanation": explained.evidence.explanation,
         "pods": explained.pods,
         "requests": requests.collect::<Vec<_>>(),
+        "leftToHpas": left.collect::<Vec<_>>(),
         "conditions": podfit_cluster::api::vpa::conditions_to_json(&vpa.conditions),
         "next": explained.decisions.iter().map(decision_to_json).collect::<Vec<_>>(),
         "remarks": explained.remarks,

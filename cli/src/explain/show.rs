@@ -78,6 +78,13 @@ fn of_resource(
     if numbers["controlled"] == false {
         text += "    left alone: the VPA's policy does not control it\n";
     }
+    if let Some(claim) = explained.claims.on(container, resource) {
+        let _ = writeln!(
+            text,
+            "    recommended and not applied: HPA {} scales on {} % of what is requested (LeftToHpa)",
+            claim.hpa.name, claim.utilization
+        );
+    }
     text += &draw(resource, &bars(container, resource, numbers, explained));
     for (name, number) in [
         ("target", &numbers["target"]),

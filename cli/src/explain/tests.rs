@@ -1,11 +1,26 @@
 //! Names of what is meant, bars, and the text made of an explanation.
 
 use podfit_cluster::index::Index;
+use podfit_core::horizontal::{Horizontal, HorizontalAutoscaler, Metric, Target};
 use podfit_core::vpa::Condition;
 
 use super::bars::{Bar, draw};
 use super::*;
 use crate::fixtures::web;
+
+fn claims() -> Claims {
+    let metric = Metric::Resource {
+        resource: Resource::Cpu,
+        container: None,
+        target: Target::Utilization(70),
+    };
+    let hpa = HorizontalAutoscaler {
+        name: "web".into(),
+        metrics: vec![metric],
+        ..HorizontalAutoscaler::default()
+    };
+    Claims::new(&[Arc::new(hpa)], Horizontal::Yield)
+}
 
 fn words(text: &str) -> Vec<String> {
     text.split(' ').map(String::from).collect()
@@ -105,6 +120,7 @@ fn an_explanation_is_told() {
             }),
         },
         requests: BTreeMap::from([(("app".into(), Resource::Cpu), (460, 460))]),
+        claims: claims(),
         pods: 2,
         decisions: Vec::new(),
         remarks: Vec::new(),
@@ -113,6 +129,7 @@ fn an_explanation_is_told() {
     for words in [
         "VPA shop/web sizes Deployment shop/front, 2 pods\n",
         "told by recommender pod a\n",
+        "    recommended and not applied: HPA web scales on 70 % of what is requested (LeftToHpa)\n",
         "container app: 100 samples from 2026-11-20T00:00:00Z to",
         "at least 200Mi until 2026-12-03T00:00:00Z",
         &format!("    request      {}  460m\n", "█".repeat(40)),
@@ -126,5 +143,6 @@ fn an_explanation_is_told() {
     }
     let json = to_json(&explained);
     assert_eq!(json["requests"][0]["most"], "460m");
+    assert_eq!(json["leftToHpas"][0]["hpa"], "web");
     assert_eq!(json["conditions"][0]["reason"], "OutsideWindow");
 }

@@ -72,8 +72,8 @@ impl Bearing<'_> {
         Some(Told { code, message })
     }
 
-    /// What an HPA scales on and podfit sizes.
-    fn conflicts(&self, hpa: &Arc<HorizontalAutoscaler>) -> Vec<Claim> {
+    /// What one of the HPAs scales on by utilisation and podfit sizes, but for the stance.
+    pub fn conflicts(&self, hpa: &Arc<HorizontalAutoscaler>) -> Vec<Claim> {
         let changes = self.vpa.update_mode != UpdateMode::Off;
         let sized =
             |claim: &Claim| changes && self.sizes(claim.resource, claim.container.as_deref());
@@ -107,7 +107,7 @@ impl Bearing<'_> {
         match hpa.inactive.as_deref() {
             None => {}
             Some(AT_ZERO) => text += ". It stands still while its target has no pods",
-            Some(why) => text += &format!(". It cannot scale now: {why}"),
+            Some(why) => text = format!("{text}. It cannot scale now: {why}"),
         }
         text
     }

@@ -1,5 +1,6 @@
 //! VPAs, their pods, and HPAs beside them.
 
+use podfit_core::horizontal::Horizontal;
 use podfit_core::ownership::{Controller, ControllerKey};
 use podfit_core::quantity::Resource;
 use podfit_core::vpa::{ContainerPolicy, UpdateMode, Vpa};
@@ -18,26 +19,124 @@ fn with_web(f: &mut Facts, change: impl Fn(&mut Vpa)) {
     );
 }
 
-fn hpa(metric: Value) -> Answer {
-    list(json!([{
-        "metadata": {"namespace": "shop", "name": "web"},
+fn hpa(name: &str, metric: Value) -> Value {
+    json!({
+        "metadata": {"namespace": "shop", "name": name},
         "spec": {
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
             "metrics": [metric],
         },
-    }]))
+    })
+}
+
+fn on_cpu() -> Value {
+    let target = json!({"type": "Utilization", "averageUtilization": 70});
+    json!({"type": "Resource", "resource": {"name": "cpu", "target": target}})
 }
 
 #[test]
 fn vpas_and_hpas() {
-    let on_cpu = || json!({"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization"}}});
+    let ignores = |vpa: &mut Vpa| vpa.horizontal = Some(Horizontal::Ignore);
     let memory_only = |vpa: &mut Vpa| {
+        vpa.horizontal = Some(Horizontal::Ignore);
         vpa.container_policies = vec![ContainerPolicy {
             container_name: "*".into(),
             controlled_resources: Some(vec![Resource::Memory]),
             ..ContainerPolicy::default()
         }];
     };
+    let one = |hpa: Value| list(json!([hpa]));
+    let fight =
+        "WARN HPAs beside VPAs: they work against each other: HPA shop/web and VPA shop/web on cpu";
+    table(&[
+        (
+            &|f| {
+                with_web(f, |_| {});
+                f.hpas = one(hpa("web", on_cpu()));
+            },
+            &[],
+        ),
+        (
+            &|f| {
+                with_web(f, ignores);
+                f.hpas = one(hpa("web", on_cpu()));
+            },
+            &[fight],
+        ),
+        (
+            &|f| {
+                with_web(f, memory_only);
+                f.hpas = one(hpa("web", on_cpu()));
+            },
+            &[],
+        ),
+        (
+            &|f| {
+                with_web(f, |vpa| {
+                    ignores(vpa);
+                    vpa.update_mode = UpdateMode::Off;
+                });
+                f.hpas = one(hpa("web", on_cpu()));
+            },
+            &[],
+        ),
+        (
+            &|f| {
+                with_web(f, ignores);
+                let target = json!({"type": "AverageValue", "averageValue": "350m"});
+                let metric =
+                    json!({"type": "Resource", "resource": {"name": "cpu", "target": target}});
+                f.hpas = one(hpa("web", metric));
+            },
+            &[],
+        ),
+        (
+            &|f| f.hpas = denied(),
+            &["WARN HPAs beside VPAs: not checked"],
+        ),
+    ]);
+}
+
+#[test]
+fn hpas_that_cannot_scale() {
+    table(&[
+        (
+            &|f| f.hpas = list(json!([hpa("web", on_cpu())])),
+            &["WARN HPAs: HPA shop/web scales Deployment shop/web, which does not exist"],
+        ),
+        (
+            &|f| {
+                with_web(f, |_| {});
+                f.hpas = list(json!([hpa("a", on_cpu()), hpa("b", on_cpu())]));
+            },
+            &["WARN HPAs: HPAs a and b scale the same pods as VPA shop/web"],
+        ),
+        (
+            &|f| {
+                with_web(f, |_| {});
+                let mut inactive = hpa("web", on_cpu());
+                inactive["status"]["conditions"] = json!([
+                    {"type": "ScalingActive", "status": "False", "reason": "FailedGetResourceMetric"}
+                ]);
+                f.hpas = list(json!([inactive]));
+            },
+            &["WARN HPAs: HPA shop/web cannot scale: FailedGetResourceMetric"],
+        ),
+        (
+            &|f| {
+                with_web(f, |_| {});
+                f.scaled_objects = list(json!([{
+                    "metadata": {"namespace": "shop", "name": "web"},
+                    "spec": {"scaleTargetRef": {"name": "web"}, "triggers": [{"type": "memory", "metadata": {"value": "80"}}]},
+                }]));
+            },
+            &["WARN HPAs: beside VPA shop/web: ScaledObject web has no HPA"],
+        ),
+    ]);
+}
+
+#[test]
+fn vpas_and_pods() {
     table(&[
         (
             &|f| f.index.vpas.apply(web("web")),
@@ -46,59 +145,10 @@ fn vpas_and_hpas() {
             ],
         ),
         (
-            &|f| {
-                with_web(f, |_| {});
-                f.hpas = hpa(on_cpu());
-            },
-            &[
-                "WARN HPAs beside VPAs: they work against each other: HPA shop/web and VPA shop/web on cpu",
-            ],
-        ),
-        (
-            &|f| {
-                with_web(f, memory_only);
-                f.hpas = hpa(on_cpu());
-            },
-            &[],
-        ),
-        (
-            &|f| {
-                with_web(f, |vpa| vpa.update_mode = UpdateMode::Off);
-                f.hpas = hpa(on_cpu());
-            },
-            &[],
-        ),
-        (
-            &|f| {
-                with_web(f, |_| {});
-                f.hpas = hpa(json!({
-                    "type": "Resource",
-                    "resource": {"name": "cpu", "target": {"type": "AverageValue"}},
-                }));
-            },
-            &[],
-        ),
-        (
-            &|f| {
-                with_web(f, |_| {});
-                f.scaled_objects = list(json!([{
-                    "metadata": {"namespace": "shop", "name": "web"},
-                    "spec": {"scaleTargetRef": {"name": "web"}, "triggers": [{"type": "memory"}]},
-                }]));
-            },
-            &[
-                "WARN HPAs beside VPAs: they work against each other: ScaledObject shop/web and VPA shop/web on memory",
-            ],
-        ),
-        (
             &|f| f.bare_pods = Ok(vec!["shop/debug of Deployment shop/web".into()]),
             &[
                 "WARN pods of nobody: they have the labels, but no controller: shop/debug of Deployment",
             ],
-        ),
-        (
-            &|f| f.hpas = denied(),
-            &["WARN HPAs beside VPAs: not checked"],
         ),
         (
             &|f| f.not_read.push("list pods: forbidden".into()),
