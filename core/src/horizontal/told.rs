@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::claims::by_utilization;
-use super::{Claim, Horizontal, HorizontalAutoscaler, Metric, ScaledObject, Target};
+use super::{Claim, Claims, Horizontal, HorizontalAutoscaler, Metric, ScaledObject, Target};
 use crate::pod::Pod;
 use crate::policy::{controls, for_container};
 use crate::quantity::Resource;
@@ -46,16 +46,12 @@ impl Bearing<'_> {
         };
         let idle: Vec<_> = self.scaled_objects.iter().filter(without_hpa).collect();
         let conflicts: Vec<_> = self.hpas.iter().map(|hpa| self.conflicts(hpa)).collect();
-        let code = match (idle.first(), self.stance) {
-            _ if conflicts.iter().any(|of_hpa| !of_hpa.is_empty()) => match self.stance {
-                Horizontal::Yield => "Yields",
-                Horizontal::Realign => "Realigns",
-                Horizontal::Ignore => "Ignores",
-            },
+        let code = match idle.first() {
+            _ if !conflicts.iter().all(Vec::is_empty) => self.code(conflicts.iter().flatten()),
             _ if !self.hpas.is_empty() => "NoConflict",
-            (Some(scaled), _) if scaled.paused => "Paused",
-            (Some(_), _) => "NoHpa",
-            (None, _) => return None,
+            Some(scaled) if scaled.paused => "Paused",
+            Some(_) => "NoHpa",
+            None => return None,
         };
         let of_hpas = self.hpas.iter().zip(&conflicts);
         let mut parts: Vec<_> = of_hpas
@@ -72,12 +68,34 @@ impl Bearing<'_> {
         Some(Told { code, message })
     }
 
-    /// What one of the HPAs scales on by utilisation and podfit sizes, but for the stance.
+    fn code<'a>(&self, mut conflicts: impl Iterator<Item = &'a Claim>) -> &'static str {
+        match self.stance {
+            Horizontal::Ignore => "Ignores",
+            Horizontal::Realign if conflicts.any(|claim| claim.stays.is_none()) => "Realigns",
+            Horizontal::Yield | Horizontal::Realign => "Yields",
+        }
+    }
+
+    /// What one of the HPAs scales on by utilisation and podfit would size. With [`Horizontal::Realign`] each says why its target
+    /// does not move, if so.
     pub fn conflicts(&self, hpa: &Arc<HorizontalAutoscaler>) -> Vec<Claim> {
-        let changes = self.vpa.update_mode != UpdateMode::Off;
-        let sized =
-            |claim: &Claim| changes && self.sizes(claim.resource, claim.container.as_deref());
-        by_utilization(hpa).filter(sized).collect()
+        if self.vpa.update_mode == UpdateMode::Off {
+            return Vec::new();
+        }
+        let claims = Claims::new(self.hpas, self.stance);
+        let of_hpa = by_utilization(hpa);
+        let sized = of_hpa.filter(|claim| self.sizes(claim.resource, claim.container.as_deref()));
+        let left = |claim: &Claim| {
+            let mut left = claims.iter();
+            let same = left.find(|c| c.hpa.name == hpa.name && c.covers() == claim.covers());
+            same.and_then(|c| c.stays.clone())
+        };
+        sized
+            .map(|claim| Claim {
+                stays: left(&claim),
+                ..claim
+            })
+            .collect()
     }
 
     /// True when the VPA's policy lets a resource be sized in that container, or in any when none is named.
@@ -124,9 +142,12 @@ impl Bearing<'_> {
                 "{head}, so {resource} is recommended and not applied; {} lets podfit size {resource}, too",
                 self.instead(claim)
             ),
-            Horizontal::Realign => {
-                format!("{head}; {resource} and that target are to move together")
-            }
+            Horizontal::Realign => match &claim.stays {
+                Some(why) => format!(
+                    "{head}. {resource} is recommended and not applied, as that target cannot move with it: {why}"
+                ),
+                None => format!("{head}; {resource} and that target move together"),
+            },
             Horizontal::Ignore => format!(
                 "{head} while podfit changes what is requested: the number of pods and their size may chase each other. \
                  podfit.dev/horizontal: yield ends that"
@@ -209,6 +230,7 @@ fn no_conflict(name: &str, hpa: &HorizontalAutoscaler) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::horizontal::realign::{Anchor, Covers, Kept, ScalePoint};
     use crate::pod::Container;
     use crate::quantity::{Bytes, Millicores, ResourceList};
     use crate::vpa::ContainerPolicy;
@@ -342,7 +364,26 @@ mod tests {
             ..Case::new(vec![hpa("web", at_70())])
         };
         with(Horizontal::Ignore).expect("Ignores", "may chase each other");
-        with(Horizontal::Realign).expect("Realigns", "move together");
+        with(Horizontal::Realign).expect("Yields", "not known yet");
+        let kept = Kept {
+            anchors: vec![(
+                Covers::parse("cpu").unwrap(),
+                Anchor {
+                    point: ScalePoint::new(70, 500).unwrap(),
+                    set: 70,
+                },
+            )],
+            ..Kept::default()
+        };
+        let anchored = HorizontalAutoscaler {
+            kept,
+            ..hpa("web", at_70())
+        };
+        let case = Case {
+            stance: Horizontal::Realign,
+            ..Case::new(vec![anchored])
+        };
+        case.expect("Realigns", "cpu and that target move together");
     }
 
     #[test]

@@ -52,11 +52,16 @@ pub async fn finds(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
     .await?;
     ensure!(well, "{said}");
 
-    // An HPA on what the VPA sizes, and a VPA of nothing.
+    // An HPA on what the VPA sizes, first left alone and then not, and a VPA of nothing.
     let apply = ["-n", &ns.name, "apply", "-f", "-"];
     ns.cluster
         .kubectl(&apply, &horizontal().to_string())
         .await?;
+    let (_, said) = doctor(&[]).await?;
+    let yields = check(&said, "HPAs beside VPAs")?;
+    ensure!(yields["verdict"] == "OK", "{yields}");
+    let ignore = json!({"metadata": {"annotations": {"podfit.dev/horizontal": "ignore"}}});
+    ns.merge("VerticalPodAutoscaler", "web", ignore).await?;
     let mut lost = under_asked().vpa("Off");
     lost["metadata"]["name"] = "lost".into();
     lost["spec"]["targetRef"]["name"] = "gone".into();

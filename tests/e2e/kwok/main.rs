@@ -7,6 +7,7 @@ mod external;
 mod faults;
 mod foreseen;
 mod history;
+mod horizontal;
 mod kills;
 mod lifecycle;
 mod malformed;
@@ -60,6 +61,8 @@ async fn run() -> Result<ExitCode> {
         .together("sidecar-in-place", pods::sidecar_in_place)
         .together("capped-by-limit", pods::capped_by_limit)
         .together("pod-level-resources", pods::pod_level_resources)
+        .together("beside-an-hpa", horizontal::yields)
+        .together("keda-comes-later", horizontal::keda_comes_later)
         .together("budget-of-zero", budget::nothing_evicted)
         .together("outside-of-its-window", windows::held)
         .together("boost-taken-back", boost::taken_back)
