@@ -83,7 +83,7 @@ pub async fn run(connection: &ConnectionOptions, options: &ExplainOptions) -> Re
         let pods: Vec<_> = pods
             .filter(|pod| index.controlling_vpa(pod, same).is_some())
             .collect();
-        let first = pods.first().map(|pod| pod.as_ref());
+        let first = pods.first().map(AsRef::as_ref);
         let decisions = foresight.now.iter().filter(|d| d.vpa.uid == vpa.uid);
         all.push(Explained {
             requests: requests(&pods),

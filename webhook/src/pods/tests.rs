@@ -3,6 +3,10 @@
 use podfit_cluster::api::vpa::VpaObject;
 use podfit_cluster::index::Index;
 use podfit_core::feature_gates::FeatureGates;
+use podfit_core::horizontal::{HorizontalAutoscaler, Metric, Target};
+use podfit_core::pod::OwnerRef;
+use podfit_core::profile::Profile;
+use podfit_core::quantity::Resource;
 use serde_json::{Value, json};
 
 use super::*;
@@ -76,6 +80,71 @@ fn the_pods_vpa_is_found() {
         let eligible = |vpa: &Vpa| sizes_new_pods(vpa, &webhook.settings);
         let found = index.controlling_vpa(&pod, eligible);
         assert_eq!(found.map_or("", |vpa| vpa.name.as_str()), wanted, "{case}");
+    }
+}
+
+/// The HPA is found by the pod's controllers; what becomes of its resource is the VPA's word, or the profile's.
+#[test]
+fn what_an_hpa_scales_on_is_left_to_it() {
+    let target = |resource, percent| Metric::Resource {
+        resource,
+        container: None,
+        target: Target::Utilization(percent),
+    };
+    let hpa = |kind: &str, name: &str| HorizontalAutoscaler {
+        namespace: "ns".into(),
+        name: "hpa".into(),
+        target: Some(OwnerRef {
+            api_version: "apps/v1".into(),
+            kind: kind.into(),
+            name: name.into(),
+        }),
+        metrics: vec![target(Resource::Cpu, 70)],
+        ..HorizontalAutoscaler::default()
+    };
+    let (safe, upstream) = (Profile::Safe, Profile::Upstream);
+    let rows = [
+        (None, safe, "", true),
+        (Some(hpa("Deployment", "web")), safe, "", false),
+        (Some(hpa("ReplicaSet", "web-5d4f")), safe, "", false),
+        (Some(hpa("Deployment", "other")), safe, "", true),
+        (Some(hpa("Deployment", "web")), safe, "ignore", true),
+        (Some(hpa("Deployment", "web")), upstream, "", true),
+        (Some(hpa("Deployment", "web")), upstream, "yield", false),
+        (Some(hpa("Deployment", "web")), safe, "nonsense", false),
+    ];
+    for (hpa, profile, word, sizes_cpu) in rows {
+        let mut vpa = vpa("0", "Initial:Deployment/web:");
+        if !word.is_empty() {
+            vpa["metadata"]["annotations"] = json!({"podfit.dev/horizontal": word});
+        }
+        let target = json!({"cpu": "500m", "memory": "1Gi"});
+        vpa["status"] = json!({"recommendation": {"containerRecommendations": [
+            {"containerName": "a", "target": target}
+        ]}});
+        let case = format!("{hpa:?} {profile:?} {word}");
+        let mut webhook = webhook(vec![vpa], false);
+        webhook.settings.profile = profile;
+        let mut index = Index::default();
+        index.vpas = webhook.index.read().vpas.clone();
+        if let Some(hpa) = hpa {
+            index.horizontals.apply(hpa);
+        }
+        webhook.index = index.into();
+        let object = json!({
+            "metadata": {"namespace": "ns", "labels": {"pod-template-hash": "5d4f"}, "ownerReferences": [
+                {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-5d4f", "uid": "1", "controller": true}
+            ]},
+            "spec": {"containers": [{"name": "a", "resources": {"requests": {"cpu": "100m", "memory": "1Mi"}}}]}
+        });
+        let pod = Pod::from(&serde_json::from_value::<PodObject>(object).unwrap());
+        let patch = serde_json::to_string(&size(&webhook, &pod)).unwrap();
+        assert!(patch.contains("/requests/memory"), "{case}: {patch}");
+        assert_eq!(
+            patch.contains("/requests/cpu"),
+            sizes_cpu,
+            "{case}: {patch}"
+        );
     }
 }
 
