@@ -125,7 +125,7 @@ impl Known {
         Check::warn(
             STATE,
             some(&troubles),
-            "kubectl describe hpa tells more; docs/troubleshooting.md, \"An HPA does not scale\"",
+            "kubectl describe hpa tells more; docs/troubleshooting.md#an-hpa-shows-unknown",
         )
     }
 }
