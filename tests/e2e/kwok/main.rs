@@ -23,6 +23,7 @@ mod recommender;
 mod removal;
 mod rights;
 mod self_test;
+mod walk_through;
 mod webhook;
 mod windows;
 
@@ -97,6 +98,7 @@ async fn run() -> Result<ExitCode> {
         .together("removal", removal::leaves_what_is_yours)
         .together("old-cluster", old_cluster::evicts_instead)
         .together("restricted-pods", pods::restricted)
+        .together("walk-through-samples", walk_through::samples)
         .alone(
             "asked-about-managed-pods-only",
             webhook::asked_about_managed_pods_only,
