@@ -178,12 +178,15 @@ check_vpa_mode_in_place() {
   echo "$(fitting vpa-mode-in-place) pods have the recommended size, $live of them without having been made anew or restarted"
 }
 
+# beside_vpa: what fraud-detector-vpa says of autoscalers beside it.
+beside_vpa() { field vpa fraud-detector-vpa '{.status.conditions[?(@.type=="HorizontalAutoscaler")].message}'; }
+names_hpa() { [[ $(beside_vpa) == *fraud-detector-hpa* ]]; }
+
 check_vpa_beside_hpa() {
   local said cpu other
   has vpa fraud-detector-vpa "$namespace" || skip "there is no fraud-detector-vpa"
-  wait_until "$patience" has_recommendation fraud-detector-vpa || fail "no recommendation"
-  said=$(field vpa fraud-detector-vpa '{.status.conditions[?(@.type=="HorizontalAutoscaler")].message}')
-  [[ $said == *fraud-detector-hpa* ]] || fail "no condition HorizontalAutoscaler that names fraud-detector-hpa: ${said:-none}"
+  wait_until "$patience" names_hpa || fail "no condition HorizontalAutoscaler that names fraud-detector-hpa: $(beside_vpa)"
+  said=$(beside_vpa)
   cpu=$(field deployment fraud-detector-api '{.spec.template.spec.containers[0].resources.requests.cpu}')
   other=$(pods fraud-detector | awk -v cpu="$cpu" '$2 != cpu { print $1, $2 }')
   [ -z "$other" ] || fail "CPU was changed, which the HPA scales on: $other"
