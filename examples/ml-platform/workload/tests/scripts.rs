@@ -325,6 +325,49 @@ fn checks_tell_what_came_of_them() {
 }
 
 #[test]
+fn workers_come_and_go_with_the_queue() {
+    for (workers, result, line) in [
+        (
+            "(q + 9) / 10",
+            0,
+            "ok keda-to-zero-and-back: 0 -> 10 workers for 100 items -> 0",
+        ),
+        // KEDA wakes it, and the HPA has no value.
+        (
+            "q > 0",
+            1,
+            "FAILED keda-to-zero-and-back: 1 workers for 100 items",
+        ),
+        // Nobody makes it smaller.
+        (
+            "10",
+            1,
+            "FAILED keda-to-zero-and-back: 10 workers for an empty queue",
+        ),
+    ] {
+        let cluster = StandIn::new(&format!(
+            "queue=$(dirname \"$0\")/queue
+             case \"$*\" in
+               *queue?length=*) all=\"$*\"; n=${{all##*length=}}; echo ${{n%% *}} >$queue ;;
+               *'get deployment batch-inference'*) q=$(cat $queue); printf %s $(({workers})) ;;
+             esac"
+        ));
+        let check = cluster.run("test_autoscaling.sh", &["keda-to-zero", "--patience", "2"]);
+        let said = text(&check.stdout);
+        assert_eq!(check.status.code(), Some(result), "{said}");
+        assert!(said.starts_with(line), "{said}");
+        assert_eq!(
+            cluster.written("queue").trim(),
+            if result == 0 || workers == "10" {
+                "0"
+            } else {
+                "100"
+            }
+        );
+    }
+}
+
+#[test]
 fn office_hours_are_nine_to_eighteen_on_working_days() {
     for (day_and_hour, expected) in [
         ("1 09", "yes"),
