@@ -105,13 +105,12 @@ impl Bearing<'_> {
         if let Some(name) = container {
             return sized(name);
         }
-        let mut names: Vec<_> = self.pods.iter().flat_map(|pod| &pod.containers).collect();
-        names.dedup_by(|a, b| a.name == b.name);
-        if names.is_empty() {
+        let mut containers = self.pods.iter().flat_map(|pod| &pod.containers).peekable();
+        if containers.peek().is_none() {
             // Whatever containers there will be.
             return sized("*") || policies.iter().any(|p| sized(&p.container_name));
         }
-        names.iter().any(|container| sized(&container.name))
+        containers.any(|container| sized(&container.name))
     }
 
     fn of_hpa(&self, hpa: &HorizontalAutoscaler, conflicts: &[Claim]) -> String {

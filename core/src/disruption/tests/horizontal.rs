@@ -1,5 +1,8 @@
 //! A resource that an HPA scales on makes no pod due, and is not changed in one that is.
 
+use proptest::prelude::*;
+use proptest::sample::select;
+
 use super::*;
 
 const CPU: (Resource, Option<&str>) = (Resource::Cpu, None);
@@ -120,4 +123,29 @@ fn a_boost_of_what_is_claimed_ends_where_it_began() {
     assert_eq!(cpu(&case), Some(100));
     case.claims = Claims::default();
     assert_eq!(cpu(&case), Some(1000));
+}
+
+proptest! {
+    /// Whatever a pod requests and is recommended, in whatever mode: nothing is asked for of a resource that is claimed.
+    #[test]
+    fn no_plan_changes_what_is_claimed(
+        requests in (1..3000_i64, 1..4 * GI),
+        used in (1..3000_i64, 1..4 * GI),
+        resource in select(Resource::ALL.as_slice()),
+        mode in select(&[UpdateMode::Recreate, UpdateMode::InPlaceOrRecreate, UpdateMode::InPlace][..]),
+        profile in select(&[Profile::Safe, Profile::Upstream][..]),
+    ) {
+        let mut case = Case::new(profile, mode, vec![pod("a", requests), pod("b", requests)]);
+        case.config.gates.in_place = true;
+        case.vpa.recommendation = Some(vec![recommendation("c", [used; 3])]);
+        case.claims = Claims::of_test(&[(resource, None)]);
+        for decision in case.decisions() {
+            let (Action::Resize(changes) | Action::Evict(changes)) = &decision.action else { continue };
+            for change in changes {
+                prop_assert_eq!(change.requests.get(resource), None);
+                prop_assert_eq!(change.limits.get(resource), None);
+                prop_assert!(!change.removed_limits.contains(&resource));
+            }
+        }
+    }
 }
