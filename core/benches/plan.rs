@@ -9,6 +9,7 @@ use criterion::{BatchSize, Criterion};
 use podfit_core::disruption::{
     Config, ConfiguredReplicas, Memory, Profile, Snapshot, Workload, plan,
 };
+use podfit_core::horizontal::Claims;
 use podfit_core::node::{Node, Nodes};
 use podfit_core::pod::{
     Container, ContainerStatus, EffectiveResources, OwnerRef, Phase, Pod, Termination,
@@ -96,6 +97,7 @@ fn workload(n: usize, mode: UpdateMode, due: bool) -> Workload {
         pods: (0..REPLICAS)
             .map(|replica| Arc::new(pod(n, replica, &owner, due)))
             .collect(),
+        claims: Claims::default(),
         replicas,
         long_work: HashMap::new(),
     }
