@@ -95,7 +95,9 @@ pub fn admit<'a>(
     let may_be_guaranteed = !boosts || pod.is_guaranteed();
     let surroundings = surroundings.into();
     let rules = |pod: &Pod| {
-        Rules::new(pod, vpa, surroundings, settings.profile).of_class(may_be_guaranteed)
+        Rules::new(pod, vpa, surroundings, settings.profile)
+            .of_class(may_be_guaranteed)
+            .of_new_pod()
     };
     let mut containers = settled(
         written,

@@ -343,6 +343,7 @@ fn plan_workload(workload: &Workload, setting: &Setting<'_>, decisions: &mut Vec
         match consider::consider(pod, setting) {
             Ok(candidate) => candidates.push((pod, candidate)),
             Err(reason) => {
+                let reason = act::unless_in_vain(pod, reason, &mut groups, setting);
                 let (action, reason) = nothing_else(pod, reason, setting);
                 decide(pod, action, reason);
             }

@@ -3,6 +3,7 @@
 //! Two steps at two times: [`cap`] shapes what the recommender publishes, knowing no pod; [`cap_for_pod`] fits the
 //! published recommendation to one pod, whose limits and namespace are known.
 
+mod align;
 pub mod change;
 pub(crate) mod limit;
 pub mod limit_range;
@@ -13,6 +14,8 @@ mod pod_range;
 pub mod rules;
 pub mod scale_down;
 
+pub use align::{WaitsForTarget, wanted_targets};
+pub(crate) use align::{hold_to_targets, is_behind};
 pub use change::{ContainerChange, changes};
 pub use limit_range::{LimitRangeItem, LimitRangeScope, Ratios};
 pub use limits::{LIMITS_ANNOTATION, LimitPolicies, LimitPolicy};

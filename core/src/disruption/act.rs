@@ -102,6 +102,29 @@ pub(super) fn resize(
     Ok((Action::Resize(candidate.changes), candidate.due))
 }
 
+/// A target does not go ahead of a pod that would not follow: then the reason is why not.
+pub(super) fn unless_in_vain(
+    pod: &Pod,
+    reason: UpdateReason,
+    groups: &mut Groups<'_>,
+    setting: &Setting<'_>,
+) -> UpdateReason {
+    let UpdateReason::WaitsForTarget(_) = reason else {
+        return reason;
+    };
+    let Some(group) = groups.of_pod(pod) else {
+        return UpdateReason::NoController;
+    };
+    let in_place = setting.vpa.update_mode.is_in_place();
+    let protected = match setting.config.is_safe() {
+        true if in_place => protection::of_work(pod, group).map(|_| UpdateReason::OnlyGrows),
+        true => protection::of_evictions(pod, group),
+        false => None,
+    };
+    let few = || group.available().err().filter(|_| !in_place);
+    protected.or_else(few).unwrap_or(reason)
+}
+
 /// Why nothing of a pod is to be lowered.
 fn only_grows(
     candidate: &Candidate<'_>,

@@ -6,7 +6,9 @@ use super::priority::{Assessment, Priority, assess};
 use super::shrink::Care;
 use super::{CRASH_LOOP, IN_PLACE_ANNOTATION, Setting, UpdateReason, requirements};
 use crate::pod::{Container, Pod};
-use crate::policy::{ContainerChange, PodRecommendation, Rules, cap_for_pod, changes};
+use crate::policy::{
+    ContainerChange, PodRecommendation, Rules, cap_for_pod, changes, hold_to_targets, is_behind,
+};
 use crate::vpa::UpdateMode;
 
 /// A pod whose change is due.
@@ -64,17 +66,30 @@ pub(super) fn consider<'a>(
     let capped = setting.fits.cap(pod, &mut recommended, &rules, mode);
     let assessment = assess(pod, &recommended, setting);
     care.one_step(&mut recommended);
+    let requirements = &setting.vpa.eviction_requirements;
+    let meets_requirements = requirements::are_met(pod, &recommended, requirements);
+    let behind = is_behind(pod, &recommended, &rules);
+    let waits = hold_to_targets(pod, &mut recommended, &rules, mode.is_in_place());
     let changes = changes_in_mode(pod, &recommended, &rules, mode);
     let priority = assessment.priority;
     let due = match (is_changed(pod, &changes), care.rollback) {
         (Ok(()), Some(rollback)) => rollback,
-        (Ok(()), None) => accept(pod, assessment, setting)?,
+        (Ok(()), None) => {
+            let due = accept(pod, assessment, setting);
+            due.or_else(|not| behind.map(UpdateReason::behind).ok_or(not))?
+        }
+        (Err(UpdateReason::UpToDate), _)
+            if waits.is_some() && meets_requirements && setting.closed.is_none() =>
+        {
+            accept(pod, assessment, setting)?;
+            return Err(waits.map_or(UpdateReason::UpToDate, UpdateReason::WaitsForTarget));
+        }
         (Err(UpdateReason::UpToDate), _) => {
             resized_in_vain(pod, setting).map_err(|up_to_date| care.held.unwrap_or(up_to_date))?
         }
         (Err(reason), _) => return Err(reason),
     };
-    if !requirements::are_met(pod, &recommended, &setting.vpa.eviction_requirements) {
+    if !meets_requirements {
         return Err(UpdateReason::RequirementsNotMet);
     }
     Ok(Candidate {

@@ -8,7 +8,9 @@ use std::time::Duration;
 use super::budget::Scope;
 use super::outcome::Fault;
 use super::{CappedByNode, ShrinkHold};
+use crate::horizontal::realign::{Aligned, Covers};
 use crate::pod::ResizeState;
+use crate::policy::WaitsForTarget;
 use crate::quantity::{Bytes, Resource};
 use crate::quota::Obstacle;
 use crate::time::Timestamp;
@@ -149,6 +151,15 @@ pub enum UpdateReason {
     NoController,
     /// No: nothing is recommended for the pod's containers.
     NoRecommendation,
+    /// Due: the target of an HPA went ahead, for the request to follow.
+    BehindTarget {
+        /// The requests that it divides by.
+        covers: Covers,
+        /// Percent.
+        target: i64,
+    },
+    /// Not now: the target of an HPA goes first.
+    WaitsForTarget(WaitsForTarget),
     /// All that is recommended is of resources that an HPA scales on.
     LeftToHpa {
         /// The HPA.
@@ -267,6 +278,13 @@ pub enum UpdateReason {
 }
 
 impl UpdateReason {
+    pub(super) fn behind(metric: &Aligned) -> Self {
+        Self::BehindTarget {
+            covers: metric.covers.clone(),
+            target: metric.in_force,
+        }
+    }
+
     /// A stable word for events, conditions and metrics.
     pub fn code(&self) -> &'static str {
         match self {
@@ -296,6 +314,8 @@ impl UpdateReason {
             Self::StartupBoost => "StartupBoost",
             Self::NoController => "NoController",
             Self::NoRecommendation => "NoRecommendation",
+            Self::BehindTarget { .. } => "BehindTarget",
+            Self::WaitsForTarget(_) => "WaitsForTarget",
             Self::LeftToHpa { .. } => "LeftToHpa",
             Self::ShrunkTooFar { .. } => "ShrunkTooFar",
             Self::ShrinkHeld { .. } => "ShrinkHeld",

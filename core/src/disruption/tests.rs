@@ -13,6 +13,7 @@ mod nodes;
 mod outcome;
 mod priority;
 mod protection;
+mod realign;
 mod refusals;
 mod requirements;
 mod resize;

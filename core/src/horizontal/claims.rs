@@ -95,6 +95,22 @@ impl Claims {
         Self::new(&[Arc::new(hpa)], Horizontal::Yield)
     }
 
+    /// One metric whose target moves: (target, request) as found, and the target in force.
+    #[cfg(test)]
+    pub(crate) fn aligned_test(covers: &str, (target, request): (i64, i64), in_force: i64) -> Self {
+        let point = super::realign::ScalePoint::new(target, request);
+        let covers = Covers::parse(covers);
+        let aligned = point.zip(covers).map(|(point, covers)| Aligned {
+            covers,
+            point,
+            in_force,
+        });
+        Self {
+            left: Vec::new(),
+            aligned: aligned.into_iter().collect(),
+        }
+    }
+
     /// The first claim to a resource of a container; `None` when it is podfit's to size.
     pub fn on(&self, container: &str, resource: Resource) -> Option<&Claim> {
         self.left.iter().find(|claim| {

@@ -98,6 +98,15 @@ impl ScalePoint {
         whole(div_up(self.product(), i128::from(target.max(1))))
     }
 
+    /// The target that makes the scale point with what a pod requests: the highest whose request is not below it, within
+    /// bounds. So it gives back the target that [`ScalePoint::request_at`] was asked for.
+    pub fn target_of(self, request: i64) -> i64 {
+        let below = i128::from(request.saturating_sub(1).max(1));
+        let target = whole(div_up(self.product(), below) - 1);
+        let targets = self.targets();
+        target.clamp(*targets.start(), *targets.end())
+    }
+
     /// What podfit would have, when a pod is recommended `recommended` in the containers that the metric covers: the
     /// nearest request not below that for which the target is a whole number within bounds.
     pub fn wanted(self, recommended: i64) -> Pair {

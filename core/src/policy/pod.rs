@@ -1,5 +1,6 @@
 //! Fits a published recommendation to one pod: its limits, its policies, its namespace's `LimitRanges`.
 
+use super::align::to_scale_points;
 use super::limit::{Own, scale};
 use super::note::Note;
 use super::pod_range::fit_sums;
@@ -37,6 +38,7 @@ pub fn cap_for_pod(
         .enumerate()
         .filter_map(|(index, c)| controlled(index, c, recommendations, rules))
         .collect();
+    to_scale_points(pod, &mut fitted, rules.claims.aligned(), rules.is_new);
     if !rules.profile.is_safe() {
         fit_sums(pod, &mut fitted, rules);
     }
@@ -125,7 +127,7 @@ fn fit_container(one: &mut PodRecommendation, container: &Container, rules: &Rul
 
 /// After the sums over the pod were fitted: still within what the API server lets one container be, and whole cores where
 /// the pod had them.
-fn finish(one: &mut PodRecommendation, container: &Container, rules: &Rules<'_>) {
+pub(super) fn finish(one: &mut PodRecommendation, container: &Container, rules: &Rules<'_>) {
     for resource in Resource::ALL {
         let steps = imposed(container, rules, resource).concat();
         for list in bounds_mut(&mut one.recommendation) {

@@ -51,6 +51,8 @@ pub struct Rules<'a> {
     pub containers: &'a [ContainerPolicy],
     /// What HPAs claim.
     pub claims: &'a Claims,
+    /// True for a pod that is about to be created.
+    pub(super) is_new: bool,
     /// What becomes of limits.
     limits: LimitPolicies,
     /// For each container.
@@ -75,6 +77,7 @@ impl<'a> Rules<'a> {
         } = surroundings.into();
         Self {
             claims,
+            is_new: false,
             profile,
             containers: &vpa.container_policies,
             limits: vpa.limits,
@@ -87,6 +90,12 @@ impl<'a> Rules<'a> {
     /// The same for a pod that is not of the class Guaranteed unless `may_be_guaranteed`, whatever its resources say.
     pub(crate) fn of_class(mut self, may_be_guaranteed: bool) -> Self {
         self.guaranteed &= may_be_guaranteed;
+        self
+    }
+
+    /// The same for a pod that is about to be created.
+    pub(crate) fn of_new_pod(mut self) -> Self {
+        self.is_new = true;
         self
     }
 

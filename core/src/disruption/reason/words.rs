@@ -141,6 +141,15 @@ impl fmt::Display for UpdateReason {
             ),
             Self::StartupBoost => f.write_str("it has its startup boost"),
             Self::NoController => f.write_str("no controller would replace it"),
+            Self::BehindTarget { covers, target } => write!(
+                f,
+                "the HPA's target for {covers} went ahead to {target} %, and its request follows"
+            ),
+            Self::WaitsForTarget(waits) => write!(
+                f,
+                "its request for {} goes down once the HPA's target goes up, towards {} %",
+                waits.covers, waits.wanted
+            ),
             Self::LeftToHpa { hpa } => write!(
                 f,
                 "what is recommended is left to HPA {hpa}, which scales on the utilisation of it"

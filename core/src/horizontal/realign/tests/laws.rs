@@ -103,6 +103,9 @@ proptest! {
     fn wanted_pairs_make_the_scale_point(point in points(), recommended in 1..20_000_i64) {
         let pair = point.wanted(recommended);
         prop_assert!(point.targets().contains(&pair.target));
+        if point.request() > 2 * pair.target {
+            prop_assert_eq!(point.target_of(pair.request), pair.target);
+        }
         let at_most = point.request_at(*point.targets().start());
         prop_assert!(pair.request >= recommended.min(at_most));
         let product = i128::from(pair.target) * i128::from(pair.request);
