@@ -24,6 +24,7 @@ mod read_only;
 #[cfg(any(test, feature = "reference"))]
 pub mod reference;
 pub mod request_metrics;
+pub mod retarget;
 pub mod selectors;
 pub mod snapshot;
 pub mod usage;

@@ -5,6 +5,7 @@ mod conditions;
 mod metrics;
 mod options;
 mod probe;
+mod realign;
 #[cfg(test)]
 mod reference;
 mod refusal;
@@ -103,7 +104,14 @@ async fn start() -> anyhow::Result<()> {
     } else {
         OtherVpa::never()
     };
+    let realigner = realign::Realigner {
+        calls: calls.clone(),
+        events: events.clone(),
+        changes: metrics.target_changes.clone(),
+        profile: options.cluster.profile.into(),
+    };
     let updater = run::Updater {
+        realigner,
         other_vpa,
         index: watches.index(),
         actor: act::Actor::new(

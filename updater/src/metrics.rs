@@ -33,6 +33,8 @@ pub struct Metrics {
     failed_in_place_updates: IntCounterVec,
     in_place_infeasible_skips: IntCounterVec,
     evictions_stopped: IntGauge,
+    /// Changes to targets of HPAs, by outcome.
+    pub target_changes: IntCounterVec,
 }
 
 impl Metrics {
@@ -118,6 +120,16 @@ impl Metrics {
                 "in_place_infeasible_skip_pods_total",
                 "Resizes not asked for again, since the node refused as much before.",
                 vpa,
+            )?,
+            target_changes: register(
+                registry,
+                IntCounterVec::new(
+                    Opts::new(
+                        "podfit_updater_target_changes_total",
+                        "Changes asked for to targets of HPAs that move with requests, by outcome: done, overtaken by another, failed.",
+                    ),
+                    &["outcome"],
+                )?,
             )?,
             evictions_stopped: register(
                 registry,

@@ -23,6 +23,7 @@ use crate::act::{Actor, Outcome};
 use crate::conditions::{Blocked, Findings, has_ours, merge};
 use crate::metrics::{Metrics, Sizes, is_infeasible_skip};
 use crate::probe::Probe;
+use crate::realign::Realigner;
 use crate::refusal::budget_name;
 use crate::waiting::Waiting;
 
@@ -47,6 +48,8 @@ pub struct Updater {
     pub config: Config,
     /// Carries plans out.
     pub actor: Actor,
+    /// Moves the targets of HPAs.
+    pub realigner: Realigner,
     /// What is measured.
     pub metrics: Metrics,
     /// Told after each loop.
@@ -168,6 +171,9 @@ impl Updater {
         } else {
             self.actor.carry_out(&decisions, &sizes).await
         };
+        if !self.shadow {
+            self.realigner.run(&self.index, &decisions).await;
+        }
         self.metrics.done(&outcomes, &sizes);
         for (decision, outcome) in &outcomes {
             match outcome {

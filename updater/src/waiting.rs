@@ -54,6 +54,7 @@ fn waits(reason: &UpdateReason) -> Waits {
         | UpdateReason::WarmingUp { .. }
         | UpdateReason::ContainerDown { .. }
         | UpdateReason::ResizeTimedOut { .. }
+        | UpdateReason::WaitsForTarget(_)
         | UpdateReason::ResizeUnderWay { .. } => Waits::ToPass,
         _ => Waits::No,
     }

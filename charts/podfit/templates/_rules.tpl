@@ -97,6 +97,13 @@ With `shadow` no rule lets anything be written.
   resources: [poddisruptionbudgets]
   verbs: [list, watch]
 {{ include "podfit.rules.horizontals" . }}
+# Where a VPA asks for it, the target of an HPA moves with the requests of its pods: in the HPA, or in the ScaledObject that it is made from. [cluster/src/retarget.rs]
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [get, patch]
+- apiGroups: [keda.sh]
+  resources: [scaledobjects]
+  verbs: [get, patch]
 {{ include "podfit.rules.owners" . }}
 {{- end }}
 

@@ -12,8 +12,10 @@
 
 mod anchor;
 mod kept;
+mod plan;
 mod stability;
 mod step;
+mod told;
 
 #[cfg(test)]
 mod simulation;
@@ -24,8 +26,10 @@ use std::ops::RangeInclusive;
 
 pub use anchor::{Anchor, AnchorChange, NoAnchor, Requested};
 pub use kept::{Aligned, Covers, Kept, NotAligned, SCALE_POINT_ANNOTATION, aligned, movable};
+pub use plan::{Move, Retarget, Situation, request_of, retarget, targets};
 pub use stability::{Stability, Verdict, stability};
 pub use step::{Live, Metric, Next};
+pub use told::told;
 
 /// The lowest target that podfit sets. Lower ones mean requests of more than twice what is used.
 pub const LEAST_TARGET: i64 = 50;

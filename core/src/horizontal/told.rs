@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::claims::by_utilization;
-use super::{Claim, Claims, Horizontal, HorizontalAutoscaler, Metric, ScaledObject, Target};
+use super::{
+    Claim, Claims, Horizontal, HorizontalAutoscaler, Metric, ScaledObject, Target, realign,
+};
 use crate::pod::Pod;
 use crate::policy::{controls, for_container};
 use crate::quantity::Resource;
@@ -141,12 +143,11 @@ impl Bearing<'_> {
                 "{head}, so {resource} is recommended and not applied; {} lets podfit size {resource}, too",
                 self.instead(claim)
             ),
-            Horizontal::Realign => match &claim.stays {
-                Some(why) => format!(
-                    "{head}. {resource} is recommended and not applied, as that target cannot move with it: {why}"
-                ),
-                None => format!("{head}; {resource} and that target move together"),
-            },
+            Horizontal::Realign => {
+                let claims = Claims::new(self.hpas, self.stance);
+                let told = realign::told(claim, claims.aligned(), self.vpa, self.pods);
+                format!("{head}; {told}")
+            }
             Horizontal::Ignore => format!(
                 "{head} while podfit changes what is requested: the number of pods and their size may chase each other. \
                  podfit.dev/horizontal: yield ends that"
@@ -363,26 +364,81 @@ mod tests {
             ..Case::new(vec![hpa("web", at_70())])
         };
         with(Horizontal::Ignore).expect("Ignores", "may chase each other");
-        with(Horizontal::Realign).expect("Yields", "not known yet");
-        let kept = Kept {
-            anchors: vec![(
-                Covers::parse("cpu").unwrap(),
-                Anchor {
-                    point: ScalePoint::new(70, 500).unwrap(),
-                    set: 70,
-                },
-            )],
-            ..Kept::default()
+        with(Horizontal::Realign).expect("Yields", "cpu waits for podfit-updater to take note");
+    }
+
+    #[test]
+    fn a_realign_tells_what_moves_and_why_something_does_not() {
+        let of = |hpa: HorizontalAutoscaler, pods| Case {
+            stance: Horizontal::Realign,
+            pods,
+            ..Case::new(vec![hpa])
         };
-        let anchored = HorizontalAutoscaler {
+        let kept = |managed_by, problem: Option<&str>| realign::Kept {
+            anchors: realign::ScalePoint::new(80, 500)
+                .map(|point| realign::Anchor { point, set: 70 })
+                .zip(realign::Covers::parse("cpu"))
+                .map(|(anchor, covers)| (covers, anchor))
+                .into_iter()
+                .collect(),
+            managed_by,
+            problem: problem.map(String::from),
+        };
+        let with = |kept| HorizontalAutoscaler {
             kept,
             ..hpa("web", at_70())
         };
-        let case = Case {
-            stance: Horizontal::Realign,
-            ..Case::new(vec![anchored])
+        let alike = || pods(&[[400, 100], [400, 100]]);
+        let rows = [
+            (
+                hpa("web", at_70()),
+                pods(&[[400, 100], [500, 100]]),
+                "Yields",
+                "cpu waits: its pods request different amounts",
+            ),
+            (
+                hpa("web", at_70()),
+                vec![],
+                "Yields",
+                "cpu waits: no pod lives",
+            ),
+            (
+                with(kept(None, None)),
+                alike(),
+                "Realigns",
+                "cpu is sized, and that target moves with it, from 80 % of 500m as its owner chose",
+            ),
+            (
+                with(kept(None, Some("why"))),
+                alike(),
+                "Yields",
+                "cpu is recommended and not applied: its annotation podfit.dev/scale-point cannot be read (why)",
+            ),
+        ];
+        for (hpa, pods, code, part) in rows {
+            of(hpa, pods).expect(code, part);
+        }
+        let target = ResourceList {
+            cpu: Some(Millicores(300)),
+            memory: None,
         };
-        case.expect("Realigns", "cpu and that target move together");
+        let app = crate::vpa::ContainerRecommendation {
+            container_name: "app".into(),
+            target,
+            ..crate::vpa::ContainerRecommendation::default()
+        };
+        let case = Case {
+            vpa: Vpa {
+                recommendation: Some(vec![app]),
+                ..Vpa::default()
+            },
+            ..of(with(kept(Some("Flux"), None)), alike())
+        };
+        // 400m of use; 300m and the 100m of the other container are less than nine tenths of it.
+        case.expect(
+            "Realigns",
+            "a target of 90 % and a request of 445m together",
+        );
     }
 
     #[test]

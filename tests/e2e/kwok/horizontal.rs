@@ -150,8 +150,8 @@ fn definition() -> Value {
     })
 }
 
-/// KEDA may come long after podfit: its objects are seen without a restart. KEDA itself does not run here.
-pub async fn keda_comes_later(ns: Namespace, _: Arc<Podfit>) -> Result<()> {
+/// Makes the kind known, unless it is.
+pub async fn define_scaled_objects(ns: &Namespace) -> Result<()> {
     let there = [
         "get",
         "crd",
@@ -174,6 +174,12 @@ pub async fn keda_comes_later(ns: Namespace, _: Arc<Podfit>) -> Result<()> {
         "--timeout=30s",
     ];
     ns.cluster.kubectl(&established, "").await?;
+    Ok(())
+}
+
+/// KEDA may come long after podfit: its objects are seen without a restart. KEDA itself does not run here.
+pub async fn keda_comes_later(ns: Namespace, _: Arc<Podfit>) -> Result<()> {
+    define_scaled_objects(&ns).await?;
     let web = Workload::deployment("web").requests("50m", "64Mi");
     ns.create(web.manifest()).await?;
     ns.create(web.vpa("Initial")).await?;

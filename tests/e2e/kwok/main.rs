@@ -19,6 +19,7 @@ mod old_cluster;
 mod owners;
 mod pods;
 mod prometheus;
+mod realigned;
 mod recommender;
 mod removal;
 mod rights;
@@ -89,6 +90,8 @@ async fn run() -> Result<ExitCode> {
         .together("owners-foreign", owners::foreign_kinds)
         .together("evicted-for-memory", kills::eviction)
         .together("killed-and-gone", kills::gone_at_once)
+        .together("realigned", realigned::together)
+        .together("realigned-by-keda", realigned::by_keda)
         .together("malformed-objects", malformed::objects)
         .together("malformed-requests", malformed::requests)
         .together(
