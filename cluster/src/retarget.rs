@@ -218,8 +218,8 @@ mod tests {
         let cron = json!({"type": "cron", "metadata": {"value": "70"}});
         let of_keda = hpa(Some("web"));
         let holder = Holder::of(&of_keda);
-        let moved = holder.moved(&json!([cron, trigger("70")]), &[one("cpu/app", 70, 74)]);
-        assert_eq!(moved, Some(json!([cron, trigger("74")])));
+        let new = holder.moved(&json!([cron, trigger("70")]), &[one("cpu/app", 70, 74)]);
+        assert_eq!(new, Some(json!([cron, trigger("74")])));
         assert_eq!(holder.moved(&json!([cron]), &[one("cpu", 70, 74)]), None);
     }
 

@@ -10,7 +10,7 @@ use podfit_cluster::index::{Index, SharedIndex};
 use podfit_cluster::retarget::{Retargeted, retarget};
 use podfit_core::disruption::{Decision, UpdateReason};
 use podfit_core::horizontal::realign::{
-    Anchor, Covers, Retarget, Situation, retarget as next_targets,
+    Anchor, Covers, Retarget, Situation, SizedPod, retarget as next_targets,
 };
 use podfit_core::horizontal::{Horizontal, HorizontalAutoscaler};
 use podfit_core::ownership::ControllerKey;
@@ -103,9 +103,9 @@ fn changes(index: &Index, waits: &Waits, profile: Profile) -> Vec<Change> {
             let wanted = vpa.as_ref().map(|vpa| Wanted::new(index, vpa, profile));
             let pods: Vec<_> = pods
                 .iter()
-                .map(|pod| {
-                    let wanted = wanted.as_ref().map(|wanted| wanted.of(pod));
-                    (&**pod, wanted.unwrap_or_default())
+                .map(|pod| SizedPod {
+                    pod,
+                    wanted: wanted.as_ref().map(|w| w.of(pod)).unwrap_or_default(),
                 })
                 .collect();
             let waits = vpa.as_ref().and_then(|vpa| waits.get(&vpa.uid));

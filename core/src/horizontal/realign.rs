@@ -26,7 +26,7 @@ use std::ops::RangeInclusive;
 
 pub use anchor::{Anchor, AnchorChange, NoAnchor, Requested};
 pub use kept::{Aligned, Covers, Kept, NotAligned, SCALE_POINT_ANNOTATION, aligned, movable};
-pub use plan::{Move, Retarget, Situation, request_of, retarget, targets};
+pub use plan::{Move, Retarget, Situation, SizedPod, request_of, retarget, targets};
 pub use stability::{Stability, Verdict, stability};
 pub use step::{Live, Metric, Next};
 pub use told::told;

@@ -230,7 +230,6 @@ fn no_conflict(name: &str, hpa: &HorizontalAutoscaler) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::horizontal::realign::{Anchor, Covers, Kept, ScalePoint};
     use crate::pod::Container;
     use crate::quantity::{Bytes, Millicores, ResourceList};
     use crate::vpa::ContainerPolicy;

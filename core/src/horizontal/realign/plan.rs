@@ -30,12 +30,20 @@ pub struct Retarget {
 pub struct Situation<'a> {
     /// True while a VPA sizes the pods, and its stance is `realign`.
     pub realigns: bool,
-    /// The live pods of the HPA's target, each with the targets that its recommendation is for ([`wanted_targets`]).
-    ///
-    /// [`wanted_targets`]: crate::policy::wanted_targets
-    pub pods: &'a [(&'a Pod, Vec<(Covers, Option<i64>)>)],
+    /// The live pods of the HPA's target.
+    pub pods: &'a [SizedPod<'a>],
     /// The targets that pods wait for, to get less.
     pub waits: &'a [(Covers, i64)],
+}
+
+/// A pod, and what its recommendation makes of it.
+pub struct SizedPod<'a> {
+    /// The pod.
+    pub pod: &'a Pod,
+    /// The targets that its recommendation is for, as far as they are known: [`wanted_targets`].
+    ///
+    /// [`wanted_targets`]: crate::policy::wanted_targets
+    pub wanted: Vec<(Covers, Option<i64>)>,
 }
 
 /// The metrics of an HPA whose targets are percents of requests, with those targets.
@@ -114,7 +122,7 @@ pub fn retarget(hpa: &HorizontalAutoscaler, situation: &Situation<'_>) -> Option
     (!same).then_some(next)
 }
 
-fn live((pod, wanted): &(&Pod, Vec<(Covers, Option<i64>)>), covers: &Covers) -> Live {
+fn live(SizedPod { pod, wanted }: &SizedPod<'_>, covers: &Covers) -> Live {
     let of = |(of, wanted): &(Covers, Option<i64>)| wanted.filter(|_| of == covers);
     Live {
         request: request_of(pod, covers),
