@@ -1,6 +1,7 @@
 //! `explain`: where a recommendation comes from, what happens next, and what is in the way.
 
 mod bars;
+mod horizontal;
 mod show;
 
 use std::collections::BTreeMap;
@@ -10,11 +11,13 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use clap::Args;
 use podfit_core::disruption::Decision;
-use podfit_core::horizontal::Claims;
+use podfit_core::horizontal::{Claims, HorizontalAutoscaler};
 use podfit_core::pod::Pod;
 use podfit_core::quantity::Resource;
 use podfit_core::vpa::{UpdateMode, Vpa};
 use serde_json::{Value, json};
+
+use self::horizontal::Found;
 
 use crate::connection::Connection;
 use crate::evidence::{Evidence, Witness};
@@ -51,6 +54,8 @@ pub struct Explained {
     pub requests: BTreeMap<(String, Resource), (i64, i64)>,
     /// What HPAs claim of them.
     pub claims: Claims,
+    /// The HPAs that scale them.
+    pub hpas: Vec<Arc<HorizontalAutoscaler>>,
     /// How many those are.
     pub pods: usize,
     /// What the updater would do with each now.
@@ -88,6 +93,7 @@ pub async fn run(connection: &ConnectionOptions, options: &ExplainOptions) -> Re
         all.push(Explained {
             requests: requests(&pods),
             claims: index.claims(&vpa, first, foresight.config.profile),
+            hpas: index.horizontals_of(&vpa, first),
             pods: pods.len(),
             decisions: decisions.cloned().collect(),
             remarks: foresight.remarks.clone(),
@@ -169,6 +175,7 @@ fn to_json(explained: &Explained) -> Value {
         "pods": explained.pods,
         "requests": requests.collect::<Vec<_>>(),
         "leftToHpas": left.collect::<Vec<_>>(),
+        "hpaTargets": horizontal::found(explained).iter().map(Found::to_json).collect::<Vec<_>>(),
         "conditions": podfit_cluster::api::vpa::conditions_to_json(&vpa.conditions),
         "next": explained.decisions.iter().map(decision_to_json).collect::<Vec<_>>(),
         "remarks": explained.remarks,

@@ -85,6 +85,7 @@ fn resource(explained: &ResourceExplanation) -> Value {
             "ageSeconds": confidence.age.as_secs(),
             "intervalSeconds": confidence.interval.as_secs(),
         },
+        "meanOfSamples": explained.mean.map(|mean| quantity(explained.resource, mean)),
         "target": number(explained.target.as_ref()),
         "lowerBound": number(explained.lower_bound.as_ref()),
         "upperBound": number(explained.upper_bound.as_ref()),

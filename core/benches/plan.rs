@@ -99,6 +99,7 @@ fn workload(n: usize, mode: UpdateMode, due: bool) -> Workload {
             .collect(),
         claims: Claims::default(),
         replicas,
+        claims: podfit_core::horizontal::Claims::default(),
         long_work: HashMap::new(),
     }
 }

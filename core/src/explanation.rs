@@ -51,6 +51,8 @@ pub struct ResourceExplanation {
     pub window: Option<Duration>,
     /// How much history there is, of how much that is wanted.
     pub confidence: Confidence,
+    /// CPU: the mean of the samples, in millicores; `None` without one, and of memory, whose samples are peaks.
+    pub mean: Option<i64>,
     /// `None` without a sample or a kill.
     pub target: Option<Derivation>,
     /// `None` without a sample.

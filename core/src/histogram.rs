@@ -135,6 +135,21 @@ impl Histogram {
         self.buckets.start(bucket + 1)
     }
 
+    /// The mean of all samples, each taken for the middle of its bucket; 0 when empty.
+    pub fn mean(&self) -> f64 {
+        if self.is_empty() || self.total <= 0.0 {
+            return 0.0;
+        }
+        let middle = |bucket: usize| {
+            f64::midpoint(self.buckets.start(bucket), self.buckets.start(bucket + 1))
+        };
+        let sum: f64 = self
+            .weights()
+            .map(|(bucket, weight)| middle(bucket) * weight)
+            .sum();
+        sum / self.total
+    }
+
     /// True when no bucket holds enough weight to count.
     pub fn is_empty(&self) -> bool {
         self.last_filled().is_none()

@@ -129,7 +129,10 @@ impl Container<'_> {
             Some(derivation)
         };
         let (half_life, window) = half_life_and_window(resource, kept);
+        let cpu = self.history.cpu();
         ResourceExplanation {
+            mean: (resource == Resource::Cpu && !cpu.is_empty())
+                .then(|| Millicores::from_cores(cpu.mean()).0),
             resource,
             controlled,
             half_life,

@@ -7,7 +7,7 @@ use podfit_core::quantity::Resource;
 use serde_json::Value;
 
 use super::bars::{Bar, draw};
-use super::{Explained, mode_in_words};
+use super::{Explained, horizontal, mode_in_words};
 use crate::evidence::derivation;
 use crate::plan::word;
 
@@ -38,6 +38,9 @@ pub fn text(explained: &Explained) -> String {
     }
     if containers.is_none_or(Vec::is_empty) {
         text += "\nno container has a history yet\n";
+    }
+    for found in horizontal::found(explained) {
+        text += &found.text();
     }
     text += &next(explained);
     text

@@ -9,17 +9,20 @@ use super::*;
 use crate::fixtures::web;
 
 fn claims() -> Claims {
+    Claims::new(&[Arc::new(hpa())], Horizontal::Yield)
+}
+
+fn hpa() -> HorizontalAutoscaler {
     let metric = Metric::Resource {
         resource: Resource::Cpu,
         container: None,
         target: Target::Utilization(70),
     };
-    let hpa = HorizontalAutoscaler {
+    HorizontalAutoscaler {
         name: "web".into(),
         metrics: vec![metric],
         ..HorizontalAutoscaler::default()
-    };
-    Claims::new(&[Arc::new(hpa)], Horizontal::Yield)
+    }
 }
 
 fn words(text: &str) -> Vec<String> {
@@ -121,6 +124,7 @@ fn an_explanation_is_told() {
         },
         requests: BTreeMap::from([(("app".into(), Resource::Cpu), (460, 460))]),
         claims: claims(),
+        hpas: vec![Arc::new(hpa())],
         pods: 2,
         decisions: Vec::new(),
         remarks: Vec::new(),
@@ -145,4 +149,57 @@ fn an_explanation_is_told() {
     assert_eq!(json["requests"][0]["most"], "460m");
     assert_eq!(json["leftToHpas"][0]["hpa"], "web");
     assert_eq!(json["conditions"][0]["reason"], "OutsideWindow");
+}
+
+#[test]
+fn the_target_of_an_hpa_is_told_with_what_would_become_of_it() {
+    use podfit_core::horizontal::realign::{Anchor, Covers, Kept, ScalePoint};
+    let anchor = Anchor {
+        point: ScalePoint::new(70, 500).unwrap(),
+        set: 74,
+    };
+    let mut hpa = hpa();
+    if let Metric::Resource { target, .. } = &mut hpa.metrics[0] {
+        *target = Target::Utilization(74);
+    }
+    hpa.kept = Kept {
+        anchors: vec![(Covers::parse("cpu").unwrap(), anchor)],
+        ..Kept::default()
+    };
+    let hpas = vec![Arc::new(hpa)];
+    let one = |name: &str, target: &str, mean: &str| {
+        let cpu = json!({"target": {"amount": target}, "meanOfSamples": mean});
+        json!({"name": name, "resources": {"cpu": cpu}})
+    };
+    let explained = |stance| Explained {
+        vpa: Arc::new(web("front")),
+        evidence: Evidence {
+            source: "a test".into(),
+            explanation: json!({"containers": [one("app", "300m", "280m"), one("side", "100m", "70m")]}),
+        },
+        requests: BTreeMap::from([
+            (("app".into(), Resource::Cpu), (353, 380)),
+            (("side".into(), Resource::Cpu), (120, 120)),
+        ]),
+        claims: Claims::new(&hpas, stance),
+        hpas: hpas.clone(),
+        pods: 2,
+        decisions: Vec::new(),
+        remarks: Vec::new(),
+    };
+    let told = show::text(&explained(Horizontal::Realign));
+    for line in [
+        "HPA web scales on cpu: 74 % of 473m to 500m\n",
+        "  moves with what is requested; its owner chose 70 % of 500m: 350m of use\n",
+        "  wanted: 87 % of 403m\n",
+        "the number of pods runs up: more and more pods of less and less (stability 0.85; 0.91 to 1.11 holds)\n",
+    ] {
+        assert!(told.contains(line), "{line}\n{told}");
+    }
+    let json = &to_json(&explained(Horizontal::Ignore))["hpaTargets"][0];
+    assert_eq!(
+        (&json["chosen"], &json["metric"]),
+        (&Value::Null, &json!("cpu"))
+    );
+    assert_eq!(json["stability"]["verdict"], "RunsUp");
 }
