@@ -263,3 +263,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_mean_is_that_of_the_samples_to_within_a_bucket() {
+    let empty = Histogram::new(Buckets::cpu(), Duration::from_hours(24));
+    assert_eq!(empty.mean(), 0.0);
+    let mut used = empty;
+    for (value, weight) in [(0.4, 1.0), (0.8, 1.0), (2.4, 2.0)] {
+        used.add(value, weight, Timestamp::default());
+    }
+    // (0.4 + 0.8 + 2 * 2.4) / 4; buckets are 5 % wide.
+    assert!((used.mean() - 1.5).abs() < 0.04, "{}", used.mean());
+}

@@ -1,4 +1,5 @@
 mod laws;
+mod plan;
 
 use super::AnchorChange::{Kept as Unchanged, Moved, Taken};
 use super::*;
