@@ -435,7 +435,7 @@ mod tests {
         };
         // 400m of use; 300m and the 100m of the other container are less than nine tenths of it.
         case.expect(
-            "Realigns",
+            "Yields",
             "a target of 90 % and a request of 445m together",
         );
     }
