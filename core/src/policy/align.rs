@@ -182,7 +182,8 @@ pub(crate) fn hold_to_targets(
     waits
 }
 
-/// The metric whose target went ahead of a running pod: the pod is to follow, or the target would stay ahead.
+/// The metric whose target went ahead of a running pod: the pod is to follow, or the target would stay ahead. By a whole
+/// percent at least: the rest is rounding.
 pub(crate) fn is_behind<'a>(
     pod: &Pod,
     recommended: &[PodRecommendation],
@@ -190,8 +191,9 @@ pub(crate) fn is_behind<'a>(
 ) -> Option<&'a Aligned> {
     rules.claims.aligned().iter().find(|metric| {
         let allowed = metric.point.request_at(metric.in_force);
+        let reached = metric.point.request_at(metric.in_force - 1);
         let sums = Sums::of(metric, pod, recommended);
-        sums.is_some_and(|sums| sums.own > allowed && sums.total <= allowed)
+        sums.is_some_and(|sums| sums.own > reached && sums.total <= allowed)
     })
 }
 
