@@ -99,7 +99,6 @@ fn workload(n: usize, mode: UpdateMode, due: bool) -> Workload {
             .collect(),
         claims: Claims::default(),
         replicas,
-        claims: podfit_core::horizontal::Claims::default(),
         long_work: HashMap::new(),
     }
 }
