@@ -8,7 +8,7 @@ PARTS ?= kwok,metrics-server
 NAME ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint reference docs fmt fuzz-webhook images bench-recommender bench-webhook bench-updater bench-plan bench-replay quality cluster-up cluster-down clean
+.PHONY: help demo demo-down test lint reference docs fmt fuzz-webhook images picture bench-recommender bench-webhook bench-updater bench-plan bench-replay quality cluster-up cluster-down clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ fuzz-webhook: ## Send the webhook a million broken reviews (CASES=1000000)
 
 reference: ## Write docs/reference anew, from the programs' flags and metrics
 	PODFIT_WRITE_REFERENCE=1 cargo test --locked --quiet -p podfit-recommender -p podfit-updater -p podfit-webhook -p kubectl-podfit the_reference_is_of_this_program
+
+picture: ## Draw docs/runaway.svg anew, from a run of an HPA alone and beside a VPA
+	@tests/end-to-end --suite fire no-runaway
+	cp target/end-to-end/tests-fire/no-runaway.svg docs/runaway.svg
 
 docs: ## The book of docs/ in target/book
 	@tests/book

@@ -25,6 +25,7 @@ pub mod cluster;
 pub mod installation;
 pub mod manifests;
 pub mod namespace;
+pub mod picture;
 pub mod pod;
 pub mod podfit;
 pub mod process;

@@ -7,6 +7,7 @@ mod election;
 mod faults;
 mod fleet;
 mod killed;
+mod runaway;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ async fn run() -> Result<ExitCode> {
     if dead_webhook::beside_upstream() {
         build(&["upstream-updater"]).await?;
     }
-    let cluster = Arc::new(Cluster::up("tests-fire", &["kwok"]).await?);
+    let cluster = Arc::new(Cluster::up("tests-fire", &["kwok", "metrics-server"]).await?);
     let podfit = Arc::new(Podfit::prepare(&cluster, true).await?);
     podfit.start("webhook").await?;
     podfit.ready("webhook").await?;
@@ -40,6 +41,7 @@ async fn run() -> Result<ExitCode> {
     let code = suite
         .together("killed-in-mid-loop", killed::in_mid_loop)
         .together("two-at-once", election::two_at_once)
+        .together("no-runaway", runaway::none)
         .together("requests-fail", faults::requests_fail)
         .alone("api-server-restarted", faults::api_server_restarted)
         .alone("dead-webhook", dead_webhook::few_evictions)
