@@ -83,7 +83,14 @@ With `shadow` no rule lets anything be written.
 - apiGroups: [""]
   resources: [pods/eviction]
   verbs: [create]
-# Events on pods and VPAs say what was done and why. [cluster/src/events.rs]
+# Where a VPA asks for it, the target of an HPA moves with the requests of its pods: in the HPA, or in the ScaledObject that it is made from. [cluster/src/retarget.rs]
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [get, patch]
+- apiGroups: [keda.sh]
+  resources: [scaledobjects]
+  verbs: [get, patch]
+# Events on pods, VPAs and HPAs say what was done and why. [cluster/src/events.rs]
 - apiGroups: [""]
   resources: [events]
   verbs: [create]
@@ -97,13 +104,6 @@ With `shadow` no rule lets anything be written.
   resources: [poddisruptionbudgets]
   verbs: [list, watch]
 {{ include "podfit.rules.horizontals" . }}
-# Where a VPA asks for it, the target of an HPA moves with the requests of its pods: in the HPA, or in the ScaledObject that it is made from. [cluster/src/retarget.rs]
-- apiGroups: [autoscaling]
-  resources: [horizontalpodautoscalers]
-  verbs: [get, patch]
-- apiGroups: [keda.sh]
-  resources: [scaledobjects]
-  verbs: [get, patch]
 {{ include "podfit.rules.owners" . }}
 {{- end }}
 
