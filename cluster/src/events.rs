@@ -81,7 +81,8 @@ pub fn vpa_reference(namespace: &str, name: &str, uid: &str) -> ObjectReference 
     )
 }
 
-fn reference(
+/// A reference to any object.
+pub fn reference(
     api_version: &str,
     kind: &str,
     (namespace, name, uid): (&str, &str, &str),

@@ -133,6 +133,7 @@ impl Lookup {
         };
         let watched = ForeignKind::Watched {
             resource: format!("{}.{}", resource.plural, resource.group),
+            version: resource.version.clone(),
             scalable: is_scalable(can),
         };
         (watched, listed.into_iter().map(read).collect())
@@ -176,6 +177,7 @@ impl Lookup {
     fn watch(&self, name: String, (resource, can): Served) {
         let watched = ForeignKind::Watched {
             resource: format!("{}.{}", resource.plural, resource.group),
+            version: resource.version.clone(),
             scalable: is_scalable(&can),
         };
         let client = self.calls.client().clone();

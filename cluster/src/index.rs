@@ -1,6 +1,7 @@
 //! The objects a binary watches, as plain values indexed for look-ups.
 
 mod once;
+mod opt_in;
 mod per_namespace;
 mod watches;
 
@@ -11,6 +12,7 @@ use kube::{Resource, ResourceExt};
 use podfit_core::disruption::Budget;
 use podfit_core::horizontal::{Claims, HorizontalAutoscaler, Horizontals, ScaledObject};
 use podfit_core::node::Node;
+use podfit_core::opt_in::Labelled;
 use podfit_core::ownership::{Controller, ControllerKey, ForeignKind, GroupKind, Owners, Vpas};
 use podfit_core::pod::{OwnerRef, Pod};
 use podfit_core::policy::LimitRangeItem;
@@ -26,6 +28,7 @@ use crate::options::ClusterOptions;
 use crate::watch::Change;
 
 pub use self::once::{Kinds, NotRead, list_once};
+use self::opt_in::OptInWatch;
 pub use self::per_namespace::PerNamespace;
 pub use self::watches::Watches;
 pub(crate) use self::watches::controllers;
@@ -54,6 +57,10 @@ pub struct Index {
     pub horizontals: Horizontals,
     /// All ScaledObjects of KEDA.
     pub scaled_objects: PerNamespace<Arc<ScaledObject>>,
+    /// The labels that ask for VPAs, where [`Watches::opt_in`] looks for them.
+    pub labelled: Labelled,
+    /// Told when these change, or what becomes of them.
+    opt_in: Option<OptInWatch>,
     /// Where kinds go that are not known yet, to be looked up.
     unknown_kinds: Option<mpsc::Sender<GroupKind>>,
 }
@@ -149,11 +156,13 @@ impl Index {
                     tracing::warn!(vpa = vpa.key(), problems = ?vpa.problems, "parts of this VPA cannot be understood");
                 }
                 self.want_kind(vpa.target.as_ref());
+                self.tell_of_vpa(&vpa);
                 self.vpas.apply(vpa);
             }
             Change::Delete(object) => {
                 self.vpas
                     .delete(&object.namespace().unwrap_or_default(), &object.name_any());
+                self.tell_opt_in();
             }
             Change::Listed(there) => {
                 let gone: Vec<_> = self
@@ -182,13 +191,20 @@ impl Index {
             Change::Apply(object) => {
                 let controller = read(&object);
                 self.want_kind(controller.owner.as_ref());
-                self.owners.apply(key(&object), controller);
+                let key = key(&object);
+                self.labels_of_workload(&key, &object);
+                self.owners.apply(key, controller);
             }
-            Change::Delete(object) => self.owners.delete(&key(&object)),
+            Change::Delete(object) => {
+                let key = key(&object);
+                self.labelled.workload(&key, None);
+                self.owners.delete(&key);
+            }
             Change::Listed(there) => {
-                self.owners.retain(kind, |k| {
-                    there.contains(&(k.namespace.clone(), k.name.clone()))
-                });
+                let is_there =
+                    |k: &ControllerKey| there.contains(&(k.namespace.clone(), k.name.clone()));
+                self.labelled.retain_workloads(kind, is_there);
+                self.owners.retain(kind, is_there);
             }
         }
     }

@@ -15,6 +15,7 @@ mod foreign_kinds;
 pub mod index;
 pub mod lease;
 pub mod metrics;
+pub mod opt_in;
 pub mod options;
 pub mod other_vpa;
 pub mod probe;

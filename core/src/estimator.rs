@@ -1,8 +1,15 @@
 //! From a history to numbers: percentile, margin, confidence. Each step a small function, each truncating to whole
 //! units as upstream's do, so that the results agree to the millicore and the byte.
 
+mod percentiles;
+
 use std::str::FromStr;
 use std::time::Duration;
+
+pub use self::percentiles::{
+    CPU_PERCENTILE_ANNOTATION, MEMORY_PERCENTILE_ANNOTATION, OwnPercentiles, PercentileError,
+    parse_percentile,
+};
 
 use crate::adaptive::LEAST_HOURS;
 use crate::explanation::{Cause, Derivation, Step};

@@ -24,6 +24,7 @@ pub mod histogram;
 pub mod history;
 pub mod horizontal;
 pub mod node;
+pub mod opt_in;
 pub mod ownership;
 pub mod pod;
 pub mod policy;

@@ -103,6 +103,11 @@ impl Owners {
         self.controllers.get(key)
     }
 
+    /// All that are known, in no order.
+    pub fn keys(&self) -> impl Iterator<Item = &ControllerKey> {
+        self.controllers.keys()
+    }
+
     /// How many are known.
     pub fn len(&self) -> usize {
         self.controllers.len()

@@ -32,12 +32,8 @@ pub fn recommend(
     config: &EstimatorConfig,
     now: Timestamp,
 ) -> Recommended {
-    let own = vpa.method.filter(|method| *method != config.method);
-    let own = own.map(|method| EstimatorConfig {
-        method,
-        ..config.clone()
-    });
-    let config = own.as_ref().unwrap_or(config);
+    let own = config.for_vpa(vpa);
+    let config = &*own;
     let mut result = Recommended::default();
     let mut sized: Vec<_> = histories.to_vec();
     sized.sort_by_key(|(name, _)| *name);

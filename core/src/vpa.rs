@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::estimator::Method;
+use crate::estimator::{Method, OwnPercentiles};
 use crate::horizontal::Horizontal;
+use crate::opt_in::Managed;
 use crate::pod::OwnerRef;
 use crate::policy::{LimitPolicies, ScaleDown};
 use crate::profile::Profile;
@@ -57,6 +58,11 @@ pub struct Vpa {
     pub horizontal: Option<Horizontal>,
     /// How its histories become numbers: the annotation `podfit.dev/estimator`; `None` takes the recommender's flag.
     pub method: Option<Method>,
+    /// Which percentiles of its histories become targets: the annotations `podfit.dev/cpu-percentile` and
+    /// `podfit.dev/memory-percentile`.
+    pub percentiles: OwnPercentiles,
+    /// Set where podfit made it, because a label asks for it.
+    pub managed: Option<Box<Managed>>,
     /// When its pods may be disrupted, or get less: the annotation `podfit.dev/window`.
     pub maintenance: Maintenance,
     /// How much more CPU its containers get while they start.

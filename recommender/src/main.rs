@@ -9,6 +9,7 @@ mod judge;
 mod metrics;
 mod model;
 mod oom;
+mod opt_in;
 mod options;
 mod publish;
 #[cfg(test)]
@@ -24,6 +25,7 @@ mod view;
 mod workloads;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -40,6 +42,7 @@ use podfit_cluster::other_vpa::{Lookout, OtherVpa};
 use podfit_cluster::{lease, process, version};
 
 use prometheus::Registry;
+use tokio::sync::Notify;
 
 use crate::options::Options;
 
@@ -80,14 +83,7 @@ async fn start() -> anyhow::Result<()> {
     let calls = Calls::new(client.clone(), &options.cluster);
     let watches = Watches::new(client, &options.cluster);
     let sightings = oom::Sightings::default();
-    let (of_pods, of_events) = (sightings.clone(), sightings.clone());
-    let profile = options.cluster.profile;
-    watches
-        .vpas()
-        .owners()
-        .autoscalers()
-        .pods(move |change, index| of_pods.pods(change, index))
-        .evictions(move |event| of_events.event(event, profile, now()));
+    let labels_changed = watch(&options, &watches, &sightings);
     let synced = watches.synced();
     let mut store = store::Store::new(&options);
     let start = async {
@@ -118,6 +114,11 @@ async fn start() -> anyhow::Result<()> {
         leadership: leadership.clone(),
     };
     workloads.show(move || of_workloads.lines());
+    if let Some(changed) = labels_changed {
+        let opt_in = opt_in::OptIn::new(&options, &calls, (watches.index(), changed), &registry)?;
+        let may_write = (leadership.clone(), other_vpa.clone());
+        tokio::spawn(opt_in.run(may_write, shutdown.clone()));
+    }
     let recommender = run::Recommender {
         serves: serves.clone(),
         shadow: shadow.clone(),
@@ -153,6 +154,21 @@ async fn start() -> anyhow::Result<()> {
     recommender.run(period, shutdown).await;
     end_election.send_replace(true);
     election.await.context("leader election ended badly")
+}
+
+/// Starts the watches; the answer is told when labels that are to be followed change.
+fn watch(options: &Options, watches: &Watches, sightings: &oom::Sightings) -> Option<Arc<Notify>> {
+    let (of_pods, of_events) = (sightings.clone(), sightings.clone());
+    let profile = options.cluster.profile;
+    let opts_in = options.opts_in();
+    let labels_changed = opts_in.then(|| watches.opt_in(options.opt_in.goldilocks_labels));
+    watches
+        .vpas()
+        .owners()
+        .autoscalers()
+        .pods(move |change, index| of_pods.pods(change, index))
+        .evictions(move |event| of_events.event(event, profile, now()));
+    labels_changed
 }
 
 /// Looks for another VPA, where there must not be one.

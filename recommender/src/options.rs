@@ -2,6 +2,7 @@
 
 mod backfill;
 mod external;
+mod opt_in;
 
 use std::net::SocketAddr;
 
@@ -17,6 +18,7 @@ use podfit_core::history::HistoryConfig;
 
 use self::backfill::BackfillOptions;
 use self::external::ExternalOptions;
+use self::opt_in::OptInOptions;
 use crate::view::Serves;
 
 /// Measures what containers use and recommends what they should request.
@@ -93,6 +95,9 @@ pub struct Options {
     pub external: ExternalOptions,
 
     #[command(flatten)]
+    pub opt_in: OptInOptions,
+
+    #[command(flatten)]
     pub cluster: ClusterOptions,
 
     #[command(flatten)]
@@ -141,6 +146,11 @@ impl Options {
     /// upstream's leaves alone: beside upstream is its place.
     pub fn looks_out(&self) -> bool {
         self.cluster.looks_out() && self.serves() == Serves::from("default")
+    }
+
+    /// True when labels are to be followed. Of several recommenders one makes VPAs; and where nothing is written, none does.
+    pub fn opts_in(&self) -> bool {
+        self.opt_in.opt_in && !self.cluster.shadow && self.recommender_name == "default"
     }
 
     /// How histories are kept.

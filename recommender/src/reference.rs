@@ -6,6 +6,7 @@ use podfit_cluster::prometheus::RequestMetrics;
 use podfit_cluster::reference::{Family, check, families, from_text, program};
 
 use crate::metrics::Metrics;
+use crate::opt_in::OptInMetrics;
 use crate::options::Options;
 use crate::shadow::Shadow;
 use crate::workloads;
@@ -15,6 +16,7 @@ async fn the_reference_is_of_this_program() {
     let mut metrics = families(|registry| {
         Metrics::new(registry)?;
         Shadow::new(registry)?;
+        OptInMetrics::new(registry)?;
         RequestMetrics::new(registry)?;
         Leadership::unconditional().show_in(registry, "podfit-recommender")
     })

@@ -303,7 +303,7 @@ impl Recommender {
 }
 
 /// Resolves once this replica must write no more.
-async fn must_stop(leadership: &Leadership, other_vpa: &OtherVpa) {
+pub async fn must_stop(leadership: &Leadership, other_vpa: &OtherVpa) {
     tokio::select! {
         () = leadership.lost() => {}
         () = other_vpa.active() => {}

@@ -283,3 +283,36 @@ fn what_leads_nowhere_is_found() {
         assert!(fault(lost).is_some(), "{lost}");
     }
 }
+
+/// The page's table of profiles is the code's.
+#[test]
+fn profiles_are_as_the_page_says() {
+    use podfit_core::opt_in::{SETTINGS, Traits, WorkloadProfile};
+    let page = read(Path::new("docs/opt-in.md"));
+    let profiles = WorkloadProfile::NAMES.map(|(profile, _)| Some(profile));
+    let profiles: Vec<_> = [None].into_iter().chain(profiles).collect();
+    let cell = |text: &str| match text {
+        "" => " |".to_owned(),
+        text => format!(" `{text}` |"),
+    };
+    for name in SETTINGS {
+        let mut row = match name.split_once(" with ") {
+            Some((field, value)) => format!("| `{field}` with `{value}` |"),
+            None => format!("| `{name}` |"),
+        };
+        row.extend(
+            profiles
+                .iter()
+                .map(|of| cell(&Traits::of(*of).setting(name))),
+        );
+        assert!(
+            page.contains(&format!("{row}\n")),
+            "docs/opt-in.md lacks {row}"
+        );
+    }
+    let rows = page
+        .lines()
+        .skip_while(|line| !line.contains("| without |"));
+    let rows = rows.skip(2).take_while(|line| line.starts_with('|'));
+    assert_eq!(rows.count(), SETTINGS.len());
+}

@@ -23,6 +23,13 @@ webhook stands in webhook-configuration.yaml alone: the webhook leaves an object
 {{- end }}
 
 {{- define "podfit.arguments.recommender" }}
+{{- with .Values.optIn }}
+- --opt-in={{ .enabled }}
+{{- if .enabled }}
+- --opt-in-rate-limit={{ .rateLimit }}
+- --goldilocks-labels={{ .goldilocksLabels }}
+{{- end }}
+{{- end }}
 {{- with .Values.prometheus.preset }}
 - --prometheus-preset={{ . }}
 {{- end }}

@@ -40,6 +40,22 @@ With `shadow` no rule lets anything be written.
 - apiGroups: [metrics.k8s.io]
   resources: [pods]
   verbs: [list]
+{{- if and .Values.optIn.enabled (not .Values.shadow) }}
+# The VPAs that labels ask for: made, changed, and removed with the label. [cluster/src/opt_in.rs]
+- apiGroups: [autoscaling.k8s.io]
+  resources: [verticalpodautoscalers]
+  verbs: [create, patch, delete]
+# Events on workloads and VPAs say why a label is not followed, or not in full. [cluster/src/events.rs]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create]
+{{- if not .Values.vpaObjectNamespace }}
+# The labels of namespaces. [cluster/src/index/watches.rs]
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [list, watch]
+{{- end }}
+{{- end }}
 {{- with .Values.externalMetrics }}
 {{- if .enabled }}
 # What the containers use, from there. [cluster/src/external_metrics.rs]

@@ -56,6 +56,7 @@ pub mod horizontal_pod_autoscaler;
 pub mod limit_range;
 pub mod metadata;
 pub mod metrics;
+pub mod namespace;
 pub mod node;
 pub mod object;
 pub mod pod;

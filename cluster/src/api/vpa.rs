@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use kube::api::ObjectMeta;
-use podfit_core::estimator::ESTIMATOR_ANNOTATION;
+use podfit_core::estimator::{
+    CPU_PERCENTILE_ANNOTATION, ESTIMATOR_ANNOTATION, MEMORY_PERCENTILE_ANNOTATION, OwnPercentiles,
+    parse_percentile,
+};
 use podfit_core::horizontal::{HORIZONTAL_ANNOTATION, Horizontal};
 use podfit_core::pod::OwnerRef;
 use podfit_core::policy::{LIMITS_ANNOTATION, LimitPolicies, SCALE_DOWN_ANNOTATION, ScaleDown};
@@ -79,6 +82,11 @@ impl From<&VpaObject> for Vpa {
                 .unwrap_or_default(),
             horizontal: read.annotation(meta, HORIZONTAL_ANNOTATION, Horizontal::parse),
             method: read.annotation(meta, ESTIMATOR_ANNOTATION, str::parse),
+            percentiles: OwnPercentiles {
+                cpu: read.annotation(meta, CPU_PERCENTILE_ANNOTATION, parse_percentile),
+                memory: read.annotation(meta, MEMORY_PERCENTILE_ANNOTATION, parse_percentile),
+            },
+            managed: annotations::managed(meta).map(Box::new),
             maintenance: read.maintenance(meta),
             startup_boost: read.startup_boost("spec.startupBoost", &spec["startupBoost"]),
             recommenders: compact(items(&spec["recommenders"]).filter_map(|r| text(&r["name"]))),

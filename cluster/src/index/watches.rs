@@ -7,7 +7,7 @@ use kube::core::{DynamicResourceScope, NamespaceResourceScope};
 use kube::{Client, Resource};
 use podfit_core::ownership::{Controller, WELL_KNOWN_KINDS};
 use podfit_core::pod::Pod;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::{Index, SharedIndex};
 use crate::api::controller::{ControllerObject, api_resource, controlling_owner};
@@ -15,6 +15,7 @@ use crate::api::disruption_budget::DisruptionBudgetObject;
 use crate::api::event::{EVICTIONS, EventObject};
 use crate::api::horizontal_pod_autoscaler::HorizontalPodAutoscalerObject;
 use crate::api::limit_range::LimitRangeObject;
+use crate::api::namespace::NamespaceObject;
 use crate::api::node::NodeObject;
 use crate::api::pod::PodObject;
 use crate::api::resource_quota::ResourceQuotaObject;
@@ -74,6 +75,23 @@ impl Watches {
             },
         );
         self
+    }
+
+    /// The labels that ask for VPAs, those of Goldilocks if `goldilocks`; to be called before the controllers are watched. What
+    /// it gives back is told of every change that matters. Nobody waits for the first list of namespaces, and where one
+    /// namespace alone is looked at they are not asked for: that right cannot be limited to one.
+    pub fn opt_in(&self, goldilocks: bool) -> Arc<Notify> {
+        let changed = self.index.write().read_labels(goldilocks);
+        if self.options.vpa_object_namespace.is_empty() {
+            let index = self.index.clone();
+            let api = Api::<PartialObjectMeta<NamespaceObject>>::all(self.client.clone());
+            watch::objects(api, self.optional("namespaces"), move |change| {
+                index.write().namespace(change);
+            });
+        } else {
+            self.index.write().labelled.namespaces_known = true;
+        }
+        changed
     }
 
     /// Workload controllers by their metadata: owners only.

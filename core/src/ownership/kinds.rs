@@ -42,6 +42,8 @@ pub enum ForeignKind {
     Watched {
         /// As in `rollouts.argoproj.io`.
         resource: String,
+        /// The version they are read at: `v1alpha1`.
+        version: String,
         /// True when it has the `scale` subresource.
         scalable: bool,
     },

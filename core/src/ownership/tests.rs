@@ -136,6 +136,7 @@ fn known(text: &str) -> Owners {
             let (kind, state) = kind.split_once(' ').unwrap();
             let watched = |scalable| ForeignKind::Watched {
                 resource: "foos.example.org".into(),
+                version: "v1".into(),
                 scalable,
             };
             let state = match state {

@@ -48,6 +48,11 @@ impl Vpas {
         self.by_name.get(&(namespace.into(), name.into()))
     }
 
+    /// Those for one target, in no order.
+    pub fn of_target(&self, target: &ControllerKey) -> &[Arc<Vpa>] {
+        self.by_target.get(target).map_or(&[], Vec::as_slice)
+    }
+
     /// All of them, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Vpa>> {
         self.by_name.values()

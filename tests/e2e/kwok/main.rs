@@ -16,6 +16,7 @@ mod modes;
 mod monitoring;
 mod not_applied;
 mod old_cluster;
+mod opted_in;
 mod owners;
 mod pods;
 mod prometheus;
@@ -88,6 +89,10 @@ async fn run() -> Result<ExitCode> {
         .together("planned", foreseen::planned)
         .together("owners-well-known", owners::well_known)
         .together("owners-foreign", owners::foreign_kinds)
+        .together("opted-in", opted_in::followed)
+        .together("opted-in-explicit-wins", opted_in::explicit_wins)
+        .together("opted-in-not-understood", opted_in::not_understood)
+        .together("opted-in-namespace", opted_in::whole_namespace)
         .together("evicted-for-memory", kills::eviction)
         .together("killed-and-gone", kills::gone_at_once)
         .together("realigned", realigned::together)

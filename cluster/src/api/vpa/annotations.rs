@@ -1,6 +1,7 @@
 //! What podfit's own annotations on a VPA ask for.
 
 use kube::api::ObjectMeta;
+use podfit_core::opt_in::{MANAGED_BY_LABEL, MANAGER, Managed, OPTED_IN_ANNOTATION};
 use podfit_core::window::{Maintenance, WINDOW_ANNOTATION};
 
 use super::Reader;
@@ -39,4 +40,16 @@ impl Reader {
         }
         maintenance
     }
+}
+
+/// What podfit wrote on a VPA that it made and still owns. Whoever takes its label, its annotation or its owner away makes it
+/// his own.
+pub(super) fn managed(meta: &ObjectMeta) -> Option<Managed> {
+    let label = meta.labels.as_ref()?.get(MANAGED_BY_LABEL)?;
+    let mark = meta.annotations.as_ref()?.get(OPTED_IN_ANNOTATION)?;
+    let owned = meta
+        .owner_references
+        .as_ref()
+        .is_some_and(|o| !o.is_empty());
+    (label == MANAGER && owned).then(|| Managed { mark: mark.clone() })
 }
