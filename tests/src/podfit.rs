@@ -262,6 +262,7 @@ fn values(cluster: &Cluster) -> Value {
     let address = cluster.address(ADDRESS);
     let at = |port: u16| format!("{address}:{port}");
     json!({
+        "optIn": {"goldilocksLabels": true},
         "rbac": {"scalableKinds": [{"apiGroup": FOREIGN_GROUP, "resources": ["fleets", "armadas"]}]},
         "recommender": {
             "replicas": 1,
