@@ -9,6 +9,7 @@ mod components;
 mod facts;
 mod gather;
 mod horizontal;
+mod opt_in;
 mod others;
 mod prometheus;
 mod rights;
@@ -82,6 +83,7 @@ fn checks(facts: &Facts) -> Vec<Check> {
     others::checks(facts, &mut checks);
     autoscalers::checks(facts, &mut checks);
     horizontal::checks(facts, &mut checks);
+    opt_in::checks(facts, &mut checks);
     bare_pods::checks(facts, &mut checks);
     checks
 }

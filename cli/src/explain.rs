@@ -170,6 +170,7 @@ fn to_json(explained: &Explained) -> Value {
         "namespace": vpa.namespace,
         "vpa": vpa.name,
         "updateMode": vpa.update_mode.name(),
+        "optedIn": vpa.managed.as_ref().map(|managed| &managed.mark),
         "source": explained.evidence.source,
         "explanation": explained.evidence.explanation,
         "pods": explained.pods,

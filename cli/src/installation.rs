@@ -75,6 +75,12 @@ impl Installation {
         self.flag(component, "shadow", "false") == "true"
     }
 
+    /// True when the recommender follows labels.
+    pub fn opts_in(&self) -> bool {
+        let flag = |name, default| self.flag("recommender", name, default);
+        flag("opt-in", "true") == "true" && flag("recommender-name", "default") == "default"
+    }
+
     /// The value of a component's flag, or what it is without the flag.
     pub fn flag(&self, component: &str, name: &str, default: &str) -> String {
         let arguments = self.arguments(component);

@@ -31,8 +31,10 @@ pub async fn list(
     if let Some(namespace) = &connection.namespace {
         options.vpa_object_namespace.clone_from(namespace);
     }
+    let goldilocks = installation.flag("recommender", "goldilocks-labels", "false") == "true";
+    let kinds = Kinds::Labels { goldilocks };
     let tell = |what: &str| progress.say(&format!("listing {what}"));
-    let (index, not_read) = list_once(&connection.calls, &options, Kinds::Workloads, tell).await;
+    let (index, not_read) = list_once(&connection.calls, &options, kinds, tell).await;
     let not_read = not_read.iter().map(|missing| missing.error.to_string());
     (index, not_read.collect())
 }

@@ -198,7 +198,8 @@ async fn missing(
     let workloads = installation.flag(component, "vpa-object-namespace", "");
     let place = (installation.namespace.as_str(), account);
     let in_shadow = installation.is_shadow(component);
-    let questions = questions(component, place, &workloads, in_shadow);
+    let opts_in = !in_shadow && installation.opts_in();
+    let questions = questions(component, place, &workloads, (in_shadow, opts_in));
     let ask = async |question: super::rights::Question| {
         let answer = objects::post(calls, REVIEWS, &question.review).await;
         match (&answer, answer.unknown()) {

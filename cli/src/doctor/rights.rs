@@ -80,6 +80,18 @@ fn own(component: &str) -> &'static [Right] {
     }
 }
 
+/// What the recommender needs to follow labels.
+const OPT_IN: [Right; 3] = [
+    (
+        "verticalpodautoscalers",
+        VPA,
+        &["create", "patch", "delete"],
+        Place::Workloads,
+    ),
+    ("events", "", &["create"], Place::Workloads),
+    ("namespaces", "", READ, Place::Cluster),
+];
+
 /// One question for the API server, and how a missing right is told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Question {
@@ -110,13 +122,13 @@ impl fmt::Display for Missing {
     }
 }
 
-/// All that a component's account must be able to do; in shadow that is to read. `workloads`: the one namespace served; empty for
+/// All that a component's account must be able to do; in shadow that is to read, and labels are not followed. `workloads`: the one namespace served; empty for
 /// all.
 pub fn questions(
     component: &str,
     (namespace, account): (&str, &str),
     workloads: &str,
-    in_shadow: bool,
+    (in_shadow, opts_in): (bool, bool),
 ) -> Vec<Question> {
     let vpas: Right = ("verticalpodautoscalers", VPA, READ, Place::Workloads);
     let horizontals: Right = (
@@ -125,11 +137,17 @@ pub fn questions(
         READ,
         Place::Workloads,
     );
+    let opt_in: &[Right] = if opts_in && component == "recommender" {
+        &OPT_IN
+    } else {
+        &[]
+    };
     let rights = OWNERS
         .iter()
         .chain([&vpas, &horizontals])
-        .chain(own(component));
-    // In one namespace podfit does not look at nodes.
+        .chain(own(component))
+        .chain(opt_in);
+    // In one namespace podfit looks neither at nodes nor at namespaces.
     let rights = rights.filter(|right| right.3 != Place::Cluster || workloads.is_empty());
     let mut questions = Vec::new();
     for (resource, group, verbs, place) in rights {
@@ -205,7 +223,7 @@ mod tests {
                 "recommender",
                 ("podfit", "podfit-recommender"),
                 "",
-                in_shadow,
+                (in_shadow, !in_shadow),
             );
             let rights = questions
                 .into_iter()

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use podfit_cluster::api::quantity::amount;
+use podfit_core::opt_in::settings;
 use podfit_core::quantity::Resource;
 use serde_json::Value;
 
@@ -25,6 +26,12 @@ pub fn text(explained: &Explained) -> String {
         vpa.key(),
         explained.pods
     );
+    if let Some(managed) = &vpa.managed {
+        let _ = writeln!(text, "made by podfit, as a label asks: {}", managed.mark);
+        for (setting, value) in settings(managed.profile()) {
+            let _ = writeln!(text, "  {setting}: {value}");
+        }
+    }
     let _ = writeln!(text, "told by {}", evidence.source);
     for remark in &explained.remarks {
         let _ = writeln!(text, "note: {remark}");

@@ -2,6 +2,7 @@
 
 use podfit_cluster::index::Index;
 use podfit_core::horizontal::{Horizontal, HorizontalAutoscaler, Metric, Target};
+use podfit_core::opt_in::Managed;
 use podfit_core::vpa::Condition;
 
 use super::bars::{Bar, draw};
@@ -98,6 +99,8 @@ fn an_explanation_is_told() {
         })
     };
     let mut vpa = web("front");
+    let mark = "autosize=in-place profile=training by=workload revision=1".into();
+    vpa.managed = Some(Box::new(Managed { mark }));
     vpa.conditions = vec![Condition {
         kind: "UpdateBlocked".into(),
         status: "True".into(),
@@ -132,6 +135,9 @@ fn an_explanation_is_told() {
     let text = show::text(&explained);
     for words in [
         "VPA shop/web sizes Deployment shop/front, 2 pods\n",
+        "made by podfit, as a label asks: autosize=in-place profile=training by=workload",
+        "  updateMode with in-place: InPlace\n",
+        "  podfit.dev/scale-down: never\n",
         "told by recommender pod a\n",
         "    recommended and not applied: HPA web scales on 70 % of what is requested (LeftToHpa)\n",
         "container app: 100 samples from 2026-11-20T00:00:00Z to",

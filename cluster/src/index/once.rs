@@ -13,6 +13,7 @@ use crate::api::controller::{ControllerObject, api_resource};
 use crate::api::disruption_budget::DisruptionBudgetObject;
 use crate::api::horizontal_pod_autoscaler::HorizontalPodAutoscalerObject;
 use crate::api::limit_range::LimitRangeObject;
+use crate::api::namespace::NamespaceObject;
 use crate::api::node::NodeObject;
 use crate::api::pod::PodObject;
 use crate::api::resource_quota::ResourceQuotaObject;
@@ -28,8 +29,12 @@ const PAGE: u32 = 500;
 /// What to list beside VPAs, pods and controllers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kinds {
-    /// Nothing.
-    Workloads,
+    /// The labels that ask for VPAs: those of namespaces, where all are looked at, and of Kubernetes' own workloads. Those of
+    /// Goldilocks only if that is set.
+    Labels {
+        /// Whether Goldilocks' labels count.
+        goldilocks: bool,
+    },
     /// LimitRanges, ResourceQuotas, PodDisruptionBudgets, HorizontalPodAutoscalers and nodes: what a plan is made from.
     All,
 }
@@ -60,6 +65,11 @@ pub async fn list_once(
         },
         not_read: Vec::new(),
     };
+    if let Kinds::Labels { goldilocks } = kinds {
+        once.index.read_labels(goldilocks);
+        tell("namespaces");
+        once.namespaces().await;
+    }
     tell("VerticalPodAutoscalers");
     once.vpas().await;
     tell("controllers");
@@ -98,6 +108,15 @@ impl Once<'_> {
     async fn vpas(&mut self) {
         for object in self.objects::<VpaObject>("verticalpodautoscalers").await {
             self.index.vpa(Change::Apply(object), self.options);
+        }
+    }
+
+    async fn namespaces(&mut self) {
+        if self.options.vpa_object_namespace.is_empty() {
+            let api = Api::<NamespaceObject>::all(self.calls.client().clone());
+            for object in self.pages(&api, "namespaces").await {
+                self.index.namespace(Change::Apply(object));
+            }
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use kube::api::PartialObjectMeta;
 use kube::{Resource, ResourceExt};
 use podfit_core::opt_in::Labels;
 use podfit_core::ownership::ControllerKey;
@@ -10,7 +9,6 @@ use podfit_core::vpa::Vpa;
 use tokio::sync::Notify;
 
 use super::Index;
-use crate::api::namespace::NamespaceObject;
 use crate::watch::Change;
 
 /// Who is told, and whether Goldilocks' labels count.
@@ -64,7 +62,7 @@ impl Index {
         }
     }
 
-    pub(super) fn namespace(&mut self, change: Change<PartialObjectMeta<NamespaceObject>>) {
+    pub(super) fn namespace<K: Resource>(&mut self, change: Change<K>) {
         let Some(watch) = &self.opt_in else { return };
         let changed = match change {
             Change::Apply(object) => self

@@ -12,7 +12,7 @@ use podfit_tests::podfit::Podfit;
 use podfit_tests::wait::{holds, secs, until};
 use serde_json::{Value, json};
 
-/// What the field managers of a GitOps tool or of an editor do not know.
+/// Who takes care of an object.
 const MANAGED: &str = "app.kubernetes.io/managed-by";
 
 /// A Deployment without pods: nothing but its VPA matters.

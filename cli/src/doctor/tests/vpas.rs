@@ -1,6 +1,7 @@
 //! VPAs, their pods, and HPAs beside them.
 
 use podfit_core::horizontal::Horizontal;
+use podfit_core::opt_in::Labels;
 use podfit_core::ownership::{Controller, ControllerKey};
 use podfit_core::quantity::Resource;
 use podfit_core::vpa::{ContainerPolicy, UpdateMode, Vpa};
@@ -151,10 +152,22 @@ fn vpas_and_pods() {
             ],
         ),
         (
+            &|f| {
+                with_web(f, |_| {});
+                let label = |_: &str| Some("sometimes");
+                let web = ControllerKey::new("shop", "Deployment", "web");
+                f.index.labelled.workload(&web, Labels::read(label, false));
+            },
+            &[
+                "WARN labels for VPAs: 0 VPAs made by podfit; 1 not followed: Deployment shop/web: label podfit.dev/autosize: \"sometimes\" is none of",
+            ],
+        ),
+        (
             &|f| f.not_read.push("list pods: forbidden".into()),
             &[
                 "WARN VPAs' targets: not checked",
                 "WARN pods under VPAs: not checked",
+                "WARN labels for VPAs: not checked",
                 "WARN pods of nobody: not checked",
             ],
         ),
