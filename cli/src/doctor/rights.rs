@@ -137,7 +137,7 @@ pub fn questions(
         READ,
         Place::Workloads,
     );
-    let opt_in: &[Right] = if opts_in && component == "recommender" {
+    let of_labels: &[Right] = if opts_in && component == "recommender" {
         &OPT_IN
     } else {
         &[]
@@ -146,7 +146,7 @@ pub fn questions(
         .iter()
         .chain([&vpas, &horizontals])
         .chain(own(component))
-        .chain(opt_in);
+        .chain(of_labels);
     // In one namespace podfit looks neither at nodes nor at namespaces.
     let rights = rights.filter(|right| right.3 != Place::Cluster || workloads.is_empty());
     let mut questions = Vec::new();
