@@ -100,7 +100,6 @@ fn workload(n: usize, mode: UpdateMode, due: bool) -> Workload {
         claims: Claims::default(),
         replicas,
         long_work: HashMap::new(),
-        claims: podfit_core::horizontal::Claims::default(),
     }
 }
 
