@@ -56,7 +56,7 @@ async fn replay(options: &ReplayOptions, namespace: Option<&str>) -> Result<Flee
         rules: options.rules(),
         plotted: options.report_workloads,
         fleet: Fleet {
-            estimators: options.estimator.clone(),
+            estimators: options.estimators(),
             ..Fleet::default()
         },
         written: written.map(Recommendations::create).transpose()?,
@@ -116,6 +116,7 @@ impl Replay {
     fn finish(mut self) -> Result<Fleet> {
         self.written.map_or(Ok(()), Recommendations::finish)?;
         self.fleet.keep_plots(self.plotted);
+        self.fleet.drop_untold();
         Ok(self.fleet)
     }
 }

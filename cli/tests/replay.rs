@@ -166,6 +166,34 @@ fn sizes_come_from_what_was_before() {
 }
 
 #[test]
+fn a_file_may_say_what_is_requested() {
+    let mut lines =
+        vec!["series,timestamp_s,cpu_cores,cpu_request_cores,memory_request_bytes".to_owned()];
+    for minute in 0..120 {
+        let request = match minute {
+            0 => "4",
+            60 => "2",
+            _ => "",
+        };
+        lines.push(format!("a,{},1,{request},", minute * 60));
+        lines.push(format!("b,{},1,,", minute * 60));
+    }
+    let path = write("requests.csv", &lines);
+    let text = succeeded(&replay(&path, &["-o", "json"]));
+    let json: Value = serde_json::from_str(&text).unwrap();
+    let series = &json["series"];
+    assert_eq!(
+        series[0]["request"]["cpu"], 2.0,
+        "the last counts: {series}"
+    );
+    assert_eq!(series[0]["results"][1]["cpu"]["target"], 2.0);
+    assert!(series[1]["request"]["cpu"].is_null());
+    // Where nothing is known of requests, nothing is told of them.
+    let text = succeeded(&replay(Path::new(SAMPLE), &["--matched"]));
+    assert!(!text.contains("request"), "{text}");
+}
+
+#[test]
 fn series_may_be_mixed() {
     let lines = sample();
     let mut mixed = lines[1..].to_vec();

@@ -16,7 +16,7 @@ const FLAGS: [&str; 3] = [
     "--history-resolution=1m",
 ];
 
-/// A Prometheus that knows two namespaces, shop and bank, with two pods in each.
+/// A Prometheus that knows two namespaces, shop and bank, with two pods in each, of which one's requests are recorded.
 fn prometheus() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -24,7 +24,7 @@ fn prometheus() -> SocketAddr {
     address
 }
 
-fn serve(mut stream: TcpStream) {
+fn serve(stream: TcpStream) {
     let mut request = String::new();
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     while !request.ends_with("\r\n\r\n") && reader.read_line(&mut request).unwrap() > 0 {}
@@ -44,6 +44,9 @@ fn serve(mut stream: TcpStream) {
                 .step_by(60)
                 .map(|at| json!([at, if query.contains("cpu") { "0.5" } else { "1e9" }]))
                 .collect();
+            if query.starts_with("kube_pod_container_resource_requests{") {
+                return answer(&stream, &requests(&end));
+            }
             let pods = ["web-7d4b9c6f5d-x2x4z", "db-0"].map(
                 |pod| json!({ "metric": { "pod": pod, "container": "app" }, "values": points }),
             );
@@ -53,6 +56,17 @@ fn serve(mut stream: TcpStream) {
         }
         _ => json!([]),
     };
+    answer(&stream, &data);
+}
+
+fn requests(at: &i64) -> Value {
+    let series = [("cpu", "1"), ("memory", "2e9")].map(|(resource, amount)| {
+        json!({ "metric": { "pod": "db-0", "container": "app", "resource": resource }, "values": [[at, amount]] })
+    });
+    json!({ "resultType": "matrix", "result": series })
+}
+
+fn answer(mut stream: &TcpStream, data: &Value) {
     let body = json!({ "status": "success", "data": data }).to_string();
     let length = body.len();
     write!(
@@ -127,6 +141,52 @@ fn kept_usage_comes_out_the_same() {
         let is_gzip = std::fs::read(path).unwrap().starts_with(&[0x1f, 0x8b]);
         assert_eq!(is_gzip, gzip, "{name}");
     }
+}
+
+#[test]
+fn what_is_requested_now_is_told_beside_what_would_be() {
+    let address = prometheus();
+    let told = asked(address, &["-n", "shop", "-o", "json"]);
+    let json: Value = serde_json::from_slice(&told.stdout).unwrap();
+    let [db, web] = [0, 1].map(|place| &json["series"][place]);
+    assert_eq!(db["request"], json!({ "cpu": 1.0, "memory": 2e9 }), "{db}");
+    assert_eq!(web["request"], json!({ "cpu": null, "memory": null }));
+    let of_request = &db["results"][1];
+    assert_eq!(of_request["estimator"], "request");
+    assert_eq!(of_request["cpu"]["target"], 1.0);
+    assert_eq!(of_request["cpu"]["timeOver"], 0.0);
+    assert!((of_request["cpu"]["slack"].as_f64().unwrap() - 0.5).abs() < 1e-9);
+    assert!(web["results"][1]["cpu"].is_null(), "{web}");
+
+    let page = Path::new(env!("CARGO_TARGET_TMPDIR")).join("requests.html");
+    let flags = ["-n", "shop", "--report", page.to_str().unwrap()];
+    let text = String::from_utf8(asked(address, &flags).stdout).unwrap();
+    assert!(text.contains(" request "), "{text}");
+    let html = std::fs::read_to_string(&page).unwrap();
+    assert_eq!(html.matches("<polyline class=request ").count(), 2);
+    assert!(html.contains(", 1 requested now"), "{html}");
+
+    let preview = asked(
+        address,
+        &[
+            "-n",
+            "shop",
+            "--estimator=request,histogram",
+            "--apply-preview",
+        ],
+    );
+    let text = String::from_utf8(preview.stdout).unwrap();
+    let row = text
+        .lines()
+        .rfind(|line| line.starts_with("shop/db/app"))
+        .unwrap();
+    let cells: Vec<_> = row.split_whitespace().collect();
+    assert_eq!(cells[1], "1", "{row}");
+    let less: f64 = cells[3].parse().unwrap();
+    assert!(
+        (-45.0..-40.0).contains(&less),
+        "a half and 15 % of one: {row}"
+    );
 }
 
 #[test]

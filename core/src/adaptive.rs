@@ -8,6 +8,7 @@
 
 mod cpu;
 mod levels;
+mod mean;
 mod memory;
 mod ratios;
 mod stored;
@@ -27,6 +28,9 @@ const HOUR: Duration = Duration::from_hours(1);
 /// So many hours with samples must have gone into a resource before its numbers are used: a day. What a night shows says
 /// nothing of the day after it, and old requests would be cut to it, however long the histogram is.
 pub const LEAST_HOURS: u32 = 24;
+
+/// After so many hours it counts half whether the promise was kept: two weeks.
+const KEPT_HALF_LIFE: f64 = 336.0;
 
 /// How often usage may be over the target, on average over workloads. Both parts are above zero.
 #[derive(Clone, Copy, Debug, PartialEq)]

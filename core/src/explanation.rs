@@ -186,6 +186,14 @@ impl Cause {
     }
 }
 
+/// How an estimator's promise was kept, where that is known.
+fn kept(f: &mut fmt::Formatter<'_>, part: Option<f64>, of: &str) -> fmt::Result {
+    match part {
+        Some(part) => write!(f, "; lately usage was over it {:.1} % {of}", part * 100.0),
+        None => Ok(()),
+    }
+}
+
 /// A phrase for people.
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -203,14 +211,17 @@ impl fmt::Display for Cause {
             Self::MinAllowed(_) => f.write_str("minAllowed"),
             Self::MaxAllowed(_) => f.write_str("maxAllowed"),
             Self::GlobalMax(_) => f.write_str("the recommender's maximum"),
-            Self::Adaptive(followed) => write!(
-                f,
-                "{}, times {:.2}: cheapest of all that was tried on its own past, {:.0} % unused and {:.1} % of the time over",
-                followed.expert,
-                followed.margin.multiple,
-                followed.margin.slack * 100.0,
-                followed.margin.time_over * 100.0
-            ),
+            Self::Adaptive(followed) => {
+                write!(
+                    f,
+                    "{}, times {:.2}: cheapest of all that was tried on its own past, {:.0} % unused and {:.1} % of the time over",
+                    followed.expert,
+                    followed.margin.multiple,
+                    followed.margin.slack * 100.0,
+                    followed.margin.time_over * 100.0
+                )?;
+                kept(f, followed.kept, "of the time")
+            }
             Self::Peaks(peaks) => {
                 let (days, percent) = (peaks.days, (peaks.part - 1.0) * 100.0);
                 if percent < 0.0 {
@@ -218,10 +229,11 @@ impl fmt::Display for Cause {
                         f,
                         "{:.0} % below the highest of {days} daily peaks: so rare a peak costs more room than it is worth",
                         -percent
-                    )
+                    )?;
                 } else {
-                    write!(f, "{percent:.0} % above the highest of {days} daily peaks")
+                    write!(f, "{percent:.0} % above the highest of {days} daily peaks")?;
                 }
+                kept(f, peaks.kept, "of days")
             }
             Self::Recent => f.write_str("the highest of the last 24 hours"),
             Self::Exceeded(0.0) => f.write_str("the highest that it was compared with"),

@@ -77,6 +77,19 @@ pub struct Sizes {
 }
 
 impl Sizes {
+    /// Targets without bounds, of CPU in cores and of memory in bytes.
+    pub fn at([cpu, memory]: [Option<f64>; 2]) -> Self {
+        Self {
+            cpu: cpu.map(Band::at),
+            memory: memory.map(Band::at),
+        }
+    }
+
+    /// True when nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.cpu.or(self.memory).is_none()
+    }
+
     /// Of a resource.
     pub fn get(&self, resource: Resource) -> Option<Band> {
         match resource {

@@ -1,5 +1,6 @@
 //! What the recommender measures of itself, under upstream's names, and a few of its own.
 
+mod promises;
 mod quality;
 mod totals;
 
@@ -10,6 +11,7 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
+pub use promises::Kept;
 pub use quality::{Key, Quality, Samples};
 pub use totals::{Totals, Used};
 
@@ -32,6 +34,8 @@ pub struct Metrics {
     pub histories: IntGauge,
     /// How recommendations fit what is used.
     pub quality: Quality,
+    /// What the estimator `adaptive` promises, and how it keeps that.
+    pub kept: Kept,
     /// What all containers use, ask for and would get.
     pub totals: Totals,
     /// Statuses that the last loop wrote.
@@ -95,6 +99,7 @@ impl Metrics {
                 "Container histories held.",
             )?,
             quality: Quality::new(registry)?,
+            kept: Kept::new(registry)?,
             totals: Totals::new(registry)?,
             loop_status_writes: gauge(
                 "podfit_recommender_loop_status_writes",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use podfit_cluster::usage::{ContainerUsage, PodUsage};
+use podfit_core::adaptive::Promises;
 use podfit_core::backfill::Backfilled;
 use podfit_core::history::{
     ContainerHistory, HistoryConfig, Kill, OpenWindow, PodContainerWindow, RunningPod,
@@ -145,6 +146,17 @@ impl Model {
     /// How many container histories there are.
     pub fn len(&self) -> usize {
         self.targets.values().map(BTreeMap::len).sum()
+    }
+
+    /// What the estimator `adaptive` promises.
+    pub fn promises(&self) -> &Promises {
+        &self.config.promises
+    }
+
+    /// All histories.
+    pub fn all(&self) -> impl Iterator<Item = &ContainerHistory> {
+        let containers = self.targets.values().flat_map(BTreeMap::values);
+        containers.map(|known| &known.history)
     }
 
     /// The histories of a target's containers, in order of their names.

@@ -169,6 +169,9 @@ impl Recommender {
         self.metrics
             .histories
             .set(i64::try_from(self.model.len()).unwrap_or(i64::MAX));
+        self.metrics
+            .kept
+            .show(self.model.promises(), self.model.all());
         timer.step("GarbageCollect");
         timer.total();
     }

@@ -4,7 +4,10 @@ use clap::ValueEnum;
 use podfit_core::estimator::{EstimatorConfig, Method};
 use podfit_core::replay::baseline::Baseline;
 use podfit_core::replay::recorded::Recorded;
-use podfit_core::replay::{Sample, Sizer, median_step};
+use podfit_core::replay::{Sample, Sizer, Sizes, median_step};
+use podfit_core::time::Timestamp;
+
+use super::usage::Series;
 
 /// Something that sizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -28,6 +31,8 @@ pub enum Estimator {
     LongestPeak,
     /// The highest of the next day, which nobody can know: a bound, not a rival.
     Oracle,
+    /// What pods request now, as if it had been so all the time, where that is known. It is always told beside the others.
+    Request,
 }
 
 impl Estimator {
@@ -37,8 +42,9 @@ impl Estimator {
         value.map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    /// One for these samples.
-    pub fn sizer<'a>(self, samples: &'a [Sample], config: &EstimatorConfig) -> Box<dyn Sizer + 'a> {
+    /// One for a series.
+    pub fn sizer<'a>(self, series: &'a Series, config: &EstimatorConfig) -> Box<dyn Sizer + 'a> {
+        let samples = &series.samples;
         let recorded = |target: Option<f64>| -> Box<dyn Sizer + 'a> {
             let mut config = config.clone();
             for percentiles in [&mut config.cpu, &mut config.memory] {
@@ -62,6 +68,18 @@ impl Estimator {
             Self::LastHour => Baseline::LastHour.sizer(samples),
             Self::LongestPeak => Baseline::LongestPeak.sizer(samples),
             Self::Oracle => Baseline::Oracle.sizer(samples),
+            Self::Request => Box::new(Constant(series.request)),
         }
+    }
+}
+
+/// Always the same.
+struct Constant(Sizes);
+
+impl Sizer for Constant {
+    fn observe(&mut self, _: &Sample) {}
+
+    fn size(&mut self, _: Timestamp) -> Sizes {
+        self.0
     }
 }

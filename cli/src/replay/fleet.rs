@@ -39,6 +39,8 @@ pub struct Workload {
     pub source: usize,
     /// From its first sample to its last.
     pub span: Duration,
+    /// What its pods request now, where that is known.
+    pub request: Sizes,
     /// One for each estimator.
     pub results: Vec<Replayed>,
 }
@@ -126,7 +128,7 @@ impl Rules {
         let interval = self.interval.unwrap_or_else(|| usual_interval(samples));
         let mut results = Vec::with_capacity(self.estimators.len());
         for (place, estimator) in self.estimators.iter().enumerate() {
-            let mut sizer = estimator.sizer(samples, &self.config);
+            let mut sizer = estimator.sizer(&series, &self.config);
             let rows = run(samples, interval, &mut *sizer);
             sink(&series.name, &rows)?;
             results.push(self.replayed(&series, &rows, self.sketches && place == 0));
@@ -134,6 +136,7 @@ impl Rules {
         Ok(Workload {
             source,
             span: span(samples),
+            request: series.request,
             results,
             name: series.name,
         })
@@ -275,6 +278,24 @@ impl Fleet {
         for (workload, kept) in self.workloads.iter_mut().zip(kept) {
             if !kept {
                 workload.results.iter_mut().for_each(Replayed::drop_plots);
+            }
+        }
+    }
+
+    /// Takes out what nobody told anything of: requests.
+    pub fn drop_untold(&mut self) {
+        let place = self
+            .estimators
+            .iter()
+            .position(|estimator| *estimator == Estimator::Request);
+        let told = self
+            .workloads
+            .iter()
+            .any(|workload| !workload.request.is_empty());
+        if let Some(place) = place.filter(|_| !told) {
+            self.estimators.remove(place);
+            for workload in &mut self.workloads {
+                workload.results.remove(place);
             }
         }
     }

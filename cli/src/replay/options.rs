@@ -27,7 +27,8 @@ Examples:
 pub struct ReplayOptions {
     /// A file of recorded usage, plain or gzip; several may be given. Its first line is a header with the columns `series`,
     /// `timestamp_s`, and `cpu_cores` or `memory_bytes` or both. A row is a sample; an empty field was not measured. The rows of
-    /// a series are in order of time.
+    /// a series are in order of time. Columns `cpu_request_cores` and `memory_request_bytes` may say what is requested: the last
+    /// row that has one counts.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub usage: Vec<PathBuf>,
 
@@ -156,7 +157,9 @@ impl ReplayOptions {
             bail!("--recommendations holds the sizes of one estimator; name one with --estimator");
         }
         if self.apply_preview && self.estimator.len() != 2 {
-            bail!("--apply-preview compares two estimators: --estimator histogram,adaptive");
+            bail!(
+                "--apply-preview compares two: --estimator histogram,adaptive, or request,adaptive"
+            );
         }
         if self.usage.is_empty() && !self.prometheus.is_given() {
             bail!("say what to replay: files with --usage, or a Prometheus with --prometheus");
@@ -167,10 +170,20 @@ impl ReplayOptions {
         Ok(())
     }
 
+    /// What sizes: what was asked for, and beside it what is requested now, unless sizes are written or two are compared.
+    pub fn estimators(&self) -> Vec<Estimator> {
+        let mut estimators = self.estimator.clone();
+        let alone = self.recommendations.is_some() || self.apply_preview;
+        if !alone && !estimators.contains(&Estimator::Request) {
+            estimators.push(Estimator::Request);
+        }
+        estimators
+    }
+
     /// How the replay goes.
     pub fn rules(&self) -> Rules {
         Rules {
-            estimators: self.estimator.clone(),
+            estimators: self.estimators(),
             interval: self.interval.map(|interval| interval.0),
             config: self.config(),
             updater: Config::new(self.profile.into()),

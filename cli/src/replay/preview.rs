@@ -1,9 +1,9 @@
 //! What switching from one estimator to another would change, workload by workload: by what each recommends at the end.
 
-use podfit_core::quantity::{Millicores, Resource, amount_from_float};
+use podfit_core::quantity::Resource;
 
 use super::fleet::{Fleet, Replayed, Workload};
-use super::show::percent;
+use super::show::{amount, percent};
 use crate::table::Table;
 
 /// A row for each series, those whose CPU changes most first, and one for all together. The first estimator is today's,
@@ -116,11 +116,4 @@ fn change(resource: Resource, targets: Option<[f64; 2]>) -> [String; 3] {
         amount(resource, then),
         format!("{part:+.0} %"),
     ]
-}
-
-fn amount(resource: Resource, amount: f64) -> String {
-    resource.show(match resource {
-        Resource::Cpu => Millicores::from_cores(amount).0,
-        Resource::Memory => amount_from_float(amount),
-    })
 }

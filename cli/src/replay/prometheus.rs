@@ -46,12 +46,17 @@ pub async fn replay(
             progress.part(&format!("asking Prometheus for {namespace}"), done, all);
         };
         told(0);
-        for (name, samples) in usage.of(namespace, &told).await? {
+        for used in usage.of(namespace, &told).await? {
             found = true;
+            let series = Series {
+                name: used.name,
+                samples: used.samples,
+                request: used.request,
+            };
             if let Some(saved) = &mut saved {
-                saved.write(&name, &samples)?;
+                saved.write(&series)?;
             }
-            replay.add(namespace, Series { name, samples })?;
+            replay.add(namespace, series)?;
         }
     }
     progress.clear();

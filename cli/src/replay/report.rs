@@ -61,15 +61,21 @@ fn card(fleet: &Fleet, workload: &Workload) -> String {
             Resource::Cpu => format!("{} of the time over", percent(score.time_over, 2)),
             Resource::Memory => format!("{} of {} days over", score.days_over, score.days),
         };
+        let request = workload.request.get(resource).map(|band| band.target);
+        let requested = request.map(|request| {
+            let amount = show::amount(resource, request);
+            format!(", {amount} requested now")
+        });
         let caption = format!(
-            "{}: {} slack, {over}, {:.1} changes a day",
+            "{}: {} slack, {over}, {:.1} changes a day{}",
             resource.name(),
             percent(score.slack, 1),
-            score.changes_per_day
+            score.changes_per_day,
+            requested.unwrap_or_default()
         );
         format!(
             "<figure><figcaption>{caption}</figcaption>{}</figure>\n",
-            plot::svg(resource, sketch)
+            plot::svg(resource, sketch, request)
         )
     });
     let plots: String = plots.collect();
@@ -99,7 +105,7 @@ const HEAD: &str = r#"<!doctype html>
 <meta http-equiv=Content-Security-Policy content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
 <title>podfit replay</title>
 <style>
-:root { color-scheme: light dark; --usage: #4477aa; --target: #cc6600; --band: #cc660022; --over: #cc0033; --line: #8888; }
+:root { color-scheme: light dark; --usage: #4477aa; --target: #cc6600; --band: #cc660022; --over: #cc0033; --request: #228833; --line: #8888; }
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; font-size: 13px; margin: 1rem 0; }
 th, td { padding: .15rem .6rem; text-align: left; border-bottom: 1px solid var(--line); }
@@ -107,6 +113,7 @@ th, td { padding: .15rem .6rem; text-align: left; border-bottom: 1px solid var(-
 figure { margin: .5rem 0 1rem; } figcaption { font-size: 13px; opacity: .8; }
 svg { width: 100%; height: auto; display: block; } svg text { font-size: 11px; fill: currentColor; }
 .axis { stroke: var(--line); } .usage { stroke: var(--usage); fill: none; } .target { stroke: var(--target); fill: none; stroke-width: 1.5; }
+.request { stroke: var(--request); fill: none; stroke-dasharray: 6 4; }
 .band { fill: var(--band); stroke: none; } .over { fill: var(--over); stroke: none; }
 .key b { padding: 0 .4rem; }
 nav button, nav input { font: inherit; } section h3 { margin-bottom: 0; } section p { margin: 0; opacity: .8; }
@@ -116,7 +123,7 @@ nav button, nav input { font: inherit; } section h3 { margin-bottom: 0; } sectio
 "#;
 
 const WORKLOADS: &str = r#"<h2>Workloads</h2>
-<p class=key><b style="color: var(--usage)">―</b>usage (highest sample) <b style="color: var(--target)">―</b>target <b style="background: var(--band)"> </b>within these bounds a request is left alone <b style="color: var(--over)">▮</b>usage over the target</p>
+<p class=key><b style="color: var(--usage)">―</b>usage (highest sample) <b style="color: var(--target)">―</b>target <b style="color: var(--request)">╌</b>requested now, where known <b style="background: var(--band)"> </b>within these bounds a request is left alone <b style="color: var(--over)">▮</b>usage over the target</p>
 <nav>Sort by <button data-sort=waste>waste</button> <button data-sort=risk>risk</button> <input type=search placeholder="find a series"> <span id=shown></span></nav>
 <div id=workloads>
 "#;

@@ -8,9 +8,10 @@ use anyhow::{Context, Result};
 use csv::Writer;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use podfit_core::replay::Sample;
+use podfit_core::quantity::Resource;
 
 use super::recommendations::seconds;
+use super::usage::{REQUESTS, Series};
 
 /// A file of usage.
 pub struct Saved {
@@ -39,16 +40,34 @@ impl Saved {
                 Output::Plain(file)
             }),
         };
-        saved.record(["series", "timestamp_s", "cpu_cores", "memory_bytes"])?;
+        let [cpu, memory] = REQUESTS;
+        saved.record([
+            "series",
+            "timestamp_s",
+            "cpu_cores",
+            "memory_bytes",
+            cpu,
+            memory,
+        ])?;
         Ok(saved)
     }
 
-    /// Adds a series.
-    pub fn write(&mut self, series: &str, samples: &[Sample]) -> Result<()> {
+    /// Adds a series. What it requests stands in its first row.
+    pub fn write(&mut self, series: &Series) -> Result<()> {
         let field = |amount: Option<f64>| amount.map_or_else(String::new, |n| n.to_string());
-        samples.iter().try_for_each(|sample| {
+        let mut request =
+            Resource::ALL.map(|of| field(series.request.get(of).map(|band| band.target)));
+        series.samples.iter().try_for_each(|sample| {
             let [cpu, memory] = [sample.cpu, sample.memory].map(field);
-            self.record([series, &seconds(sample.at), &cpu, &memory])
+            let [of_cpu, of_memory] = std::mem::take(&mut request);
+            self.record([
+                &series.name,
+                &seconds(sample.at),
+                &cpu,
+                &memory,
+                &of_cpu,
+                &of_memory,
+            ])
         })
     }
 
@@ -61,7 +80,7 @@ impl Saved {
             .with_context(|| format!("cannot write {}", path.display()))
     }
 
-    fn record(&mut self, fields: [&str; 4]) -> Result<()> {
+    fn record(&mut self, fields: [&str; 6]) -> Result<()> {
         let written = self.writer.write_record(fields);
         written.with_context(|| format!("cannot write {}", self.path.display()))
     }

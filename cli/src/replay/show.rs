@@ -1,6 +1,6 @@
 //! What a replay came to, as tables and as JSON.
 
-use podfit_core::quantity::Resource;
+use podfit_core::quantity::{Millicores, Resource, amount_from_float};
 use podfit_core::replay::curve::Curve;
 use podfit_core::replay::matched::{
     Entry, Goal, Outcome, halves, matched, resampled, unmultiplied,
@@ -277,6 +277,10 @@ pub fn json(fleet: &Fleet) -> Value {
                 "series": workload.name,
                 "source": fleet.sources[workload.source],
                 "days": workload.span.as_secs_f64() / 86_400.0,
+                "request": {
+                    "cpu": workload.request.cpu.map(|band| band.target),
+                    "memory": workload.request.memory.map(|band| band.target),
+                },
                 "results": results.collect::<Vec<_>>(),
             })
         })
@@ -302,4 +306,12 @@ fn mean_to_json(mean: &Mean) -> Value {
 /// A share as a number of per cent.
 pub fn percent(share: f64, digits: usize) -> String {
     format!("{:.digits$} %", share * 100.0)
+}
+
+/// Cores or bytes, as Kubernetes writes them.
+pub fn amount(resource: Resource, amount: f64) -> String {
+    resource.show(match resource {
+        Resource::Cpu => Millicores::from_cores(amount).0,
+        Resource::Memory => amount_from_float(amount),
+    })
 }

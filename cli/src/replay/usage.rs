@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use csv::{ByteRecord, Reader, ReaderBuilder};
 use flate2::bufread::MultiGzDecoder;
-use podfit_core::replay::Sample;
+use podfit_core::replay::{Sample, Sizes};
 use podfit_core::time::Timestamp;
 
 use super::faults::{Fault, Faults};
@@ -23,6 +23,8 @@ pub struct Series {
     pub name: String,
     /// In order of time.
     pub samples: Vec<Sample>,
+    /// What is requested now, where that is known.
+    pub request: Sizes,
 }
 
 /// A file of recorded usage.
@@ -88,11 +90,11 @@ impl Usage {
             let line = record.position().map_or(line, csv::Position::line);
             match columns.row(&record) {
                 Err(fault) => faults.note(fault, line),
-                Ok((name, sample)) => {
+                Ok((name, sample, request)) => {
                     if !self.is_mixed && held.is_new(name) {
                         held.finish().try_for_each(&mut each)?;
                     }
-                    if !held.add(name, sample) {
+                    if !held.add(name, sample, request) {
                         faults.note(Fault::Backwards, line);
                     }
                 }
@@ -144,12 +146,13 @@ impl Held {
     }
 
     /// False when the sample is not later than the one before of its series.
-    fn add(&mut self, name: &[u8], sample: Sample) -> bool {
+    fn add(&mut self, name: &[u8], sample: Sample, request: Sizes) -> bool {
         if self.is_new(name) {
             self.last = *self.places.entry(name.to_owned()).or_insert_with(|| {
                 self.series.push(Series {
                     name: String::from_utf8_lossy(name).into_owned(),
                     samples: Vec::new(),
+                    request: Sizes::default(),
                 });
                 self.series.len() - 1
             });
@@ -157,6 +160,8 @@ impl Held {
         let Some(series) = self.series.get_mut(self.last) else {
             return false;
         };
+        series.request.cpu = request.cpu.or(series.request.cpu);
+        series.request.memory = request.memory.or(series.request.memory);
         let is_later = series.samples.last().is_none_or(|last| last.at < sample.at);
         if is_later {
             series.samples.push(sample);
@@ -172,6 +177,9 @@ impl Held {
     }
 }
 
+/// The columns that say what is requested.
+pub const REQUESTS: [&str; 2] = ["cpu_request_cores", "memory_request_bytes"];
+
 /// Where the columns are.
 struct Columns {
     count: usize,
@@ -179,6 +187,7 @@ struct Columns {
     timestamp: usize,
     cpu: Option<usize>,
     memory: Option<usize>,
+    requests: [Option<usize>; 2],
 }
 
 impl Columns {
@@ -194,6 +203,7 @@ impl Columns {
             timestamp: needed("timestamp_s")?,
             cpu: find("cpu_cores"),
             memory: find("memory_bytes"),
+            requests: REQUESTS.map(find),
         };
         if columns.cpu.or(columns.memory).is_none() {
             bail!("neither a column cpu_cores nor memory_bytes in its first line");
@@ -201,7 +211,7 @@ impl Columns {
         Ok(columns)
     }
 
-    fn row<'a>(&self, record: &'a ByteRecord) -> Result<(&'a [u8], Sample), Fault> {
+    fn row<'a>(&self, record: &'a ByteRecord) -> Result<(&'a [u8], Sample, Sizes), Fault> {
         if record.len() != self.count {
             return Err(Fault::Fields);
         }
@@ -224,7 +234,9 @@ impl Columns {
             // No running container uses nothing: such a row says that it was not measured.
             memory: amount(self.memory)?.filter(|bytes| *bytes > 0.0),
         };
-        Ok((name, sample))
+        let [cpu, memory] = self.requests;
+        let request = Sizes::at([amount(cpu)?, amount(memory)?]);
+        Ok((name, sample, request))
     }
 }
 

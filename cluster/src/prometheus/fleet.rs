@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use podfit_core::quantity::Resource;
-use podfit_core::replay::Sample;
+use podfit_core::replay::{Sample, Sizes};
 use podfit_core::time::Timestamp;
 
 use super::answer::Series;
@@ -11,6 +11,20 @@ use super::client::{Error, Prometheus, Range};
 use super::owners::Owners;
 use super::pieces::{Pieces, Question};
 use super::query::{Labels, Queries};
+
+/// What containers request, in cores and bytes.
+const REQUESTS: &str = "kube_pod_container_resource_requests";
+
+/// What one container of a workload used.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkloadUsage {
+    /// `namespace/workload/container`.
+    pub name: String,
+    /// In order of time; at least one.
+    pub samples: Vec<Sample>,
+    /// What it requests now, of several pods the highest; nothing where that is not recorded.
+    pub request: Sizes,
+}
 
 /// As many series a namespace is taken to have, until the first answer says how many.
 const SERIES: usize = 1000;
@@ -34,13 +48,13 @@ impl FleetUsage<'_> {
         Ok(found.await?.into_iter().collect())
     }
 
-    /// What the workloads of a namespace used, under `namespace/workload/container`. Of several pods of a workload the
-    /// highest counts: they all have the same requests. `told` is called with how many points of time are there.
+    /// What the workloads of a namespace used. Of several pods of a workload the highest counts: they all have the same
+    /// requests, as a rule. `told` is called with how many points of time are there.
     pub async fn of(
         &self,
         namespace: &str,
         told: &dyn Fn(u32),
-    ) -> Result<impl Iterator<Item = (String, Vec<Sample>)> + use<>, Error> {
+    ) -> Result<impl Iterator<Item = WorkloadUsage> + use<>, Error> {
         let Self {
             prometheus,
             queries,
@@ -56,7 +70,9 @@ impl FleetUsage<'_> {
             owners: Owners::of(prometheus, queries, namespace, lately).await?,
             labels: &queries.labels,
             series: BTreeMap::new(),
+            requests: BTreeMap::new(),
         };
+        highest.add_requests(&self.requests(namespace).await?);
         let question = Question {
             prometheus,
             queries,
@@ -71,9 +87,32 @@ impl FleetUsage<'_> {
             highest.add(&memory, Resource::Memory);
             told(range.points() - pieces.left());
         }
-        let named = highest.series.into_iter();
-        let sampled = named.map(|(name, amounts)| (name, samples(amounts)));
-        Ok(sampled.filter(|(_, samples)| !samples.is_empty()))
+        let mut requests = highest.requests;
+        let used = highest
+            .series
+            .into_iter()
+            .map(move |(name, amounts)| WorkloadUsage {
+                samples: samples(amounts),
+                request: Sizes::at(requests.remove(&name).unwrap_or_default()),
+                name,
+            });
+        Ok(used.filter(|used| !used.samples.is_empty()))
+    }
+
+    /// What containers request at the end, as kube-state-metrics recorded it; nothing where nobody did, or there are too many.
+    async fn requests(&self, namespace: &str) -> Result<Vec<Series>, Error> {
+        let equal = [("namespace", namespace)];
+        let query = self
+            .queries
+            .state(REQUESTS, &equal, ("resource", "cpu|memory"));
+        let at_the_end = Range {
+            start: self.range.end,
+            ..self.range
+        };
+        match self.prometheus.range(&query, at_the_end, true).await {
+            Err(error) if error.is_refusal() || error.is_too_much() => Ok(Vec::new()),
+            other => other,
+        }
     }
 }
 
@@ -86,19 +125,41 @@ struct Highest<'a> {
     owners: Owners,
     labels: &'a Labels,
     series: BTreeMap<String, Amounts>,
+    /// In cores and bytes.
+    requests: BTreeMap<String, [Option<f64>; 2]>,
 }
 
 impl Highest<'_> {
-    fn add(&mut self, all: &[Series], resource: Resource) {
+    /// Which container of which workload a series is of, by the labels that name the pod and the container.
+    fn name(&self, series: &Series, (pod, container): (&str, &str)) -> Option<String> {
+        let workload = self.owners.workload(series.labels.get(pod)?);
+        let container = series.labels.get(container)?;
+        Some(format!("{}/{workload}/{container}", self.namespace))
+    }
+
+    fn add_requests(&mut self, all: &[Series]) {
         for series in all {
-            let label = |name: &String| series.labels.get(name);
-            let (Some(pod), Some(container)) =
-                (label(&self.labels.pod), label(&self.labels.container))
-            else {
+            let resource = match series.labels.get("resource").map(String::as_str) {
+                Some("cpu") => Resource::Cpu,
+                Some("memory") => Resource::Memory,
+                _ => continue,
+            };
+            let Some(name) = self.name(series, ("pod", "container")) else {
                 continue;
             };
-            let workload = self.owners.workload(pod);
-            let name = format!("{}/{workload}/{container}", self.namespace);
+            let amounts = series.points.iter().map(|(_, amount)| *amount);
+            if let Some(amount) = amounts.last().filter(|amount| *amount > 0.0) {
+                let highest = &mut self.requests.entry(name).or_default()[resource as usize];
+                *highest = Some(highest.map_or(amount, |known: f64| known.max(amount)));
+            }
+        }
+    }
+
+    fn add(&mut self, all: &[Series], resource: Resource) {
+        for series in all {
+            let Some(name) = self.name(series, (&self.labels.pod, &self.labels.container)) else {
+                continue;
+            };
             let amounts = self.series.entry(name).or_default();
             for (at, number) in series.points.iter().filter(|(_, n)| n.is_finite()) {
                 let [cpu, memory] = amounts.entry(*at).or_insert([f64::NAN; 2]);
@@ -135,7 +196,7 @@ mod tests {
     const STEP: Duration = Duration::from_mins(5);
     const PRESET: &str = "--prometheus-preset=kube-prometheus-stack";
 
-    async fn used(fake: &Fake, told: &dyn Fn(u32)) -> Result<Vec<(String, Vec<Sample>)>, Error> {
+    async fn used(fake: &Fake, told: &dyn Fn(u32)) -> Result<Vec<WorkloadUsage>, Error> {
         let settings = fake.settings(&[PRESET]);
         let usage = FleetUsage {
             prometheus: &fake.client(&[PRESET]),
@@ -149,6 +210,13 @@ mod tests {
     fn shop(asked: &Asked) -> Answer {
         if asked.path.ends_with("/series") {
             return answer("404 Not Found", "");
+        }
+        if asked
+            .parameter("query")
+            .starts_with("kube_pod_container_resource_requests{")
+        {
+            assert_eq!(asked.parameter("start"), asked.parameter("end"), "only now");
+            return requests(asked);
         }
         let cpu = asked.parameter("query").contains("cpu");
         let usage = move |early: f64, late: f64| {
@@ -170,15 +238,33 @@ mod tests {
         ])
     }
 
+    /// Two pods that differ, and one of which only memory is known, and one that nobody measured.
+    fn requests(asked: &Asked) -> Answer {
+        let at = asked.parameter("end");
+        let rows = [
+            ("web-7d4b9c6f5d-x2x4z", "app", "cpu", "0.5"),
+            ("web-8d4b9c6f5d-x2x4z", "app", "cpu", "0.75"),
+            ("web-8d4b9c6f5d-x2x4z", "app", "memory", "2e9"),
+            ("web-8d4b9c6f5d-x2x4z", "side", "memory", "1e9"),
+            ("gone-0", "app", "cpu", "4"),
+        ];
+        let rows = rows.map(|(pod, container, resource, amount)| {
+            format!(
+                r#"{{"metric":{{"pod":"{pod}","container":"{container}","resource":"{resource}"}},"values":[[{at},"{amount}"]]}}"#
+            )
+        });
+        matrix(&rows)
+    }
+
     #[tokio::test]
     async fn the_highest_pod_of_a_workload_counts() {
         let fake = Fake::start(shop).await;
         let told = std::cell::Cell::new(0);
         let used = used(&fake, &|points| told.set(points)).await.unwrap();
         assert_eq!(told.get(), 288);
-        let names: Vec<_> = used.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<_> = used.iter().map(|used| used.name.as_str()).collect();
         assert_eq!(names, ["shop/db/app", "shop/web/app", "shop/web/side"]);
-        let [app, side] = [1, 2].map(|place: usize| used[place].1.as_slice());
+        let [app, side] = [1, 2].map(|place: usize| used[place].samples.as_slice());
         assert_eq!((app.len(), side.len()), (288, 288));
         for sample in app {
             let cores = if sample.at.unix_seconds() % 86_400 < 43_200 {
@@ -192,6 +278,14 @@ mod tests {
             );
         }
         assert_eq!((side[0].cpu, side[0].memory), (Some(0.0), None));
+        let request = |cpu, memory| Sizes::at([cpu, memory]);
+        let requests: Vec<_> = used.iter().map(|used| used.request).collect();
+        let expected = [
+            request(None, None),
+            request(Some(0.75), Some(2e9)),
+            request(None, Some(1e9)),
+        ];
+        assert_eq!(requests, expected);
     }
 
     #[tokio::test]
@@ -210,7 +304,7 @@ mod tests {
         })
         .await;
         let used = used(&fake, &|_| {}).await.unwrap();
-        let names: Vec<_> = used.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<_> = used.iter().map(|used| used.name.as_str()).collect();
         assert_eq!(
             names,
             [

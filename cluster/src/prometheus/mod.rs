@@ -18,7 +18,7 @@ mod preset;
 mod query;
 
 pub use client::{Error, Prometheus, Range, RequestMetrics};
-pub use fleet::FleetUsage;
+pub use fleet::{FleetUsage, WorkloadUsage};
 pub use options::{PrometheusDuration, PrometheusOptions, Settings};
 pub use preset::Preset;
 pub use query::{Labels, Queries};

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::HOUR;
 use super::levels::Levels;
+use super::mean::Mean;
 use super::ratios::{Costs, Margin, Ratios};
+use super::{HOUR, KEPT_HALF_LIFE, LEAST_HOURS};
 use crate::time::Timestamp;
 
 /// Breaches as often as promised cost so much slack: with it, fleets come out near the promise.
@@ -106,6 +107,8 @@ pub struct Followed {
     pub lower: f64,
     /// So many cores it has not exceeded.
     pub upper: f64,
+    /// In which part of the time usage was over the target, lately; `None` before it sized.
+    pub kept: Option<f64>,
 }
 
 /// What is stored of a container.
@@ -144,6 +147,8 @@ pub struct Cpu {
     margin: Option<Margin>,
     /// In cores; zero before there is one.
     target: f64,
+    /// Samples that met a target that sized, and those that were over it.
+    kept: Mean,
 }
 
 impl Cpu {
@@ -161,6 +166,7 @@ impl Cpu {
             followed: 0,
             margin: None,
             target: 0.0,
+            kept: Mean::default(),
         }
     }
 
@@ -169,6 +175,10 @@ impl Cpu {
         self.advance(at);
         if self.hour.is_none() {
             self.hour = Some(at + HOUR);
+        }
+        if self.hours >= LEAST_HOURS {
+            let over = if cores > self.target { weight } else { 0.0 };
+            self.kept.add(over, weight);
         }
         let compared = cores.max(LEAST_SAMPLE).ln();
         let experts = self.records.iter_mut().zip(self.words);
@@ -194,6 +204,7 @@ impl Cpu {
         for (levels, half_life) in self.usage.iter_mut().zip(HALF_LIVES) {
             levels.fade(fade(half_life));
         }
+        self.kept.fade(hours as f64, KEPT_HALF_LIFE);
         self.records
             .iter_mut()
             .for_each(|record| record.fade(fade(RECORD_HALF_LIFE)));
@@ -233,7 +244,13 @@ impl Cpu {
             margin: self.margin?,
             lower: (word * record.exceeded_by(self.cap())).min(self.target),
             upper: (word * record.exceeded_by(0.0)).max(self.target),
+            kept: self.kept(),
         })
+    }
+
+    /// In which part of the time usage was over the target, lately; `None` before it sized.
+    pub fn kept(&self) -> Option<f64> {
+        self.kept.get()
     }
 
     /// What is stored of it.
@@ -244,6 +261,7 @@ impl Cpu {
             words,
             usage,
             records,
+            kept,
             ..
         } = self;
         let levels = usage.iter_mut().flat_map(Levels::weights);
@@ -253,7 +271,10 @@ impl Cpu {
             hours: self.hours,
             hour: self.hour,
             hour_peak: self.hour_peak,
-            amounts: [peak, target].into_iter().chain(words).collect(),
+            amounts: [peak, target, &mut kept.sum, &mut kept.weight]
+                .into_iter()
+                .chain(words)
+                .collect(),
             weights: levels.chain(ratios).collect(),
         }
     }

@@ -6,7 +6,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::HOUR;
+use super::mean::Mean;
+use super::{HOUR, KEPT_HALF_LIFE, LEAST_HOURS};
 use crate::time::Timestamp;
 
 /// Breaches as often as promised cost so much slack: with it, fleets come out near the promise.
@@ -46,30 +47,6 @@ const RECENT: usize = 24;
 /// Before anything was recommended, what is compared with: times the peak.
 const FIRST_MARGIN: f64 = 1.2;
 
-/// A sum that fades, and how much it counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Mean {
-    sum: f64,
-    weight: f64,
-}
-
-impl Mean {
-    fn fade(&mut self, hours: f64, half_life: f64) {
-        let factor = (-hours / half_life).exp2();
-        self.sum *= factor;
-        self.weight *= factor;
-    }
-
-    fn add(&mut self, sum: f64, weight: f64) {
-        self.sum += sum;
-        self.weight += weight;
-    }
-
-    fn get(self) -> Option<f64> {
-        (self.weight > 0.0).then(|| self.sum / self.weight)
-    }
-}
-
 /// What the target is made of.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Peaks {
@@ -83,6 +60,8 @@ pub struct Peaks {
     pub days_over: f64,
     /// The highest of the last 24 hours, in bytes; the target is no less.
     pub recent: f64,
+    /// On which part of days usage was over the target, lately; `None` before the first day.
+    pub kept: Option<f64>,
 }
 
 /// What is known of one container's memory, and what follows from it: 0.8 kB.
@@ -116,6 +95,10 @@ pub struct Memory {
     /// Which rule is followed, and on which part of days that would have been over.
     followed: usize,
     days_over: f64,
+    /// Days with a target that sized, and those on which usage was over it.
+    kept: Mean,
+    /// One once the newest day counts in that, two once it was over.
+    today: f64,
 }
 
 impl Memory {
@@ -140,6 +123,8 @@ impl Memory {
             target: 0.0,
             followed: 0,
             days_over: 0.0,
+            kept: Mean::default(),
+            today: 0.0,
         }
     }
 
@@ -193,7 +178,13 @@ impl Memory {
             part: self.target()? / peak,
             days_over: self.days_over,
             recent: highest(&self.recent),
+            kept: self.kept(),
         })
+    }
+
+    /// On which part of days usage was over the target, lately; `None` before the first day.
+    pub fn kept(&self) -> Option<f64> {
+        self.kept.get()
     }
 
     /// How many hours with samples went into it.
@@ -208,6 +199,7 @@ impl Memory {
         self.words
             .iter_mut()
             .for_each(|word| word.fade(hours, WORD_HALF_LIFE));
+        self.kept.fade(hours, KEPT_HALF_LIFE);
         self.breaches *= (-hours / BREACH_HALF_LIFE).exp2();
     }
 
@@ -232,6 +224,7 @@ impl Memory {
             }
             ratios[0] = ratios[0].max(self.hour_peak / said);
         }
+        self.count(day);
         self.day = day;
         self.recent.push_front(self.hour_peak);
         self.recent.truncate(RECENT);
@@ -246,6 +239,24 @@ impl Memory {
         }
         self.decide();
         self.targets.add(self.target, 1.0);
+    }
+
+    /// Whether the promise is kept on this day: in an hour in which the target sized.
+    fn count(&mut self, day: i64) {
+        if day != self.day {
+            self.today = 0.0;
+        }
+        if self.hours <= LEAST_HOURS || self.target <= 0.0 {
+            return;
+        }
+        if self.today < 1.0 {
+            self.kept.add(0.0, 1.0);
+            self.today = 1.0;
+        }
+        if self.hour_peak > self.target && self.today < 2.0 {
+            self.kept.add(1.0, 0.0);
+            self.today = 2.0;
+        }
     }
 
     fn decide(&mut self) {
@@ -285,6 +296,7 @@ impl Memory {
             &mut self.level,
             &mut self.usage,
             &mut self.targets,
+            &mut self.kept,
             first,
             second,
         ];
@@ -296,6 +308,7 @@ impl Memory {
             &mut self.breaches,
             &mut self.target,
             &mut self.days_over,
+            &mut self.today,
         ];
         single.into_iter().chain(means).collect()
     }

@@ -368,3 +368,46 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn whether_promises_are_kept_is_counted_from_the_second_day_on() {
+    let promises = Promises::default();
+    let mut adaptive = Adaptive::new(&promises);
+    let at = |minute: u32| Timestamp::default() + MINUTE * minute;
+    for minute in 0..24 * 60 {
+        adaptive.cpu.add(1.0, at(minute), 1.0);
+        adaptive.memory.add(1e9, at(minute));
+    }
+    adaptive.advance(at(24 * 60));
+    let kept = |adaptive: &Adaptive| (adaptive.cpu.kept(), adaptive.memory.kept());
+    assert_eq!(kept(&adaptive), (None, None), "it has not sized yet");
+
+    // One of the next four days has six minutes with more than ever before, in two of its hours.
+    for minute in 24 * 60..5 * 24 * 60 {
+        let more = minute / 60 == 50 && minute % 60 < 3 || minute / 60 == 52 && minute % 60 < 3;
+        let times = if more { 3.0 } else { 1.0 };
+        adaptive.cpu.add(times, at(minute), 1.0);
+        adaptive.memory.add(times * 1e9, at(minute));
+    }
+    adaptive.advance(at(5 * 24 * 60));
+    let (cpu, memory) = kept(&adaptive);
+    let (cpu, memory) = (cpu.unwrap(), memory.unwrap());
+    // Of what fades with a half-life of two weeks the older three days count a little less.
+    assert!((0.0003..0.0011).contains(&cpu), "{cpu}");
+    assert!((0.22..0.28).contains(&memory), "{memory}");
+
+    let again = Adaptive::from_bytes(&adaptive.to_bytes(), &promises, at(5 * 24 * 60)).unwrap();
+    let (cpu_again, memory_again) = kept(&again);
+    assert!((cpu_again.unwrap() - cpu).abs() < 1e-6, "{cpu_again:?}");
+    assert!(
+        (memory_again.unwrap() - memory).abs() < 1e-6,
+        "{memory_again:?}"
+    );
+    let said = crate::explanation::Cause::Adaptive(adaptive.cpu.followed().unwrap()).to_string();
+    assert!(
+        said.contains("; lately usage was over it 0.1 % of the time"),
+        "{said}"
+    );
+    let said = crate::explanation::Cause::Peaks(adaptive.memory.peaks().unwrap()).to_string();
+    assert!(said.contains("; lately usage was over it 2"), "{said}");
+}

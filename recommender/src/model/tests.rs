@@ -420,3 +420,38 @@ fn what_adaptive_needs_is_kept_where_a_vpa_asks_for_it() {
         assert_eq!(histories[0].1.adaptive().is_some(), kept, "at {second} s");
     }
 }
+
+#[test]
+fn promises_are_told_beside_how_they_are_kept() {
+    let registry = prometheus::Registry::new();
+    let kept = crate::metrics::Kept::new(&registry).unwrap();
+    let config = HistoryConfig {
+        adaptive: true,
+        ..HistoryConfig::default()
+    };
+    let mut model = Model::new(config);
+    let view = view(&["db-0"]);
+    let told = |model: &Model| {
+        kept.show(model.promises(), model.all());
+        let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather());
+        text.unwrap()
+    };
+    for minute in 0..26 * 60 {
+        let second = 60 * minute;
+        let now = T0 + Duration::from_secs(second);
+        model.add_usage(&view, &usage("db-0", "app", second), now, |_, _, _| {});
+        if minute == 60 {
+            assert!(!told(&model).contains("podfit_"), "{}", told(&model));
+        }
+    }
+    let text = told(&model);
+    let name = "podfit_recommender_over_target_ratio";
+    for line in [
+        "{resource=\"cpu\",which=\"promised\"} 0.01",
+        "{resource=\"cpu\",which=\"achieved\"} 0",
+        "{resource=\"memory\",which=\"promised\"} 0.02",
+        "{resource=\"memory\",which=\"achieved\"} 0",
+    ] {
+        assert!(text.contains(&format!("{name}{line}\n")), "{text}");
+    }
+}

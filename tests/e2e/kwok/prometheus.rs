@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use podfit_core::time::Timestamp;
+use podfit_tests::amounts::Amounts;
 use podfit_tests::cluster::log_folder;
 use podfit_tests::manifests::Workload;
 use podfit_tests::namespace::{CHECKPOINT, Namespace};
@@ -25,11 +26,11 @@ use crate::doctor;
 const METRIC: &str = "vpa_recommender_prometheus_client_api_requests_count";
 
 /// Prometheus is down when the recommender starts, which says so and goes on with what it measures; once it is up, the past
-/// of a Deployment, pods that are gone included, becomes its history. Then a VPA is made whose past is there at once. After
-/// a restart nothing is asked again.
+/// of a Deployment, pods that are gone included, becomes its history. Then a VPA is made whose past is there at once, and one
+/// that the estimator `adaptive` is to size, which needs a day to begin. After a restart nothing is asked again.
 pub async fn history(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
     let mut past = Past::begin();
-    for name in ["late", "prompt"] {
+    for name in ["late", "prompt", "sized"] {
         let workload = workload(name);
         ns.create(workload.manifest()).await?;
         let pods = until("its pod runs", secs(60), async || {
@@ -45,7 +46,7 @@ pub async fn history(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
         format!("--prometheus-address=http://{}", server.address),
     ]);
 
-    create_vpa(&ns, "late").await?;
+    create_vpa(&ns, "late", "histogram").await?;
     let mut process = recommender.start()?;
     until(
         "a recommendation without Prometheus, which is told",
@@ -70,7 +71,7 @@ pub async fn history(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
     })
     .await?;
     let made = Instant::now();
-    create_vpa(&ns, "prompt").await?;
+    create_vpa(&ns, "prompt", "histogram").await?;
     until("the past of the second", secs(60), async || {
         expected(&past, &ns, "prompt", &mut process).await
     })
@@ -79,6 +80,12 @@ pub async fn history(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
         "a new VPA recommends from 3 days in Prometheus after {:.1} s",
         made.elapsed().as_secs_f64()
     ));
+    create_vpa(&ns, "sized", "adaptive").await?;
+    until("adaptive sizes by the past", secs(60), async || {
+        process.ensure_alive()?;
+        sized_by_adaptive(&ns, &recommender.address).await
+    })
+    .await?;
     seen_by_doctor(&ns, &server.address).await?;
     replayed(&ns, &past, &server.address).await?;
     is_stored_and_not_asked_again(&ns, process, &recommender).await
@@ -114,7 +121,7 @@ async fn seen_by_doctor(ns: &Namespace, address: &str) -> Result<()> {
 async fn replayed(ns: &Namespace, past: &Past, address: &str) -> Result<()> {
     let kept = log_folder(&ns.cluster)?.join(format!("usage-{}.csv", ns.name));
     let kept = kept.to_str().context("no UTF-8")?;
-    let results = async |flags: &[&str]| -> Result<BTreeMap<String, Value>> {
+    let results = async |flags: &[&str]| -> Result<BTreeMap<String, [Value; 2]>> {
         let arguments = [&["replay", "-n", &ns.name, "-o", "json"], flags].concat();
         let (status, text) = kubectl_podfit(&ns.cluster, &arguments).await?;
         ensure!(status.success(), "{text}");
@@ -123,7 +130,7 @@ async fn replayed(ns: &Namespace, past: &Past, address: &str) -> Result<()> {
         let name = |one: &Value| one["series"].as_str().unwrap_or_default().to_owned();
         Ok(series
             .iter()
-            .map(|one| (name(one), one["results"].clone()))
+            .map(|one| (name(one), [one["results"].clone(), one["request"].clone()]))
             .collect())
     };
     let asked = results(&[
@@ -133,12 +140,20 @@ async fn replayed(ns: &Namespace, past: &Past, address: &str) -> Result<()> {
         &format!("--save-usage={kept}"),
     ])
     .await?;
-    let names = ["another", "late", "prompt"].map(|name| format!("{}/{name}/app", ns.name));
+    let names =
+        ["another", "late", "prompt", "sized"].map(|name| format!("{}/{name}/app", ns.name));
     ensure!(asked.keys().eq(&names), "{:?}", asked.keys());
     let again = results(&["--usage", kept]).await?;
     ensure!(
         asked == again,
         "{asked:?} from Prometheus, {again:?} from {kept}"
+    );
+    let [judged, request] = &asked[&names[1]];
+    ensure!(request["cpu"] == past::REQUESTED, "{request}");
+    let fit = &judged[1]["cpu"];
+    ensure!(
+        judged[1]["estimator"] == "request" && fit["timeOver"].as_f64() > Some(0.1),
+        "the busy hours need more than is requested: {judged}"
     );
     as_known(Path::new(kept), &names[1], past)
 }
@@ -150,7 +165,7 @@ fn as_known(kept: &Path, series: &str, past: &Past) -> Result<()> {
     let rows = text.lines().filter_map(|row| row.strip_prefix(series));
     let mut cpu = Vec::new();
     for row in rows.map(|row| row.trim_start_matches(',')) {
-        let [at, cores, bytes] = row.split(',').collect::<Vec<_>>()[..] else {
+        let [at, cores, bytes, ..] = row.split(',').collect::<Vec<_>>()[..] else {
             anyhow::bail!("{row}");
         };
         // A pod's first point has no rate yet when the step falls on it.
@@ -178,6 +193,29 @@ fn as_known(kept: &Path, series: &str, past: &Past) -> Result<()> {
     Ok(())
 }
 
+/// The target is what adaptive makes of the past: every sixth hour needs 700m, and every day a minute of 900 MB, so that less
+/// would be over more often than is promised. The reason says so.
+async fn sized_by_adaptive(ns: &Namespace, address: &str) -> Result<()> {
+    let target = ns.recommended("sized", "target").await?;
+    target.ensure_between(
+        1.0,
+        1.4,
+        Amounts {
+            cpu: 700,
+            memory: 900_000_000,
+        },
+    )?;
+    let path = format!("/explain/{}/sized", ns.name);
+    let explained = get(address, &path).await?;
+    for part in [
+        "cheapest of all that was tried on its own past",
+        "daily peaks",
+    ] {
+        ensure!(explained.contains(part), "{explained}");
+    }
+    Ok(())
+}
+
 async fn is_stored_and_not_asked_again(
     ns: &Namespace,
     process: Process,
@@ -185,8 +223,13 @@ async fn is_stored_and_not_asked_again(
 ) -> Result<()> {
     let stored = until("both pasts are stored", secs(60), async || {
         let mut samples = Vec::new();
-        for name in ["late-app", "prompt-app"] {
+        for name in ["late-app", "prompt-app", "sized-app"] {
             let checkpoint = ns.get(CHECKPOINT, name).await?;
+            let adaptive = &checkpoint["metadata"]["annotations"]["podfit.dev/history"];
+            ensure!(
+                adaptive.is_string() == (name == "sized-app"),
+                "{name}: {adaptive}"
+            );
             samples.push(
                 checkpoint["status"]["totalSamplesCount"]
                     .as_i64()
@@ -219,6 +262,9 @@ async fn is_stored_and_not_asked_again(
         Ok(())
     })
     .await?;
+    sized_by_adaptive(ns, &recommender.address)
+        .await
+        .context("after a restart")?;
     process.stop().await
 }
 
@@ -237,8 +283,9 @@ fn workload(name: &str) -> Workload {
         .simulated_usage("10m", "50Mi")
 }
 
-async fn create_vpa(ns: &Namespace, name: &str) -> Result<()> {
+async fn create_vpa(ns: &Namespace, name: &str, estimator: &str) -> Result<()> {
     let mut vpa = workload(name).vpa("Off");
+    vpa["metadata"]["annotations"] = json!({ "podfit.dev/estimator": estimator });
     vpa["spec"]["recommenders"] = json!([{ "name": "prometheus" }]);
     ns.create(vpa).await.map(drop)
 }

@@ -8,13 +8,15 @@ use super::svg::{Area, round_up};
 use crate::replay::fleet::GIB;
 use crate::replay::sketch::{Column, Sketch};
 
-/// A picture of one resource.
-pub fn svg(resource: Resource, sketch: &Sketch) -> String {
+/// A picture of one resource, and of what is requested now, where that is known (in cores or bytes).
+pub fn svg(resource: Resource, sketch: &Sketch, request: Option<f64>) -> String {
     let columns = &sketch.columns;
     let days = sketch.end.since(sketch.begin).as_secs_f64() / 86_400.0;
     let highest =
         |of: fn(&Column) -> Option<f64>| columns.iter().filter_map(of).fold(0.0, f64::max);
-    let top = highest(|column| column.peak).max(highest(|column| Some(column.band?.target)));
+    let top = highest(|column| column.peak)
+        .max(highest(|column| Some(column.band?.target)))
+        .max(request.unwrap_or(0.0));
     let unit = unit(resource, top);
     let area = Area {
         height: 150.0,
@@ -22,8 +24,14 @@ pub fn svg(resource: Resource, sketch: &Sketch) -> String {
         top: round_up(top / unit.size) * unit.size,
     };
     let at = |index: usize| (index as f64 + 0.5) / columns.len() as f64 * days;
-    let content =
-        bounds(&area, columns, &at) + &over(&area, columns, &at) + &lines(&area, columns, &at);
+    let requested = request.map(|request| {
+        let points = area.line([(0.0, request), (days, request)].into_iter());
+        format!("<polyline class=request points='{points}'/>")
+    });
+    let content = bounds(&area, columns, &at)
+        + &over(&area, columns, &at)
+        + &lines(&area, columns, &at)
+        + &requested.unwrap_or_default();
     let up = [0.0, 0.5, 1.0].map(|part| {
         (
             part * area.top,

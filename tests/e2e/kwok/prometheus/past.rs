@@ -24,6 +24,9 @@ pub const MINUTES: i64 = 3 * 24 * 60;
 /// The distance of the points that podfit asks for, in minutes: the preset's.
 const RESOLUTION: i64 = 5;
 
+/// What the pods that live request, in cores.
+pub const REQUESTED: f64 = 0.1;
+
 /// Container and memory usage of a minute, counted back from now.
 #[derive(Clone, Copy)]
 struct Usage {
@@ -72,6 +75,7 @@ impl Past {
         for (pod, usage) in [(live, OURS), (&gone, OURS), (&foreign, OTHERS)] {
             self.add_pod(namespace, pod, usage);
         }
+        self.add_request(namespace, live);
         let of = |set: &str, owner: &str| {
             format!(
                 r#"namespace="{namespace}",replicaset="{name}-{set}",owner_kind="Deployment",owner_name="{owner}""#
@@ -108,6 +112,24 @@ impl Past {
         }
         self.add("# TYPE container_cpu_usage_seconds counter\n", &cpu);
         self.add("# TYPE container_memory_working_set_bytes gauge\n", &memory);
+    }
+
+    /// What kube-state-metrics tells of a pod that lives; it is asked for at the last multiple of the resolution.
+    fn add_request(&mut self, namespace: &str, pod: &str) {
+        let labels = format!(
+            r#"namespace="{namespace}",pod="{pod}",container="app",resource="cpu",unit="core""#
+        );
+        let lines: String = (0..2 * RESOLUTION)
+            .rev()
+            .map(|ago| {
+                let at = (self.now - ago) * 60;
+                format!("kube_pod_container_resource_requests{{{labels}}} {REQUESTED} {at}\n")
+            })
+            .collect();
+        self.add(
+            "# TYPE kube_pod_container_resource_requests gauge\n",
+            &lines,
+        );
     }
 
     fn add_state(&mut self, metric: &'static str, labels: &str) {
