@@ -20,11 +20,16 @@ const FLAGS: [&str; 3] = [
 fn prometheus() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || listener.incoming().flatten().for_each(serve));
+    std::thread::spawn(move || {
+        listener
+            .incoming()
+            .flatten()
+            .for_each(|stream| serve(&stream));
+    });
     address
 }
 
-fn serve(stream: TcpStream) {
+fn serve(stream: &TcpStream) {
     let mut request = String::new();
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     while !request.ends_with("\r\n\r\n") && reader.read_line(&mut request).unwrap() > 0 {}
@@ -45,7 +50,7 @@ fn serve(stream: TcpStream) {
                 .map(|at| json!([at, if query.contains("cpu") { "0.5" } else { "1e9" }]))
                 .collect();
             if query.starts_with("kube_pod_container_resource_requests{") {
-                return answer(&stream, &requests(&end));
+                return answer(stream, &requests(end));
             }
             let pods = ["web-7d4b9c6f5d-x2x4z", "db-0"].map(
                 |pod| json!({ "metric": { "pod": pod, "container": "app" }, "values": points }),
@@ -56,10 +61,10 @@ fn serve(stream: TcpStream) {
         }
         _ => json!([]),
     };
-    answer(&stream, &data);
+    answer(stream, &data);
 }
 
-fn requests(at: &i64) -> Value {
+fn requests(at: i64) -> Value {
     let series = [("cpu", "1"), ("memory", "2e9")].map(|(resource, amount)| {
         json!({ "metric": { "pod": "db-0", "container": "app", "resource": resource }, "values": [[at, amount]] })
     });

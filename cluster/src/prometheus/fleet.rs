@@ -147,8 +147,8 @@ impl Highest<'_> {
             let Some(name) = self.name(series, ("pod", "container")) else {
                 continue;
             };
-            let amounts = series.points.iter().map(|(_, amount)| *amount);
-            if let Some(amount) = amounts.last().filter(|amount| *amount > 0.0) {
+            let amount = series.points.last().map(|(_, amount)| *amount);
+            if let Some(amount) = amount.filter(|amount| *amount > 0.0) {
                 let highest = &mut self.requests.entry(name).or_default()[resource as usize];
                 *highest = Some(highest.map_or(amount, |known: f64| known.max(amount)));
             }

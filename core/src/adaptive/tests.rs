@@ -384,7 +384,7 @@ fn whether_promises_are_kept_is_counted_from_the_second_day_on() {
 
     // One of the next four days has six minutes with more than ever before, in two of its hours.
     for minute in 24 * 60..5 * 24 * 60 {
-        let more = minute / 60 == 50 && minute % 60 < 3 || minute / 60 == 52 && minute % 60 < 3;
+        let more = matches!(minute / 60, 50 | 52) && minute % 60 < 3;
         let times = if more { 3.0 } else { 1.0 };
         adaptive.cpu.add(times, at(minute), 1.0);
         adaptive.memory.add(times * 1e9, at(minute));

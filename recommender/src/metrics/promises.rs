@@ -27,7 +27,7 @@ impl Kept {
     /// Shows both for all of these.
     pub fn show<'a>(
         &self,
-        promises: &Promises,
+        targets: &Promises,
         histories: impl Iterator<Item = &'a ContainerHistory>,
     ) {
         let mut achieved = [(0.0, 0.0); 2];
@@ -40,7 +40,7 @@ impl Kept {
                 }
             }
         }
-        let promised = [promises.cpu_time, promises.memory_days];
+        let promised = [targets.cpu_time, targets.memory_days];
         self.0.reset();
         for (resource, (promised, (sum, of))) in Resource::ALL
             .into_iter()

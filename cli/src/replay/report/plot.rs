@@ -25,7 +25,7 @@ pub fn svg(resource: Resource, sketch: &Sketch, request: Option<f64>) -> String 
     };
     let at = |index: usize| (index as f64 + 0.5) / columns.len() as f64 * days;
     let requested = request.map(|request| {
-        let points = area.line([(0.0, request), (days, request)].into_iter());
+        let points = area.line([(0.0, request), (days, request)]);
         format!("<polyline class=request points='{points}'/>")
     });
     let content = bounds(&area, columns, &at)
