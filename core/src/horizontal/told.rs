@@ -434,10 +434,7 @@ mod tests {
             ..of(with(kept(Some("Flux"), None)), alike())
         };
         // 400m of use; 300m and the 100m of the other container are less than nine tenths of it.
-        case.expect(
-            "Yields",
-            "a target of 90 % and a request of 445m together",
-        );
+        case.expect("Yields", "a target of 90 % and a request of 445m together");
     }
 
     #[test]
