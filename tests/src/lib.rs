@@ -7,6 +7,8 @@
 //!   podfit's three programs run as processes, with the flags and the rights that the Helm chart gives them.
 //! * `fire` (`e2e/fire`): the same, with updaters of each scenario's own, and everything going wrong that can.
 //! * `node` (`e2e/node`): a control plane and one real node. podfit is installed by `helm install`, as pods.
+//! * `platform` (`e2e/platform`): the same cluster with Prometheus and KEDA, and the samples of `examples/ml-platform`, brought
+//!   there by their own scripts, under real load.
 //!
 //! Every scenario has a namespace of its own, so scenarios run side by side: waiting is most of what they do. One that
 //! disturbs what all share (it stops the webhook) is marked [`suite::Suite::alone`] and runs after the others. One that

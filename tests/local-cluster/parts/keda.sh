@@ -2,6 +2,7 @@
 # KEDA's operator, metrics adapter and webhooks, by KEDA's own manifests: the API server gives their Services addresses,
 # and processes listen there. KWOK must be up: it plays the Deployments' pods, so that the Services have endpoints.
 
+need /usr/share/zoneinfo/America/New_York tzdata # of cron triggers
 [ -e "$state/pids/kwok" ] || die "keda needs kwok: --with kwok,...,keda"
 # Server-side: the ScaledJob definition is too big for kubectl's annotation.
 quietly kubectl apply --server-side -k "$sources/keda-operator/default"
