@@ -113,7 +113,7 @@ impl Index {
         let (Some(owner), Some(unknown)) = (owner, &self.unknown_kinds) else {
             return false;
         };
-        if owner.is_well_known() || owner.is_node() {
+        if owner.is_well_known() || owner.is_node() || owner.is_family() {
             return false;
         }
         let kind = GroupKind::of(owner);

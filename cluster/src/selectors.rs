@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use kube::core::Selector;
-use podfit_core::ownership::{ControllerKey, WELL_KNOWN_KINDS};
+use podfit_core::ownership::{ControllerKey, FAMILY_LABEL, POD_FAMILY, WELL_KNOWN_KINDS};
 use serde_json::Value;
 
 use crate::calls::{CallError, Calls};
@@ -12,6 +12,9 @@ use crate::calls::{CallError, Calls};
 ///
 /// It is read by a list, for which podfit has the right anyway.
 pub async fn of(calls: &Calls, target: &ControllerKey) -> Result<String, CallError> {
+    if target.kind == POD_FAMILY {
+        return Ok(format!("{FAMILY_LABEL}={}", target.name));
+    }
     let known = WELL_KNOWN_KINDS
         .iter()
         .find(|(_, kind)| *kind == target.kind);

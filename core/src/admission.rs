@@ -106,7 +106,7 @@ pub fn admit<'a>(
         surroundings.limit_ranges.is_empty(),
     );
     let mut boosts = Vec::new();
-    if settings.startup_boost {
+    if settings.startup_boost && vpa.boosts() {
         boosts = boost::boost(written, vpa, &rules(written), settings, &mut containers);
     }
     for change in &mut containers {

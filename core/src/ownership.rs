@@ -1,6 +1,7 @@
 //! Which VPA controls a pod: owner chains, and an index of VPAs by target.
 
 mod kinds;
+mod runs;
 mod target;
 mod vpas;
 
@@ -11,6 +12,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 pub use self::kinds::{ForeignKind, GroupKind, WELL_KNOWN_KINDS, is_own_group, is_well_known};
+pub use self::runs::{FAMILY_LABEL, POD_FAMILY, SCALED_JOB, is_of_runs};
 pub use self::target::{NoTop, unsupported};
 pub use self::vpas::Vpas;
 use crate::pod::{OwnerRef, Pod};
@@ -133,7 +135,8 @@ impl Owners {
         self.kinds.remove(kind);
     }
 
-    /// The controllers above a pod, nearest first; empty for a pod without one, or one run by its node.
+    /// The controllers above a pod, nearest first, and after them its family; empty for a pod without any of them, or one run
+    /// by its node.
     ///
     /// A ReplicaSet that is not known yet (its watch event may come after the pod's admission) is resolved by name:
     /// a Deployment calls its ReplicaSets `<deployment>-<pod-template-hash>`.
@@ -148,10 +151,13 @@ impl Owners {
             let known = self.controllers.get(&key);
             next = match known.or_else(|| self.deleted.get(&key)) {
                 Some(controller) => controller.owner.as_ref().map(Cow::Borrowed),
-                None => deployment_by_name(&owner, pod.template_hash.as_deref()).map(Cow::Owned),
+                None => deployment_by_name(&owner, pod.template_hash.as_deref())
+                    .or_else(|| self.maker_by_name(&pod.namespace, &owner))
+                    .map(Cow::Owned),
             };
             chain.push(key);
         }
+        chain.extend(pod.family_key());
         chain
     }
 

@@ -49,6 +49,8 @@ pub struct Pod {
     pub template_hash: Option<String>,
     /// The label `controller-revision-hash`, which names the template of a StatefulSet's or DaemonSet's pod.
     pub revision_hash: Option<String>,
+    /// The label `podfit.dev/family`: the family of runs it belongs to. An empty one names none.
+    pub family: Option<Box<str>>,
     /// Those of its annotations that podfit reads ([`is_read`]); `None` when the pod has no annotation map at all.
     pub annotations: Option<Vec<(String, String)>>,
     /// Where it is in its life.

@@ -260,8 +260,11 @@ impl Vpa {
         self.conditions.iter().any(low)
     }
 
-    /// True when some of its containers get more CPU while they start.
+    /// True when some of its containers get more CPU while they start. Runs have none: nobody would take it back.
     pub fn boosts(&self) -> bool {
+        if self.is_of_runs() {
+            return false;
+        }
         let policies = self.container_policies.iter();
         let mut all = policies
             .map(|p| p.startup_boost)

@@ -22,10 +22,12 @@ use serde_json::{Value, json};
 /// Upstream's name of the webhook in it; users see it in refusals.
 pub const WEBHOOK: &str = "vpa.k8s.io";
 
-/// Which pods the API server asks about: those of a controller, for no VPA can mean another. All others start without
-/// waiting for us: bare pods, and mirrors of static pods, which their node controls. The chart has the same text.
+/// Which pods the API server asks about: those of a controller, and those that name their family, for no VPA can mean
+/// another. All others start without waiting for us: bare pods, and mirrors of static pods, which their node controls. The
+/// chart has the same text.
 const PODS_OF_A_CONTROLLER: &str = "request.resource.resource != 'pods' || (has(object.metadata.ownerReferences) && \
-    object.metadata.ownerReferences.exists(owner, has(owner.controller) && owner.controller && owner.kind != 'Node'))";
+    object.metadata.ownerReferences.exists(owner, has(owner.controller) && owner.controller && owner.kind != 'Node')) || \
+    (has(object.metadata.labels) && 'podfit.dev/family' in object.metadata.labels)";
 
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";

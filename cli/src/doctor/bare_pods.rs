@@ -13,7 +13,9 @@ use crate::objects;
 
 /// Asks which pods without a controller have the labels of a VPA's target. Only where there are such pods at all.
 pub async fn ask(calls: &Calls, index: &Index) -> Result<Vec<String>, String> {
-    let bare = index.pods.values().filter(|pod| pod.owner.is_none());
+    // Those of a family are sized by their label, and nobody is to replace them.
+    let bare = index.pods.values();
+    let bare = bare.filter(|pod| pod.owner.is_none() && pod.family.is_none());
     let bare: BTreeSet<_> = bare.map(|pod| (&pod.namespace, &pod.name)).collect();
     let places: BTreeSet<_> = bare.iter().map(|(namespace, _)| *namespace).collect();
     let here = index
@@ -21,7 +23,7 @@ pub async fn ask(calls: &Calls, index: &Index) -> Result<Vec<String>, String> {
         .iter()
         .filter(|vpa| places.contains(&vpa.namespace));
     let targets = here.filter_map(|vpa| {
-        let target = vpa.target.as_ref()?;
+        let target = vpa.target.as_ref().filter(|target| !target.is_family())?;
         Some(ControllerKey::of(&vpa.namespace, target))
     });
     let mut found = Vec::new();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kube::api::ObjectMeta;
 use podfit_core::admission::BOOST_ANNOTATION_PREFIX;
+use podfit_core::ownership::FAMILY_LABEL;
 use podfit_core::pod::{Container, EffectiveResources, Pod, PresentMaps};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -96,6 +97,7 @@ impl From<&PodObject> for Pod {
                 .labels
                 .as_ref()
                 .and_then(|l| l.get("controller-revision-hash").cloned()),
+            family: family(meta),
             annotations: meta.annotations.as_ref().map(|all| {
                 let read = all.iter().filter(|(key, _)| podfit_core::pod::is_read(key));
                 read.map(|(k, v)| (k.clone(), v.clone())).collect()
@@ -122,6 +124,11 @@ impl From<&PodObject> for Pod {
             stakes: stakes::read(spec),
         }
     }
+}
+
+fn family(meta: &ObjectMeta) -> Option<Box<str>> {
+    let label = meta.labels.as_ref()?.get(FAMILY_LABEL)?;
+    (!label.is_empty()).then(|| label.as_str().into())
 }
 
 /// The containers that are sized, sidecars last, and the other init containers.

@@ -129,6 +129,9 @@ fn is_updatable(pod: &Pod, setting: &Setting<'_>) -> Result<(), UpdateReason> {
         }
         _ => {}
     }
+    if setting.vpa.is_of_runs() {
+        return Err(UpdateReason::SizedAtCreation);
+    }
     if !is_live(pod) {
         return Err(UpdateReason::NotLive);
     }

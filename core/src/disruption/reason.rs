@@ -143,6 +143,8 @@ pub enum UpdateReason {
         /// Its mode.
         mode: UpdateMode,
     },
+    /// No: the pod is a run of a family or of a ScaledJob, and the next one is sized.
+    SizedAtCreation,
     /// No: the pod as a whole has resources, which are not sized.
     PodLevelResources,
     /// Not now: the pod has more CPU while it starts.
@@ -310,6 +312,7 @@ impl UpdateReason {
             Self::NotStarted => "NotStarted",
             Self::ModeLeavesPodsAlone { .. } => "ModeLeavesPodsAlone",
             Self::ModeNotEnabled { .. } => "ModeNotEnabled",
+            Self::SizedAtCreation => "SizedAtCreation",
             Self::PodLevelResources => "PodLevelResources",
             Self::StartupBoost => "StartupBoost",
             Self::NoController => "NoController",

@@ -24,6 +24,10 @@ pub fn unsupported(vpa: &Vpa, owners: &Owners) -> Option<String> {
     let Some(target) = &vpa.target else {
         return unread("targetRef not defined. If this is a v1beta1 object, switch to v1".into());
     };
+    if target.is_family() {
+        // Nobody has to make it: the labels of pods do.
+        return None;
+    }
     let key = ControllerKey::of(&vpa.namespace, target);
     if let Some(why) = unreadable(target, &key, owners) {
         return unread(why);

@@ -118,6 +118,94 @@ fn other_groups_have_controllers_of_the_same_kind() {
     }
 }
 
+fn family(name: &str) -> OwnerRef {
+    OwnerRef {
+        api_version: "podfit.dev/v1".into(),
+        ..owner("PodFamily", name)
+    }
+}
+
+/// What pods say of themselves beats who made them, and needs no object.
+#[test]
+fn a_family_stands_above_whatever_made_its_pods() {
+    let known = owners(&[("ReplicaSet", "web-1", Some(("Deployment", "web")))]);
+    let of_family = |pod: Pod| Pod {
+        family: Some("etl".into()),
+        ..pod
+    };
+    let etl = ControllerKey::of("ns", &family("etl"));
+    assert_eq!(etl.kind, POD_FAMILY);
+    let bare = Pod {
+        namespace: "ns".into(),
+        ..Pod::default()
+    };
+    let cases = [
+        (bare, vec![]),
+        (pod("Node", "n1"), vec![]),
+        (
+            pod("ReplicaSet", "web-1"),
+            vec![key("ReplicaSet", "web-1"), key("Deployment", "web")],
+        ),
+    ];
+    for (pod, mut chain) in cases {
+        assert_eq!(known.chain(&pod), chain);
+        chain.push(etl.clone());
+        assert_eq!(known.chain(&of_family(pod)), chain);
+    }
+    assert!(known.is_topmost(&etl));
+    let vpa = vpa("v", 0, Some(family("etl")));
+    assert_eq!(unsupported(&vpa, &known), None);
+    assert!(vpa.is_of_runs());
+}
+
+/// Who fits both has the family's VPA, or none: never the other one while the family's is there.
+#[test]
+fn the_vpa_of_a_family_beats_that_of_an_owner_in_every_mode() {
+    let known = owners(&[("StatefulSet", "db", None)]);
+    let mut pod = pod("StatefulSet", "db");
+    pod.family = Some("etl".into());
+    let chain = known.chain(&pod);
+    let of_owner = vpa("owners", 1, Some(owner("StatefulSet", "db")));
+    let of_family = vpa("familys", 5, Some(family("etl")));
+    let of_other = vpa("other", 0, Some(family("other")));
+    let cases = [
+        (vec![&of_owner, &of_other], "", "owners"),
+        (vec![&of_family], "", "familys"),
+        (vec![&of_owner, &of_family], "", "familys"),
+        (vec![&of_owner, &of_family], "familys", ""),
+        (vec![&of_owner, &of_family], "owners", "familys"),
+    ];
+    for (there, not_eligible, expected) in cases {
+        let mut vpas = Vpas::default();
+        there.iter().for_each(|vpa| vpas.apply((*vpa).clone()));
+        let found = vpas.controlling(&chain, |vpa| vpa.name != not_eligible);
+        assert_eq!(found.map_or("", |vpa| vpa.name.as_str()), expected);
+    }
+}
+
+/// A pod may be admitted before its Job is known.
+#[test]
+fn an_unknown_job_still_names_who_made_it() {
+    let scaled = OwnerRef {
+        api_version: "keda.sh/v1alpha1".into(),
+        ..owner("ScaledJob", "consumer")
+    };
+    let mut known = owners(&[("CronJob", "night", None), ("Job", "consumer-old", None)]);
+    known.apply(ControllerKey::of("ns", &scaled), Controller::default());
+    let cases = [
+        ("consumer-x7k2p", Some(SCALED_JOB)),
+        ("night-29000000", Some("CronJob")),
+        ("consumer-old", None), // known, and nobody's
+        ("other-x7k2p", None),
+        ("consumer", None),
+    ];
+    for (job, expected) in cases {
+        let chain = known.chain(&pod("Job", job));
+        assert_eq!(chain.get(1).map(|key| key.kind.as_str()), expected, "{job}");
+    }
+    assert!(vpa("v", 0, Some(scaled)).is_of_runs());
+}
+
 /// `apiVersion Kind name`.
 fn reference(text: &str) -> Option<OwnerRef> {
     let mut words = text.split_whitespace().map(String::from);
@@ -187,9 +275,10 @@ fn targets_that_cannot_be_sized_are_told_in_upstreams_words() {
 
 #[test]
 fn who_owned_a_controller_is_known_for_a_while_after_it_went() {
-    let mut owners = known("batch/v1 CronJob night; batch/v1 Job night-1 < batch/v1 CronJob night");
+    let mut owners =
+        known("batch/v1 CronJob nightly; batch/v1 Job night-1 < batch/v1 CronJob nightly");
     let pod = pod("Job", "night-1");
-    let chain = [key("Job", "night-1"), key("CronJob", "night")];
+    let chain = [key("Job", "night-1"), key("CronJob", "nightly")];
     owners.delete(&chain[0]);
     assert!(owners.get(&chain[0]).is_none());
     assert_eq!(owners.chain(&pod), chain);

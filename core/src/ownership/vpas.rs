@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::ControllerKey;
+use super::{ControllerKey, is_of_runs};
 use crate::vpa::Vpa;
 
 /// All VPAs, by name and by target.
@@ -71,18 +71,24 @@ impl Vpas {
     /// The VPA that controls pods under `chain`, among those for which `eligible` holds.
     ///
     /// The highest controller with an eligible VPA decides. Of several VPAs for it the oldest wins, then the one whose
-    /// name sorts first: upstream's rule.
+    /// name sorts first: upstream's rule. Pods of runs whose family has a VPA are that one's alone, eligible or not: two
+    /// VPAs would size one pod by two histories.
     pub fn controlling(
         &self,
         chain: &[ControllerKey],
         eligible: impl Fn(&Vpa) -> bool,
     ) -> Option<&Arc<Vpa>> {
-        chain.iter().rev().find_map(|key| {
-            self.by_target
-                .get(key)?
+        for key in chain.iter().rev() {
+            let of_key = self.by_target.get(key).map_or(&[][..], Vec::as_slice);
+            let oldest = of_key
                 .iter()
                 .filter(|v| eligible(v))
-                .min_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)))
-        })
+                .min_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
+            let claims = is_of_runs(&key.kind) && !of_key.is_empty();
+            if oldest.is_some() || claims {
+                return oldest;
+            }
+        }
+        None
     }
 }

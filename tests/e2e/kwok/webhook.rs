@@ -100,7 +100,7 @@ async fn recommend(ns: &Namespace) -> Result<()> {
         .await
 }
 
-/// Nobody can mean a pod without a controller, nor a node's static pod: the API server does not even ask the webhook.
+/// Nobody can mean a pod without a controller or a family, nor a node's static pod: the API server does not even ask the webhook.
 pub async fn asked_about_managed_pods_only(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
     let address = &podfit.program("webhook")?.address;
     let asked = async || {
@@ -120,13 +120,19 @@ pub async fn asked_about_managed_pods_only(ns: Namespace, podfit: Arc<Podfit>) -
         ns.create(pod_of(name, &owners)).await?;
         ensure!(asked().await? - before == 0.0, "asked about {name}");
     }
-    ns.create(pod_of("managed", &json!([controller("ReplicaSet")])))
+    let mut of_family = pod_of("family", &json!(null));
+    of_family["metadata"]["labels"] = json!({"podfit.dev/family": "etl"});
+    let managed = pod_of("managed", &json!([controller("ReplicaSet")]));
+    for (pod, count) in [(managed, 1.0), (of_family, 2.0)] {
+        let what = format!("the webhook is asked about {}", pod["metadata"]["name"]);
+        ns.create(pod).await?;
+        until(&what, secs(10), async || {
+            ensure!(asked().await? - before >= count, "it was not asked");
+            Ok(())
+        })
         .await?;
-    until("the webhook counts the managed pod", secs(10), async || {
-        ensure!(asked().await? > before, "it was not asked");
-        Ok(())
-    })
-    .await
+    }
+    Ok(())
 }
 
 fn pod_of(name: &str, owners: &Value) -> Value {

@@ -4,6 +4,7 @@ mod draft;
 mod field;
 mod gates;
 mod rules;
+mod target;
 
 use json_patch::Patch;
 use podfit_core::feature_gates::FeatureGates;
@@ -58,6 +59,7 @@ pub fn admit(request: Request<'_>, gates: FeatureGates) -> (Outcome, Response) {
         Err(unreadable) => return refuse(request.uid, &[FieldError::Internal(unreadable)]),
     };
     warnings.extend(annotation_warnings(&object));
+    warnings.extend(target::warning(&object));
     if !errors.is_empty() {
         return refuse(request.uid, &errors);
     }

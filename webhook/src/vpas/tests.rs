@@ -95,6 +95,33 @@ fn only_a_missing_update_policy_is_filled_in() {
 }
 
 #[test]
+fn a_family_that_no_pod_can_name_is_told() {
+    let long = "x".repeat(64);
+    let rows = [
+        ("podfit.dev/v1", "etl-nightly", ""),
+        ("podfit.dev/v1", &long[1..], ""),
+        ("apps/v1", "etl", "spec.targetRef.apiVersion: \"apps/v1\""),
+        (
+            "podfit.dev/v1",
+            "etl nightly",
+            "spec.targetRef.name: \"etl nightly\"",
+        ),
+        ("podfit.dev/v1", "etl-", "spec.targetRef.name: \"etl-\""),
+        ("podfit.dev/v1", "", "spec.targetRef.name: \"\""),
+        ("podfit.dev/v1", &long, "spec.targetRef.name: \"xxx"),
+    ];
+    for (api_version, name, want) in rows {
+        let target = json!({"apiVersion": api_version, "kind": "PodFamily", "name": name});
+        let object = json!({"spec": {"targetRef": target}});
+        let verdict = judge("CREATE", &object, None, FeatureGates::default());
+        assert_eq!(verdict["allowed"], true);
+        let warning = verdict["warnings"][0].as_str().unwrap_or_default();
+        assert_eq!(warning.is_empty(), want.is_empty(), "{verdict}");
+        assert!(warning.starts_with(want), "{verdict}");
+    }
+}
+
+#[test]
 fn an_annotation_that_is_not_understood_is_told() {
     let rows = [
         ("limits", "cpu=none", ""),

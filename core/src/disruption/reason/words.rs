@@ -136,6 +136,9 @@ impl fmt::Display for UpdateReason {
                     mode.name()
                 )
             }
+            Self::SizedAtCreation => {
+                f.write_str("it is a run: it stays as it is, and the next one is sized")
+            }
             Self::PodLevelResources => f.write_str(
                 "the pod as a whole has resources (spec.resources), which are not sized",
             ),

@@ -132,7 +132,25 @@ fn nothing_is_done_without_a_difference_a_controller_or_a_recommendation() {
     type Change = Box<dyn Fn(&mut Case)>;
     for profile in PROFILES {
         let base = || Case::new(profile, UpdateMode::Recreate, pods(2));
-        let rows: [(&str, Change); 9] = [
+        let of_family = |case: &mut Case| {
+            case.vpa.target = Some(OwnerRef {
+                api_version: "podfit.dev/v1".into(),
+                kind: "PodFamily".into(),
+                name: "etl".into(),
+            });
+            // Bare or not, killed or not: nobody touches it.
+            case.pods[0].owner = None;
+        };
+        let rows: [(&str, Change); 11] = [
+            ("SizedAtCreation", Box::new(of_family)),
+            (
+                "SizedAtCreation",
+                Box::new(move |case| {
+                    of_family(case);
+                    case.vpa.update_mode = UpdateMode::InPlaceOrRecreate;
+                    case.pods[0].owner = Some(owner("Job"));
+                }),
+            ),
             (
                 "UpToDate",
                 Box::new(|case| case.pods[0].containers[0].requests = list(TARGET)),
