@@ -7,6 +7,7 @@ mod bare_pods;
 mod check;
 mod components;
 mod facts;
+mod families;
 mod gather;
 mod horizontal;
 mod opt_in;
@@ -85,6 +86,7 @@ fn checks(facts: &Facts) -> Vec<Check> {
     horizontal::checks(facts, &mut checks);
     opt_in::checks(facts, &mut checks);
     bare_pods::checks(facts, &mut checks);
+    families::checks(facts, &mut checks);
     checks
 }
 

@@ -2,6 +2,7 @@
 
 mod bars;
 mod horizontal;
+mod runs;
 mod show;
 
 use std::collections::BTreeMap;

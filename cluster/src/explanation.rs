@@ -2,11 +2,12 @@
 //! does not.
 
 use podfit_core::explanation::{
-    ContainerExplanation, Derivation, OomFloorExplanation, ResourceExplanation,
+    ContainerExplanation, Derivation, OomFloorExplanation, ResourceExplanation, RunsExplanation,
 };
 use podfit_core::ownership::ControllerKey;
 use podfit_core::quantity::{Resource, ResourceList};
 use podfit_core::recommendation::Recommended;
+use podfit_core::runs::Run;
 use podfit_core::time::Timestamp;
 use podfit_core::vpa::Vpa;
 use serde_json::{Map, Value, json};
@@ -57,8 +58,29 @@ fn container(explained: &ContainerExplanation, now: Timestamp) -> Value {
         "samples": explained.samples,
         "firstSample": explained.first_sample.map(time::format),
         "lastSample": explained.last_sample.map(time::format),
+        "runs": explained.runs.as_ref().map(runs),
         "outOfMemory": explained.oom_floor.as_ref().map(|floor| oom_floor(floor, now)),
         "resources": resources,
+    })
+}
+
+fn runs(explained: &RunsExplanation) -> Value {
+    let run = |run: &Run| {
+        let figure = |resource| Some(quantity(resource, run.figure(resource)?));
+        json!({
+            "started": time::format(run.started),
+            "ended": time::format(run.until),
+            "cpu": figure(Resource::Cpu),
+            "memory": figure(Resource::Memory),
+            "killedAt": run.killed.map(|(_, allowed)| quantity(Resource::Memory, allowed.0)),
+            "samples": run.samples,
+        })
+    };
+    json!({
+        "most": explained.most,
+        "underWay": explained.under_way,
+        "unmeasured": explained.unmeasured,
+        "last": explained.ended.iter().map(run).collect::<Vec<_>>(),
     })
 }
 
@@ -66,8 +88,9 @@ fn oom_floor(explained: &OomFloorExplanation, now: Timestamp) -> Value {
     json!({
         "floor": quantity(Resource::Memory, explained.floor.bytes.0),
         "lastKill": time::format(explained.floor.at),
-        "until": time::format(explained.until),
-        "secondsLeft": explained.until.since(now).as_secs(),
+        "until": explained.until.map(time::format),
+        "secondsLeft": explained.until.map(|until| until.since(now).as_secs()),
+        "capped": explained.capped,
     })
 }
 

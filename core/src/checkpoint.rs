@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::adaptive::Adaptive;
 use crate::histogram::{Buckets, Histogram};
 use crate::history::{ContainerHistory, HistoryConfig, OomFloor};
+use crate::runs::Runs;
 use crate::time::Timestamp;
 
 /// The only version there is.
@@ -44,6 +45,8 @@ pub struct Checkpoint {
     pub has_past: bool,
     /// What the estimator `adaptive` keeps, as bytes. Stored beside as well.
     pub adaptive: Option<Vec<u8>>,
+    /// Its runs, as bytes. Stored beside as well.
+    pub runs: Option<Vec<u8>>,
 }
 
 /// A stored histogram.
@@ -110,11 +113,12 @@ impl Checkpoint {
             oom_floor: history.stored_oom_floor().cloned(),
             has_past: history.has_past(),
             adaptive: history.adaptive().map(Adaptive::to_bytes),
+            runs: history.runs().map(Runs::to_bytes),
         }
     }
 
-    /// Decodes it into a history kept as `config` says. One without a date counts as active at `now`. What `adaptive` keeps
-    /// begins anew where it cannot be read.
+    /// Decodes it into a history kept as `config` says. One without a date counts as active at `now`. What `adaptive` keeps,
+    /// and runs, begin anew where they cannot be read.
     pub fn decode(
         &self,
         config: &HistoryConfig,
@@ -149,11 +153,19 @@ impl Checkpoint {
                 .filter(|floor| floor.is_possible(now)),
             has_past: self.has_past,
             adaptive: self.adaptive(config, now).map(Box::new),
+            runs: self.runs(config, now).map(Box::new),
         })
     }
 }
 
 impl Checkpoint {
+    fn runs(&self, config: &HistoryConfig, now: Timestamp) -> Option<Runs> {
+        let stored = (self.last_update.unwrap_or(now).min(now), now);
+        let read = self.runs.as_deref();
+        let read = read.and_then(|bytes| Runs::from_bytes(bytes, config.runs, stored).ok());
+        read.or_else(|| config.by_runs.then(|| Runs::new(config.runs)))
+    }
+
     fn adaptive(&self, config: &HistoryConfig, now: Timestamp) -> Option<Adaptive> {
         let promises = &config.promises;
         let stored = self.adaptive.as_deref();

@@ -10,6 +10,7 @@ use crate::adaptive::{Followed, Peaks};
 use crate::estimator::Confidence;
 use crate::history::OomFloor;
 use crate::quantity::Resource;
+use crate::runs::{Run, Runs};
 use crate::time::Timestamp;
 
 /// Why one container is recommended what it is.
@@ -23,6 +24,8 @@ pub struct ContainerExplanation {
     pub first_sample: Option<Timestamp>,
     /// The time of the last CPU sample.
     pub last_sample: Option<Timestamp>,
+    /// The runs that it rests on, where the workload is one of runs.
+    pub runs: Option<RunsExplanation>,
     /// What out-of-memory kills have shown, while that holds.
     pub oom_floor: Option<OomFloorExplanation>,
     /// CPU and memory, in this order.
@@ -34,8 +37,34 @@ pub struct ContainerExplanation {
 pub struct OomFloorExplanation {
     /// The floor.
     pub floor: OomFloor,
-    /// When it ends if no other kill happens.
-    pub until: Timestamp,
+    /// When it ends if no other kill happens; `None` where it holds for as long as the killed run is remembered.
+    pub until: Option<Timestamp>,
+    /// The last kill asks for more than what it is raised to: so far, and no further.
+    pub capped: bool,
+}
+
+/// The runs of a container.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunsExplanation {
+    /// How many are remembered at most.
+    pub most: usize,
+    /// Those that ended, oldest first.
+    pub ended: Vec<Run>,
+    /// How many are under way of which something is known.
+    pub under_way: usize,
+    /// How many ended before anything of them was measured.
+    pub unmeasured: u32,
+}
+
+impl RunsExplanation {
+    pub(crate) fn of(runs: &Runs) -> Self {
+        Self {
+            most: runs.most(),
+            ended: runs.ended().cloned().collect(),
+            under_way: runs.under_way().count(),
+            unmeasured: runs.unmeasured(),
+        }
+    }
 }
 
 /// Why a container is recommended so much of one resource.
@@ -90,6 +119,8 @@ pub enum Cause {
     Confidence(f64),
     /// A bound of a young history stays within this factor of what was seen.
     Seen(f64),
+    /// So few runs widen every number: the next may differ.
+    FewRuns(usize),
     /// Out-of-memory kills have shown that so much is needed, margin included.
     OutOfMemory(i64),
     /// The container's share of the pod's minimum.
@@ -170,6 +201,7 @@ impl Cause {
             Self::Margin(_) => "Margin",
             Self::Confidence(_) => "Confidence",
             Self::Seen(_) => "Seen",
+            Self::FewRuns(_) => "FewRuns",
             Self::OutOfMemory(_) => "OutOfMemory",
             Self::Minimum(_) => "Minimum",
             Self::Rounding(_) => "Rounding",
@@ -203,6 +235,8 @@ impl fmt::Display for Cause {
                 write!(f, "times {factor:.3}, as the history is short")
             }
             Self::Seen(factor) => write!(f, "within {factor} times of what was seen so far"),
+            Self::FewRuns(1) => f.write_str("rests on one run"),
+            Self::FewRuns(count) => write!(f, "rests on {count} runs"),
             Self::OutOfMemory(_) => f.write_str("killed for memory with less"),
             Self::Minimum(_) => f.write_str("share of the pod's minimum"),
             Self::Rounding(step) => write!(f, "rounded up to a multiple of {step}"),

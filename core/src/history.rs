@@ -13,6 +13,7 @@ use crate::adaptive::{Adaptive, Promises};
 use crate::histogram::{Buckets, Histogram};
 use crate::profile::Profile;
 use crate::quantity::{Bytes, MAX_AMOUNT, Millicores, amount_from_float};
+use crate::runs::{self, RunOf, Runs};
 use crate::time::Timestamp;
 use crate::vpa::{ContainerPolicy, HistoryPolicy};
 
@@ -51,6 +52,10 @@ pub struct HistoryConfig {
     pub adaptive: bool,
     /// What that estimator promises.
     pub promises: Promises,
+    /// True when the workload is one of runs, and its history counts in them.
+    pub by_runs: bool,
+    /// How many of them are remembered, one or more.
+    pub runs: u16,
 }
 
 impl Default for HistoryConfig {
@@ -66,6 +71,8 @@ impl Default for HistoryConfig {
             per_vpa: false,
             adaptive: false,
             promises: Promises::default(),
+            by_runs: false,
+            runs: runs::KEPT,
         }
     }
 }
@@ -115,6 +122,8 @@ pub struct ContainerHistory {
     pub(crate) has_past: bool,
     /// What the estimator `adaptive` keeps; boxed, as few may want it.
     pub(crate) adaptive: Option<Box<Adaptive>>,
+    /// Its runs, where the workload is one of runs.
+    pub(crate) runs: Option<Box<Runs>>,
 }
 
 impl ContainerHistory {
@@ -132,12 +141,62 @@ impl ContainerHistory {
             adaptive: config
                 .adaptive
                 .then(|| Box::new(Adaptive::new(&config.promises))),
+            runs: config.by_runs.then(|| Box::new(Runs::new(config.runs))),
         }
     }
 
     /// What the estimator `adaptive` keeps, where that is wanted.
     pub fn adaptive(&self) -> Option<&Adaptive> {
         self.adaptive.as_deref()
+    }
+
+    /// Its runs, where the workload is one of runs.
+    pub fn runs(&self) -> Option<&Runs> {
+        self.runs.as_deref()
+    }
+
+    /// The same, to be added to.
+    pub fn runs_mut(&mut self) -> Option<&mut Runs> {
+        self.runs.as_deref_mut()
+    }
+
+    /// Begins to keep runs where `config` says that the workload is one of them, and takes what they say of memory for the
+    /// out-of-memory floor.
+    pub fn keep_runs(&mut self, config: &HistoryConfig) {
+        if config.by_runs && self.runs.is_none() {
+            self.runs = Some(Box::new(Runs::new(config.runs)));
+        }
+        if let Some(runs) = &self.runs {
+            self.oom_floor = runs.floor(config);
+        }
+    }
+
+    /// Adds the runs of another history of the same container.
+    pub fn merge_runs(&mut self, other: &Self) {
+        match (&mut self.runs, &other.runs) {
+            (Some(ours), Some(others)) => ours.merge(others),
+            (ours @ None, Some(others)) => *ours = Some(others.clone()),
+            (_, None) => {}
+        }
+    }
+
+    /// Adds the kill of a run; true when that was new.
+    pub fn kill_run(
+        &mut self,
+        of: RunOf<'_>,
+        kill: &Kill<'_>,
+        now: Timestamp,
+        config: &HistoryConfig,
+    ) -> Result<bool, Rejected> {
+        check(kill.allowed.0, kill.at, now)?;
+        let new = self
+            .runs_mut()
+            .is_some_and(|runs| runs.kill(of, kill.at, kill.allowed));
+        if new {
+            self.last_activity = self.last_activity.max(kill.at);
+            self.keep_runs(config);
+        }
+        Ok(new)
     }
 
     /// Takes note of the time, for the estimator `adaptive`: its hours end with it, not only with the next sample.
@@ -194,11 +253,12 @@ impl ContainerHistory {
         self.last_activity
     }
 
-    /// The out-of-memory floor that still holds at `now`. Profile `upstream` has none.
+    /// The out-of-memory floor that still holds at `now`. Profile `upstream` has none. That of runs holds as long as they
+    /// are remembered, in any profile: upstream knows no runs.
     pub fn oom_floor(&self, config: &HistoryConfig, now: Timestamp) -> Option<&OomFloor> {
-        self.oom_floor
-            .as_ref()
-            .filter(|floor| config.profile.is_safe() && floor.holds(config, now))
+        self.oom_floor.as_ref().filter(|floor| {
+            self.runs.is_some() || config.profile.is_safe() && floor.holds(config, now)
+        })
     }
 
     /// The out-of-memory floor however old, for storing it.
@@ -234,7 +294,8 @@ impl ContainerHistory {
 
     /// True when nothing at all is known, so that nothing can be recommended.
     pub fn is_empty(&self) -> bool {
-        self.cpu.is_empty() && self.memory.is_empty() && self.oom_floor.is_none()
+        let no_runs = self.runs().is_none_or(Runs::is_empty);
+        self.cpu.is_empty() && self.memory.is_empty() && self.oom_floor.is_none() && no_runs
     }
 
     /// Takes `idle` out of its life, in which there was no pod to measure: neither samples nor out-of-memory evidence
@@ -254,6 +315,7 @@ impl ContainerHistory {
     /// Adds all that `other` knows. Of differently kept histograms (another half-life was configured) the present one
     /// stays as it is.
     pub fn merge(&mut self, other: &Self) {
+        self.merge_runs(other);
         // Both were made with the same configuration, or the merge is refused as a whole.
         if self.cpu.merge(&other.cpu).is_err() || self.memory.merge(&other.memory).is_err() {
             return;

@@ -36,6 +36,7 @@ pub mod reason;
 pub mod recent;
 pub mod recommendation;
 pub mod replay;
+pub mod runs;
 pub mod time;
 pub mod vpa;
 pub mod window;

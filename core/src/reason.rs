@@ -36,6 +36,28 @@ pub enum RecommendationReason {
         /// The target in base units.
         target: i64,
     },
+    /// The target is what the last runs used, with room on top.
+    Runs {
+        /// The container.
+        container: String,
+        /// The resource.
+        resource: Resource,
+        /// Which percentile of runs, 0 to 1; of memory the highest.
+        percentile: f64,
+        /// How many runs there are.
+        runs: usize,
+        /// What they used, in base units.
+        raw: i64,
+        /// The target in base units.
+        target: i64,
+    },
+    /// Runs that were given more and more were killed for memory all the same: so much is given, and no more.
+    ClimbEnded {
+        /// The container.
+        container: String,
+        /// The evidence.
+        floor: OomFloor,
+    },
     /// The percentile is less than the container's share of the pod's minimum.
     Minimum {
         /// The container.
@@ -85,6 +107,8 @@ impl RecommendationReason {
         match self {
             Self::Percentile { .. } => "Percentile",
             Self::Adaptive { .. } => "Adaptive",
+            Self::Runs { .. } => "Runs",
+            Self::ClimbEnded { .. } => "ClimbEnded",
             Self::Minimum { .. } => "Minimum",
             Self::OutOfMemory { .. } => "OutOfMemory",
             Self::Capped { .. } => "Capped",
@@ -121,6 +145,29 @@ impl fmt::Display for RecommendationReason {
                 "{container}: {} {} is {cause}",
                 resource.name(),
                 resource.show(*target)
+            ),
+            Self::Runs {
+                container,
+                resource,
+                percentile,
+                runs,
+                raw,
+                target,
+            } => {
+                let room = (*target as f64 / (*raw).max(1) as f64 - 1.0) * 100.0;
+                let (name, amount) = (resource.name(), resource.show(*target));
+                let runs = of_runs(*runs, *percentile);
+                write!(
+                    f,
+                    "{container}: {name} {amount} {runs} and {room:.0} % on top"
+                )
+            }
+            Self::ClimbEnded { container, floor } => write!(
+                f,
+                "{container}: memory is not raised beyond {}: runs that were given more and more, from {} on, were killed all \
+                 the same. If it needs more, set minAllowed",
+                Resource::Memory.show(floor.bytes.0),
+                Resource::Memory.show(floor.first.0)
             ),
             Self::Minimum {
                 container,
@@ -169,5 +216,13 @@ impl fmt::Display for RecommendationReason {
 
             Self::PolicyOff { container } => write!(f, "{container}: its policy has mode Off"),
         }
+    }
+}
+
+fn of_runs(runs: usize, percentile: f64) -> String {
+    match runs {
+        1 => "rests on one run".into(),
+        _ if percentile >= 1.0 => format!("is the most of {runs} runs"),
+        _ => format!("is percentile {:.0} of {runs} runs", percentile * 100.0),
     }
 }

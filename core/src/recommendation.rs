@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::estimator::{Estimate, EstimatorConfig, container_minimum, estimate};
 use crate::explanation::{
     Cause, ContainerExplanation, Derivation, OomFloorExplanation, ResourceExplanation,
+    RunsExplanation,
 };
 use crate::history::{ContainerHistory, HistoryConfig};
 use crate::policy::{caps, controls, for_container, min_allowed};
@@ -89,9 +90,11 @@ impl Container<'_> {
             samples: self.history.total_samples(),
             first_sample: self.history.first_sample(),
             last_sample: self.history.last_sample(),
+            runs: self.history.runs().map(RunsExplanation::of),
             oom_floor: floor.map(|floor| OomFloorExplanation {
                 floor: floor.clone(),
-                until: floor.at + kept.lifetime(),
+                until: (self.history.runs().is_none()).then(|| floor.at + kept.lifetime()),
+                capped: self.history.runs().is_some() && floor.is_capped(&kept),
             }),
             resources,
         }
@@ -210,6 +213,12 @@ impl ContainerExplanation {
         for explained in &self.resources {
             reasons.push(self.reason(explained));
         }
+        if let Some(explained) = self.oom_floor.as_ref().filter(|floor| floor.capped) {
+            reasons.push(RecommendationReason::ClimbEnded {
+                container: self.container.clone(),
+                floor: explained.floor.clone(),
+            });
+        }
         for explained in self.resources.iter().filter(|r| r.controlled) {
             let resource = explained.resource;
             if let Some(target) = &explained.target
@@ -223,6 +232,12 @@ impl ContainerExplanation {
                 });
             }
         }
+    }
+
+    /// How many runs its numbers of a resource rest on.
+    pub fn figures(&self, resource: Resource) -> usize {
+        let runs = self.runs.iter().flat_map(|runs| &runs.ended);
+        runs.filter(|run| run.figure(resource).is_some()).count()
     }
 
     /// What decided a resource's target, before any cap.
@@ -267,6 +282,14 @@ impl ContainerExplanation {
                     target: amount,
                 }
             }
+            _ if self.runs.is_some() => RecommendationReason::Runs {
+                container,
+                resource,
+                percentile: target.percentile,
+                runs: self.figures(resource),
+                raw: target.raw.unwrap_or_default(),
+                target: amount,
+            },
             (cause, _) => RecommendationReason::Percentile {
                 container,
                 resource,

@@ -12,7 +12,7 @@ use podfit_cluster::prometheus::history::Wanted;
 use podfit_cluster::prometheus::{Prometheus, RequestMetrics};
 use podfit_core::backfill::{BackfillRules, Backfilled, live_samples};
 use podfit_core::history::HistoryConfig;
-use podfit_core::ownership::ControllerKey;
+use podfit_core::ownership::{ControllerKey, is_of_runs};
 use podfit_core::time::Timestamp;
 use podfit_core::vpa::Vpa;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -132,7 +132,9 @@ impl Backfills {
         };
         asking.seen.retain(|target| view.is_named(target));
         for (_, target) in vpas {
-            if view.pods_of(target).is_empty() || asking.seen.contains(target) {
+            let known = view.pods_of(target).is_empty() || asking.seen.contains(target);
+            // What Prometheus has of runs that are over cannot be told apart by run.
+            if known || is_of_runs(&target.kind) {
                 continue;
             }
             asking.seen.insert(target.clone());

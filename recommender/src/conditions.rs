@@ -14,6 +14,9 @@ const OWNED: [&str; 6] = [
     "RecommendationProvided",
 ];
 
+/// Upstream's words, and what they leave open.
+const WAITS: &str = "No pods match this VPA object; the next one is given what is recommended, which does not age meanwhile";
+
 /// What one loop found out about a VPA.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Findings {
@@ -23,6 +26,8 @@ pub struct Findings {
     pub pods: usize,
     /// True when there is a recommendation for at least one container.
     pub provided: bool,
+    /// True when that stays as it is while there are no pods.
+    pub waits: bool,
     /// What shaped that, in a line; may be empty.
     pub summary: String,
     /// How little it is based on, if so.
@@ -64,8 +69,11 @@ pub fn merge(vpa: &Vpa, findings: &Findings, now: Timestamp) -> Vec<Condition> {
 }
 
 fn wanted(findings: &Findings) -> Vec<Condition> {
-    let no_pods =
-        (findings.pods == 0).then_some(("NoPodsMatched", "No pods match this VPA object"));
+    let no_pods = match (findings.pods, findings.waits) {
+        (0, true) => Some(("NoPodsMatched", WAITS)),
+        (0, false) => Some(("NoPodsMatched", "No pods match this VPA object")),
+        _ => None,
+    };
     let provided = match (findings.provided, no_pods) {
         (true, _) => condition("RecommendationProvided", "True", ("", &findings.summary)),
         (false, Some(why)) => condition("RecommendationProvided", "False", why),
@@ -132,6 +140,24 @@ mod tests {
                 .collect();
             assert_eq!(said, row[2..]);
         }
+    }
+
+    #[test]
+    fn without_pods_it_is_said_what_the_next_one_gets() {
+        let findings = Findings {
+            provided: true,
+            waits: true,
+            ..Findings::default()
+        };
+        let merged = merge(&Vpa::default(), &findings, NOW);
+        let [no_pods, provided] = merged.as_slice() else {
+            panic!("{merged:?}")
+        };
+        assert_eq!(
+            (no_pods.kind.as_str(), no_pods.message.as_str()),
+            ("NoPodsMatched", WAITS)
+        );
+        assert_eq!(provided.status, "True");
     }
 
     /// A VPA of the third generation, of which conditions were judged in the second.

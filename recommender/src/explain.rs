@@ -10,7 +10,7 @@ use podfit_cluster::index::SharedIndex;
 use podfit_core::estimator::EstimatorConfig;
 use podfit_core::ownership::{ControllerKey, unsupported};
 use podfit_core::recommendation::recommend;
-use podfit_core::vpa::Vpa;
+use podfit_core::vpa::{Condition, Vpa};
 use serde_json::Value;
 
 use crate::model::Model;
@@ -85,7 +85,13 @@ fn explanation(
     let target = vpa.target.as_ref();
     let key = target.map(|t| ControllerKey::of(&vpa.namespace, t));
     let histories = key.as_ref().map(|key| model.histories(key));
-    let recommended = recommend(&histories.unwrap_or_default(), vpa, estimator, now);
+    // As the loop does: what has no pods does not age.
+    let at_zero = |c: &&Condition| c.kind == "NoPodsMatched" && c.status == "True";
+    let idle_since = key.as_ref().and_then(|key| model.last_known(key));
+    let idle_since = idle_since.filter(|_| vpa.conditions.iter().find(at_zero).is_some());
+    let as_of = idle_since.filter(|_| estimator.history.profile.is_safe());
+    let as_of = as_of.map_or(now, |since| since.min(now));
+    let recommended = recommend(&histories.unwrap_or_default(), vpa, estimator, as_of);
     to_json(vpa, problem, &recommended, now)
 }
 

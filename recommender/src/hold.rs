@@ -12,6 +12,9 @@ use podfit_core::vpa::{ContainerRecommendation, Vpa};
 /// A drop to less than this fraction of what is published is a large one.
 const LARGE_DROP: f64 = 0.9;
 
+/// So many new runs are evidence enough.
+const FEW_RUNS: usize = 3;
+
 /// Samples carry the time of the node's clock, conditions that of this process.
 const CLOCK_TOLERANCE: Duration = Duration::from_mins(5);
 
@@ -75,9 +78,11 @@ fn is_backed(
     let Some(since) = provided.and_then(|c| c.last_transition) else {
         return true;
     };
-    history
-        .first_sample()
-        .is_some_and(|first| first <= since + CLOCK_TOLERANCE)
+    let runs = history.runs().map_or(0, |runs| runs.ended().len());
+    runs >= FEW_RUNS
+        || history
+            .first_sample()
+            .is_some_and(|first| first <= since + CLOCK_TOLERANCE)
         || config.confidence(history, resource).value() >= 1.0
 }
 

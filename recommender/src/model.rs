@@ -14,8 +14,11 @@ use podfit_core::ownership::ControllerKey;
 use podfit_core::quantity::Resource;
 use podfit_core::time::Timestamp;
 
+use crate::oom::EndedRun;
 use crate::oom::Oom;
 use crate::view::View;
+
+mod runs;
 
 /// Without pods for so long, a workload counts as idle: what is known of it did not fade meanwhile.
 const IDLE: Duration = Duration::from_hours(1);
@@ -124,6 +127,7 @@ impl Known {
         );
         self.windows.clear();
         let ours = std::mem::replace(&mut self.history, stored.history);
+        self.history.merge_runs(&ours);
         if let Some(floor) = ours.stored_oom_floor() {
             self.history.restore_oom_floor(floor.clone());
         }
@@ -169,6 +173,13 @@ impl Model {
             .collect()
     }
 
+    /// As of when a target without pods is to be looked at: when something was last known of it, so that neither its samples
+    /// nor its out-of-memory evidence age while there is nothing to measure.
+    pub fn last_known(&self, target: &ControllerKey) -> Option<Timestamp> {
+        let state = self.targets.get(target)?;
+        state.values().map(|k| k.history.last_activity()).max()
+    }
+
     /// Adds one pod's usage, if the pod is under a target. Containers that its spec does not list (init containers) are
     /// left out; a sample that cannot be is told in the log, and `added` of each that can.
     pub fn add_usage(
@@ -191,6 +202,7 @@ impl Model {
             let config = &kept.for_policy(view.policy_of_history(key, &container.name));
             let known = known(state, &container.name, config, now);
             known.history.keep_adaptive(config);
+            known.history.keep_runs(config);
             let window = known.windows.entry(pod.uid.clone()).or_default();
             let history = &mut known.history;
             let highest = history.memory().percentile(1.0);
@@ -200,6 +212,15 @@ impl Model {
             let memory = container
                 .memory
                 .map(|memory| window.add_memory(history, memory, (usage.at, now), config));
+            let good = |result: &Option<Result<(), _>>| matches!(result, Some(Ok(())));
+            let taken = ContainerUsage {
+                name: String::new(),
+                cpu: container.cpu.filter(|_| good(&cpu)),
+                memory: container.memory.filter(|_| good(&memory)),
+            };
+            if runs::add(history, pod, &taken, (usage.at, now)) {
+                known.unsaved = Unsaved::Peak;
+            }
             for (resource, result) in [(Resource::Cpu, cpu), (Resource::Memory, memory)] {
                 match result {
                     None => {}
@@ -227,21 +248,30 @@ impl Model {
         now: Timestamp,
     ) -> bool {
         let state = self.targets.entry(target.clone()).or_default();
-        let config = &self
-            .config
+        let config = &view
+            .history_of(target, &self.config)
             .for_policy(view.policy_of_history(target, &oom.container));
         let known = known(state, &oom.container, config, now);
-        if known.history.knows_kill(oom.at) {
-            return false;
-        }
         let kill = Kill {
             at: oom.at,
             allowed: oom.memory,
             template: oom.pod.template(),
         };
-        let window = known.windows.entry(oom.pod.uid.clone()).or_default();
-        match window.record_oom(&mut known.history, &kill, now, config) {
-            Ok(()) => {
+        let recorded = if config.by_runs {
+            known.history.keep_runs(config);
+            known
+                .history
+                .kill_run(runs::of(&oom.pod, now), &kill, now, config)
+        } else if known.history.knows_kill(oom.at) {
+            Ok(false)
+        } else {
+            let window = known.windows.entry(oom.pod.uid.clone()).or_default();
+            let recorded = window.record_oom(&mut known.history, &kill, now, config);
+            recorded.map(|()| true)
+        };
+        match recorded {
+            Ok(false) => false,
+            Ok(true) => {
                 known.unsaved = Unsaved::Peak;
                 tracing::info!(
                     target = %target, pod = oom.pod.name, container = oom.container, memory = %oom.memory,
@@ -453,9 +483,11 @@ impl Model {
         self.targets.retain(|target, state| {
             let live = view.containers_of(target);
             let waits = live.is_empty() && view.is_named(target);
+            let remembered = runs::remembered_since(view, target, state);
             state.retain(|name, known| {
                 waits
                     || live.contains(name.as_str())
+                    || remembered.is_some_and(|since| known.history.last_activity() >= since)
                     || now.since(known.history.last_activity())
                         < config
                             .for_policy(view.policy_of_history(target, name))

@@ -12,7 +12,7 @@ use podfit_core::profile::Profile;
 use podfit_core::quantity::Bytes;
 use podfit_core::time::Timestamp;
 
-pub use self::sightings::Sightings;
+pub use self::sightings::{EndedRun, Sightings};
 
 /// One out-of-memory kill, or the eviction of one container's pod for memory.
 #[derive(Clone, Debug, PartialEq)]

@@ -10,11 +10,12 @@ use podfit_core::vpa::ContainerRecommendation;
 /// The recommendation to be published: what was computed, and of what was published before, the amounts for which
 /// there is no sample yet (a restart must not take a recommendation away, nor put a guess in its place).
 ///
-/// `live_containers` are those that pods have: of others nothing is kept, nor of those whose policy is Off.
+/// `live_containers` are those that pods have: of others nothing is kept, nor of those whose policy is Off. `None` while
+/// there is no pod to tell: then all is kept for the next one.
 pub fn combine(
     published: Option<&[ContainerRecommendation]>,
     fresh: Recommended,
-    live_containers: &BTreeSet<&str>,
+    live_containers: Option<&BTreeSet<&str>>,
 ) -> Vec<ContainerRecommendation> {
     let Recommended {
         recommendations: mut combined,
@@ -35,7 +36,7 @@ pub fn combine(
         let off = reasons.iter().any(
             |r| matches!(r, RecommendationReason::PolicyOff { container } if container == name),
         );
-        if live_containers.contains(name) && !off {
+        if live_containers.is_none_or(|live| live.contains(name)) && !off {
             combined.push(old.clone());
         }
     }
@@ -225,7 +226,7 @@ mod tests {
                 ..Recommended::default()
             };
             let live = BTreeSet::from(["container1", "container2"]);
-            let combined = combine(Some(&read(row[0])), fresh, &live);
+            let combined = combine(Some(&read(row[0])), fresh, Some(&live));
             assert_eq!(combined, read(row[2]), "{row:?}");
         }
     }
@@ -251,10 +252,14 @@ mod tests {
             ],
             ..Recommended::default()
         };
-        let combined = combine(Some(&old), fresh, &BTreeSet::from(["app", "off", "side"]));
+        let live = BTreeSet::from(["app", "off", "side"]);
+        let combined = combine(Some(&old), fresh.clone(), Some(&live));
         let mut app = recommendation("app", 200, 2000);
         app.target.memory = Some(Bytes(1 << 30));
-        assert_eq!(combined, [app, old[3].clone()]);
+        assert_eq!(combined, [app.clone(), old[3].clone()]);
+        // Scaled to zero, nobody knows which containers the next pod has.
+        let at_zero = combine(Some(&old), fresh, None);
+        assert_eq!(at_zero, [app, old[1].clone(), old[3].clone()]);
     }
 
     /// A resource that policy took out of control has samples, and goes.
@@ -266,7 +271,8 @@ mod tests {
             recommendations: vec![recommendation("app", 200, 2000)],
             ..Recommended::default()
         };
-        let combined = combine(Some(&[old]), fresh, &BTreeSet::from(["app"]));
+        let live = BTreeSet::from(["app"]);
+        let combined = combine(Some(&[old]), fresh, Some(&live));
         assert_eq!(combined, [recommendation("app", 200, 2000)]);
     }
 }

@@ -152,6 +152,8 @@ impl Recommender {
         timer.step("LoadMetrics");
         self.record_ooms(&view);
         self.model.release_oom_floors(&view, now());
+        let ended = self.sightings.ended(&view);
+        self.model.end_runs(&view, &ended, now());
         self.model.keep_pods(&view);
         timer.step("DeleteRemovedPods");
         self.publish(&view).await;

@@ -48,14 +48,17 @@ impl Recommender {
         let recommendation = match target {
             Some(target) if self.store.has_continued(vpa) => {
                 let histories = self.model.histories(target);
-                let mut fresh = recommend(&histories, vpa, &self.estimator, now);
+                let live = view.containers_of(target);
+                let nobody = self.safe && live.is_empty();
+                let idle_since = self.model.last_known(target).filter(|_| nobody);
+                let as_of = idle_since.map_or(now, |since| since.min(now));
+                let mut fresh = recommend(&histories, vpa, &self.estimator, as_of);
                 if self.safe {
                     hold(vpa, &mut fresh, &self.evidence(&histories), &self.estimator);
                 }
                 for reason in &fresh.reasons {
                     tracing::debug!(vpa = vpa.key(), %reason, "recommendation");
                 }
-                let live = view.containers_of(target);
                 if self.safe {
                     let of_live: Vec<_> = fresh
                         .explanations
@@ -65,7 +68,7 @@ impl Recommender {
                     findings.summary = summary::of_targets(&of_live);
                     findings.low_confidence = summary::of_confidence(&of_live);
                 }
-                combine(published, fresh, &live)
+                combine(published, fresh, Some(&live).filter(|_| !nobody))
             }
             _ => {
                 findings.keep(vpa);
@@ -80,6 +83,7 @@ impl Recommender {
         let pods = pods.len();
         let provided = !recommendation.is_empty();
         (findings.pods, findings.provided) = (pods, provided);
+        findings.waits = self.safe && provided && target.is_some();
         self.metrics
             .count_vpa(vpa, provided, pods, unsupported.is_none());
         let conditions = merge(vpa, &findings, now);

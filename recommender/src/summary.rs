@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use podfit_core::explanation::{Cause, ContainerExplanation, Derivation, ResourceExplanation};
+use podfit_core::explanation::{
+    Cause, ContainerExplanation, Derivation, ResourceExplanation, RunsExplanation,
+};
 
 /// So many containers are named; of the others only how many there are.
 const NAMED: usize = 5;
@@ -11,12 +13,16 @@ const NAMED: usize = 5;
 /// What shaped the targets: `app: cpu share of the pod's minimum; memory maxAllowed`.
 pub fn of_targets(explanations: &[&ContainerExplanation]) -> String {
     join(explanations.iter().filter_map(|container| {
-        let parts: Vec<_> = container.resources.iter().filter_map(of_resource).collect();
+        let of = |resource: &ResourceExplanation| of_resource(container, resource);
+        let parts: Vec<_> = container.resources.iter().filter_map(of).collect();
         (!parts.is_empty()).then(|| format!("{}: {}", container.container, parts.join(", ")))
     }))
 }
 
-fn of_resource(explained: &ResourceExplanation) -> Option<String> {
+fn of_resource(
+    container: &ContainerExplanation,
+    explained: &ResourceExplanation,
+) -> Option<String> {
     if !explained.controlled {
         return None;
     }
@@ -27,7 +33,19 @@ fn of_resource(explained: &ResourceExplanation) -> Option<String> {
     Some(match shaping(target) {
         // Its sentence changes by the hour.
         Some(Cause::Adaptive(_) | Cause::Peaks(_)) => format!("{name} adaptive"),
+        Some(Cause::OutOfMemory(_)) if container.oom_floor.as_ref().is_some_and(|f| f.capped) => {
+            format!("{name} killed for memory with less, and not raised further")
+        }
         Some(cause) => format!("{name} {cause}"),
+        None if container.runs.is_some() && target.percentile >= 1.0 => {
+            format!("{name} the most of its last runs")
+        }
+        None if container.runs.is_some() => {
+            format!(
+                "{name} percentile {:.0} of its last runs",
+                target.percentile * 100.0
+            )
+        }
         None => format!("{name} percentile {:.0}", target.percentile * 100.0),
     })
 }
@@ -51,6 +69,10 @@ fn shaping(derivation: &Derivation) -> Option<Cause> {
 /// How little the numbers are based on, while that is little.
 pub fn of_confidence(explanations: &[&ContainerExplanation]) -> Option<String> {
     let line = join(explanations.iter().filter_map(|container| {
+        let name = &container.container;
+        if let Some(runs) = &container.runs {
+            return of_runs(name, runs);
+        }
         let low = container
             .resources
             .iter()
@@ -58,7 +80,6 @@ pub fn of_confidence(explanations: &[&ContainerExplanation]) -> Option<String> {
             .map(|r| r.confidence)
             .filter(|confidence| confidence.is_low())
             .min_by(|a, b| a.value().total_cmp(&b.value()))?;
-        let name = &container.container;
         Some(match low.samples {
             0 => format!("{name} has no CPU samples"),
             samples => format!(
@@ -69,6 +90,19 @@ pub fn of_confidence(explanations: &[&ContainerExplanation]) -> Option<String> {
         })
     }));
     (!line.is_empty()).then_some(line)
+}
+
+/// How few runs there are, while there are few.
+fn of_runs(name: &str, runs: &RunsExplanation) -> Option<String> {
+    match (runs.ended.len(), runs.unmeasured) {
+        (0, 0) => Some(format!("{name} has not ended a run yet")),
+        (0, short) => Some(format!(
+            "{name} has at least {} runs that were too short to be measured, and no other",
+            samples_step(short.into())
+        )),
+        (1, _) => Some(format!("{name} rests on one run")),
+        _ => None,
+    }
 }
 
 fn join(lines: impl Iterator<Item = String>) -> String {

@@ -7,7 +7,7 @@ use podfit_cluster::index::Index;
 use podfit_core::estimator::Method;
 use podfit_core::history::HistoryConfig;
 use podfit_core::horizontal::{HorizontalAutoscaler, ScaledObject};
-use podfit_core::ownership::{ControllerKey, unsupported};
+use podfit_core::ownership::{ControllerKey, is_of_runs, unsupported};
 use podfit_core::pod::Pod;
 use podfit_core::policy::for_container;
 use podfit_core::vpa::{ContainerPolicy, HistoryPolicy, UpdateMode, Vpa};
@@ -174,6 +174,7 @@ impl View {
     pub fn history_of(&self, target: &ControllerKey, config: &HistoryConfig) -> HistoryConfig {
         HistoryConfig {
             adaptive: config.adaptive || self.adaptive.contains(target),
+            by_runs: is_of_runs(&target.kind),
             ..*config
         }
     }
@@ -208,11 +209,11 @@ impl View {
         self.by_target.get(target).map_or(&[], Vec::as_slice)
     }
 
-    /// True when a pod of a target may be made anew to apply what is recommended: not those of Jobs, and only in the modes
-    /// that evict.
+    /// True when a pod of a target may be made anew to apply what is recommended: no run, not those of Jobs, and only in the
+    /// modes that evict.
     pub fn is_replaceable(&self, pod: &Pod, target: &ControllerKey) -> bool {
         let of_job = pod.owner.as_ref().is_some_and(|owner| owner.kind == "Job");
-        !of_job && self.evicting.contains(target)
+        !of_job && !is_of_runs(&target.kind) && self.evicting.contains(target)
     }
 
     /// The names of all containers that live pods of a target have.
@@ -366,9 +367,21 @@ mod tests {
                 ..Pod::default()
             }
         };
+        let family = |pod: Pod| Pod {
+            family: Some("etl".into()),
+            ..pod
+        };
+        index.vpas.apply(Vpa {
+            target: Some(OwnerRef {
+                api_version: "podfit.dev/v1".into(),
+                ..owner("PodFamily", "etl")
+            }),
+            ..vpa("runs", "", &["other"])
+        });
         for pod in [
             pod("web-1-a", Some(owner("ReplicaSet", "web-1"))),
             pod("orphan", None),
+            family(pod("bare-run", None)),
         ] {
             index
                 .pods
@@ -385,7 +398,12 @@ mod tests {
         assert_eq!(served, [("gone", false), ("web", true)]);
         assert_eq!(view.pods.len(), 1);
         assert_eq!(view.containers_of(&target), BTreeSet::from(["app"]));
-        assert_eq!(View::of(&index, &"other".into()).vpas.len(), 1);
+        let other = View::of(&index, &"other".into());
+        assert_eq!(other.vpas.len(), 2);
+        let etl = ControllerKey::new("ns", podfit_core::ownership::POD_FAMILY, "etl");
+        assert_eq!(other.pods_of(&etl).len(), 1);
+        assert!(other.history_of(&etl, &HistoryConfig::default()).by_runs);
+        assert!(!other.history_of(&target, &HistoryConfig::default()).by_runs);
         assert_eq!(View::of(&index, &"third".into()).vpas.len(), 0);
     }
 }

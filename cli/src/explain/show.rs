@@ -8,7 +8,7 @@ use podfit_core::quantity::Resource;
 use serde_json::Value;
 
 use super::bars::{Bar, draw};
-use super::{Explained, horizontal, mode_in_words};
+use super::{Explained, horizontal, mode_in_words, runs};
 use crate::evidence::derivation;
 use crate::plan::word;
 
@@ -62,17 +62,27 @@ fn container(one: &Value, explained: &Explained) -> String {
     text.push('\n');
     if let Some(floor) = one["outOfMemory"]["floor"].as_str() {
         let field = |name: &str| one["outOfMemory"][name].as_str().unwrap_or_default();
+        let until = match field("until") {
+            "" => "as long as that run is remembered".to_owned(),
+            until => format!("until {until}"),
+        };
+        let killed = field("lastKill");
         let _ = writeln!(
             text,
-            "  killed for memory at {}: at least {floor} until {}",
-            field("lastKill"),
-            field("until")
+            "  killed for memory at {killed}: at least {floor} {until}"
         );
+        if one["outOfMemory"]["capped"] == true {
+            text += "  not raised further: if it needs more than that, set minAllowed\n";
+        }
+    }
+    if one["runs"].is_object() {
+        text += &runs::text(&one["runs"]);
     }
     for resource in Resource::ALL {
         let numbers = &one["resources"][resource.name()];
         if numbers.is_object() {
-            text += &of_resource(name, resource, numbers, explained);
+            let of = (resource, one["runs"].is_object());
+            text += &of_resource(name, of, numbers, explained);
         }
     }
     text
@@ -80,7 +90,7 @@ fn container(one: &Value, explained: &Explained) -> String {
 
 fn of_resource(
     container: &str,
-    resource: Resource,
+    (resource, of_runs): (Resource, bool),
     numbers: &Value,
     explained: &Explained,
 ) -> String {
@@ -106,7 +116,7 @@ fn of_resource(
         }
     }
     let confidence = &numbers["confidence"];
-    if confidence["low"] == true {
+    if confidence["low"] == true && !of_runs {
         let hours = |field: &str| confidence[field].as_f64().unwrap_or(0.0) / 3600.0;
         let _ = writeln!(
             text,

@@ -34,6 +34,9 @@ pub(super) struct Annotation {
     /// What the estimator `adaptive` keeps, in base64.
     #[serde(skip_serializing_if = "Option::is_none")]
     adaptive: Option<String>,
+    /// Runs, in base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runs: Option<String>,
 }
 
 /// An out-of-memory floor.
@@ -131,6 +134,7 @@ impl Annotation {
                 .adaptive
                 .as_ref()
                 .map(|bytes| STANDARD.encode(bytes)),
+            runs: content.runs.as_ref().map(|bytes| STANDARD.encode(bytes)),
             oom_floor: content.oom_floor.as_ref().map(Floor::from),
             open_windows: highest
                 .into_iter()
@@ -142,6 +146,11 @@ impl Annotation {
     /// What the estimator `adaptive` kept, if that can be read.
     pub fn adaptive(&self) -> Option<Vec<u8>> {
         STANDARD.decode(self.adaptive.as_ref()?).ok()
+    }
+
+    /// The runs, if they can be read.
+    pub fn runs(&self) -> Option<Vec<u8>> {
+        STANDARD.decode(self.runs.as_ref()?).ok()
     }
 
     pub fn beside(self) -> Beside {

@@ -35,6 +35,10 @@ pub struct HistoryOptions {
     #[arg(long, env = "PODFIT_OOM_MIN_BUMP_UP_BYTES", default_value_t = 104_857_600.0, value_parser = not_negative, value_name = "BYTES")]
     pub oom_min_bump_up_bytes: f64,
 
+    /// How many runs of a family, or of a `ScaledJob`, are remembered, 1 to 200. They count however long ago they were.
+    #[arg(long, env = "PODFIT_FAMILY_RUNS", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=200), value_name = "N")]
+    pub family_runs: u16,
+
     /// How long one loop may spend on writing checkpoints; the rest is written in the next.
     #[arg(
         long,
@@ -76,6 +80,7 @@ impl HistoryOptions {
             memory_interval_count: self.memory_aggregation_interval_count,
             oom_bump_up_ratio: self.oom_bump_up_ratio,
             oom_min_bump_up: Bytes(amount_from_float(self.oom_min_bump_up_bytes)),
+            runs: self.family_runs,
             ..HistoryConfig::default()
         }
     }

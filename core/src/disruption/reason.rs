@@ -143,7 +143,7 @@ pub enum UpdateReason {
         /// Its mode.
         mode: UpdateMode,
     },
-    /// No: the pod is a run of a family or of a ScaledJob, and the next one is sized.
+    /// No: the pod is a run of a family or of a `ScaledJob`, and the next one is sized.
     SizedAtCreation,
     /// No: the pod as a whole has resources, which are not sized.
     PodLevelResources,

@@ -115,8 +115,9 @@ impl OomFloor {
         let recent = climb.filter(|floor| kill.at.since(floor.at) < CLIMB_WITHIN);
         let climbs = recent.map_or(0, |floor| floor.climbs + u32::from(used > floor.killed_at));
         let first = climb.map_or(used, |floor| floor.first);
-        let most = scale_amount(first.max(measured).0, MAX_CLIMB).max(config.bumped(first, 0).0);
-        let needed = config.bumped(used, climbs).min(Bytes(most));
+        let needed = config
+            .bumped(used, climbs)
+            .min(config.most_after(first, measured));
         Self {
             bytes: known.map_or(needed, |floor| floor.bytes.max(needed)),
             at: known.map_or(kill.at, |floor| floor.at.max(kill.at)),
@@ -125,6 +126,11 @@ impl OomFloor {
             climbs,
             template: kill.template.map(str::to_owned),
         }
+    }
+
+    /// True when the last kill asks for more than a climb may come to: it will not be raised further.
+    pub fn is_capped(&self, config: &HistoryConfig) -> bool {
+        self.bytes < config.bumped(self.killed_at, self.climbs)
     }
 
     /// The higher of two, supported by the later kill.
@@ -136,8 +142,14 @@ impl OomFloor {
 }
 
 impl HistoryConfig {
+    /// Where a climb ends that began with a kill at `first`, of a container of which `measured` was measured at most.
+    pub(crate) fn most_after(&self, first: Bytes, measured: Bytes) -> Bytes {
+        let most = scale_amount(first.max(measured).0, MAX_CLIMB);
+        Bytes(most).max(self.bumped(first, 0))
+    }
+
     /// What a container needs that was killed while it used `used`, after it climbed so often.
-    pub(super) fn bumped(&self, used: Bytes, climbs: u32) -> Bytes {
+    pub(crate) fn bumped(&self, used: Bytes, climbs: u32) -> Bytes {
         let excess = (self.oom_bump_up_ratio - 1.0) * f64::from(climbs).exp2();
         let ratio = (1.0 + excess).min(MAX_RATIO.max(self.oom_bump_up_ratio));
         let by_ratio = scale_amount(used.0, ratio);

@@ -177,7 +177,9 @@ fn the_vpa_of_a_family_beats_that_of_an_owner_in_every_mode() {
     ];
     for (there, not_eligible, expected) in cases {
         let mut vpas = Vpas::default();
-        there.iter().for_each(|vpa| vpas.apply((*vpa).clone()));
+        for vpa in there {
+            vpas.apply(vpa.clone());
+        }
         let found = vpas.controlling(&chain, |vpa| vpa.name != not_eligible);
         assert_eq!(found.map_or("", |vpa| vpa.name.as_str()), expected);
     }

@@ -3,10 +3,12 @@ use std::time::Duration;
 
 use podfit_cluster::index::Index;
 use podfit_core::backfill::{Backfill, BackfillRules};
-use podfit_core::estimator::Method;
+use podfit_core::checkpoint::Checkpoint;
+use podfit_core::estimator::{EstimatorConfig, Method};
 use podfit_core::ownership::Controller;
 use podfit_core::pod::{Container, OwnerRef, Pod};
 use podfit_core::quantity::{Bytes, Millicores};
+use podfit_core::recommendation::recommend;
 use podfit_core::vpa::{ContainerPolicy, HistoryPolicy, Vpa};
 
 use super::*;
@@ -219,6 +221,78 @@ fn a_target_of_another_kind_goes_on_with_the_history() {
     }
     assert_eq!(model.histories(&rollout)[0].1.total_samples(), 1);
     assert_eq!(model.unsaved(&rollout).count(), 1);
+}
+
+/// Scaled to zero for a month: what is recommended for the first pod is what was for the last, a kill's evidence included,
+/// although that lasts for eight days otherwise; and a restart in between changes nothing.
+#[test]
+fn a_month_at_zero_changes_no_number() {
+    let config = HistoryConfig::default();
+    let mut model = Model::new(config);
+    let running = view(&["db-0"]);
+    for second in 0..100 {
+        add(&mut model, &running, &usage("db-0", "app", second));
+    }
+    let kill = Oom {
+        pod: pod("db-0"),
+        container: "app".into(),
+        at: T0 + Duration::from_secs(100),
+        memory: Bytes(4 << 30),
+    };
+    assert!(model.record_oom(&running, &target(), &kill, T0 + Duration::from_secs(100)));
+    let numbers = |model: &Model, now: Timestamp| {
+        let vpa = Vpa::default();
+        recommend(
+            &model.histories(&target()),
+            &vpa,
+            &EstimatorConfig::default(),
+            now,
+        )
+        .recommendations
+    };
+    let stopped = T0 + Duration::from_secs(100);
+    let last = numbers(&model, stopped);
+    assert!(last[0].target.memory > Some(Bytes(5 << 30)));
+
+    let empty = view(&[]);
+    let month = T0 + Duration::from_hours(24 * 30);
+    for day in 1..=30 {
+        let now = T0 + Duration::from_hours(24 * day);
+        model.wake(&empty);
+        model.keep_pods(&empty);
+        model.end_runs(&empty, &[], now);
+        model.collect(&empty, now);
+    }
+    let since = model.last_known(&target()).unwrap();
+    assert_eq!(numbers(&model, since), last);
+    assert_ne!(
+        numbers(&model, month),
+        last,
+        "the kill would count no more by the clock"
+    );
+
+    let mut restarted = Model::new(config);
+    let stored = Checkpoint::encode(
+        &model.to_be_stored(&target(), "app", month).unwrap().history,
+        stopped,
+    );
+    let history = stored.decode(&config, month).unwrap();
+    let stored = StoredHistory {
+        history,
+        open: BTreeMap::new(),
+    };
+    restarted.absorb(&target(), "app", stored, month);
+    for mut model in [model, restarted] {
+        let first = Pod {
+            created: Some(month),
+            ..pod("db-1")
+        };
+        model.wake(&view_of(&[first], true));
+        assert_eq!(
+            numbers(&model, month)[0].target.memory,
+            last[0].target.memory
+        );
+    }
 }
 
 #[test]

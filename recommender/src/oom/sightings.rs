@@ -8,12 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use podfit_cluster::api::event::{EventObject, Eviction, NoEviction};
+use podfit_cluster::api::time;
 use podfit_cluster::index::Index;
 use podfit_cluster::options::Profile;
 use podfit_cluster::watch::Change;
-use podfit_core::ownership::ControllerKey;
+use podfit_core::ownership::{ControllerKey, is_of_runs};
 use podfit_core::pod::{Phase, Pod};
 use podfit_core::recent::Recent;
+use podfit_core::runs::End;
 use podfit_core::time::Timestamp;
 
 use super::{Observer, Oom, last_kill};
@@ -39,8 +41,24 @@ struct Seen {
     evicted: Recent<String, (), MOST>,
     /// How many kills and evictions found no place.
     dropped: usize,
+    /// Runs that ended: how, and when.
+    ended: Vec<(Sighting, End, Timestamp)>,
+    /// The uids of the pods of those that were seen: an ended pod may change, and is deleted later.
+    ended_before: Recent<Arc<str>, (), MOST>,
     /// Pods that went, by their uid: the event of an eviction may come later.
     gone: Recent<Arc<str>, Sighting, 2000>,
+}
+
+/// A run that ended.
+pub struct EndedRun {
+    /// What it is a run of.
+    pub target: Arc<ControllerKey>,
+    /// Its pod.
+    pub pod: Arc<Pod>,
+    /// How it ended.
+    pub how: End,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// A pod in the state in which it was seen, and the controllers above it then, nearest first.
@@ -74,6 +92,9 @@ impl Sightings {
             }
         };
         let gone = ended && pod.phase != Phase::Succeeded;
+        if ended {
+            self.end_of(pod, index);
+        }
         let kill = pod.containers.iter().filter_map(last_kill).max();
         if kill.is_none() && !gone {
             return;
@@ -91,6 +112,46 @@ impl Sightings {
                 seen.dropped += 1;
             }
         }
+    }
+
+    /// Takes note of the end of a pod that is a run.
+    fn end_of(&self, pod: &Pod, index: &Index) {
+        let chain = index.owners.chain(pod);
+        if !chain.iter().any(|key| is_of_runs(&key.kind)) {
+            return;
+        }
+        let statuses = pod.containers.iter().filter_map(|c| c.status.as_ref());
+        let ends = statuses.filter_map(|status| status.terminated.as_ref()?.finished);
+        let at = ends.max().unwrap_or_else(time::now);
+        let how = match pod.phase {
+            Phase::Failed => End::Failed,
+            _ => End::Whole,
+        };
+        let mut seen = self.lock();
+        if seen.ended_before.get(&*pod.uid).is_some() {
+            return;
+        }
+        seen.ended_before.insert(pod.uid.clone(), ());
+        if seen.ended.len() < MOST {
+            let pod = Arc::new(pod.clone());
+            seen.ended.push((Sighting { pod, chain }, how, at));
+        } else {
+            seen.dropped += 1;
+        }
+    }
+
+    /// The runs that ended since the last call, of pods that are, or were, under a target.
+    pub fn ended(&self, view: &View) -> Vec<EndedRun> {
+        let ended = std::mem::take(&mut self.lock().ended);
+        let under = |(sighting, how, at): (Sighting, End, Timestamp)| {
+            Some(EndedRun {
+                target: Arc::clone(view.target_in(&sighting.chain)?),
+                pod: sighting.pod,
+                how,
+                at,
+            })
+        };
+        ended.into_iter().filter_map(under).collect()
     }
 
     /// Takes in an event. One of long ago was counted before this process started.
