@@ -91,7 +91,7 @@ async fn kill_and_delete(ns: &Namespace, pod: &Pod) -> Result<()> {
 }
 
 /// Waits until more memory than `least` is recommended.
-async fn memory_at_least(ns: &Namespace, name: &str, least: &str) -> Result<()> {
+pub async fn memory_at_least(ns: &Namespace, name: &str, least: &str) -> Result<()> {
     let least = Amounts::parse("1", least)?.memory;
     let what = format!("more memory is recommended for {name}");
     until(&what, secs(60), async || {

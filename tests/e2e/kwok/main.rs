@@ -4,6 +4,7 @@ mod boost;
 mod budget;
 mod doctor;
 mod external;
+mod families;
 mod faults;
 mod foreseen;
 mod history;
@@ -97,6 +98,9 @@ async fn run() -> Result<ExitCode> {
         .together("killed-and-gone", kills::gone_at_once)
         .together("realigned", realigned::together)
         .together("realigned-by-keda", realigned::by_keda)
+        .together("family", families::family)
+        .together("scaled-job", families::scaled_job)
+        .together("scaled-to-zero", families::scaled_to_zero)
         .together("malformed-objects", malformed::objects)
         .together("malformed-requests", malformed::requests)
         .together(

@@ -37,7 +37,7 @@ fn pod_of(owner: &Value, name: &str) -> Value {
     pod
 }
 
-fn owned_by(owner: &Value) -> Value {
+pub fn owned_by(owner: &Value) -> Value {
     let meta = &owner["metadata"];
     json!([{
         "apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": meta["name"], "uid": meta["uid"],
