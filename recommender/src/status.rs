@@ -82,7 +82,10 @@ impl Recommender {
         findings.horizontal = self.horizontal(served, pods);
         let pods = pods.len();
         let provided = !recommendation.is_empty();
-        (findings.pods, findings.provided) = (pods, provided);
+        // That no run is under way is no news, and would be a write at its end and at the next one's start.
+        let between_runs = provided && vpa.is_of_runs();
+        findings.pods = if between_runs { pods.max(1) } else { pods };
+        findings.provided = provided;
         findings.waits = self.safe && provided && target.is_some();
         self.metrics
             .count_vpa(vpa, provided, pods, unsupported.is_none());

@@ -22,7 +22,7 @@ pub fn is_of_runs(kind: &str) -> bool {
 impl OwnerRef {
     /// True for a family of pods, which is no object that anybody could look up.
     pub fn is_family(&self) -> bool {
-        self.qualified_kind() == POD_FAMILY
+        (self.group(), self.kind.as_str()) == ("podfit.dev", "PodFamily")
     }
 }
 
@@ -39,7 +39,9 @@ impl Vpa {
     /// True when its pods are runs: nothing is changed in them once they are created.
     pub fn is_of_runs(&self) -> bool {
         let target = self.target.as_ref();
-        target.is_some_and(|target| is_of_runs(&target.qualified_kind()))
+        target.is_some_and(|target| {
+            target.is_family() || (target.group(), target.kind.as_str()) == ("keda.sh", "ScaledJob")
+        })
     }
 }
 

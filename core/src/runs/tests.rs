@@ -278,7 +278,7 @@ fn a_run_that_eats_all_it_is_given_is_told() {
     assert_eq!(recommended(&leak[..4]).1, "OutOfMemory");
     assert_eq!(
         recommended(&leak),
-        (Some([9200, 966, 9200]), "OutOfMemory ClimbEnded".into())
+        (Some([9200, 1610, 9200]), "OutOfMemory ClimbEnded".into())
     );
 }
 

@@ -83,7 +83,8 @@ impl Model {
             }
         }
         for (target, state) in &mut self.targets {
-            if !is_of_runs(&target.kind) {
+            // Without its VPA nobody knows which pods are of it.
+            if !is_of_runs(&target.kind) || !view.is_named(target) {
                 continue;
             }
             let alive: HashSet<_> = view

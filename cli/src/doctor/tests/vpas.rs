@@ -1,8 +1,11 @@
 //! VPAs, their pods, and HPAs beside them.
 
+use std::sync::Arc;
+
 use podfit_core::horizontal::Horizontal;
 use podfit_core::opt_in::Labels;
 use podfit_core::ownership::{Controller, ControllerKey};
+use podfit_core::pod::Pod;
 use podfit_core::quantity::Resource;
 use podfit_core::vpa::{ContainerPolicy, UpdateMode, Vpa};
 
@@ -33,6 +36,39 @@ fn hpa(name: &str, metric: Value) -> Value {
 fn on_cpu() -> Value {
     let target = json!({"type": "Utilization", "averageUtilization": 70});
     json!({"type": "Resource", "resource": {"name": "cpu", "target": target}})
+}
+
+#[test]
+fn families_without_a_vpa() {
+    let run = |f: &mut Facts, family: &str| {
+        let pod = Pod {
+            namespace: "shop".into(),
+            name: family.into(),
+            family: Some(family.into()),
+            ..Pod::default()
+        };
+        let key = ("shop".to_owned(), family.to_owned());
+        f.index.pods.insert(key, Arc::new(pod));
+    };
+    let sized = |f: &mut Facts| {
+        let mut vpa = web("etl");
+        if let Some(target) = &mut vpa.target {
+            target.api_version = "podfit.dev/v1".into();
+            target.kind = "PodFamily".into();
+        }
+        f.index.vpas.apply(vpa);
+        run(f, "etl");
+    };
+    table(&[
+        (&sized, &[]),
+        (
+            &|f| {
+                sized(f);
+                run(f, "training");
+            },
+            &["WARN families of pods: 1 of 2 without a VPA: shop/training"],
+        ),
+    ]);
 }
 
 #[test]

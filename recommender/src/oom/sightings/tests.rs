@@ -196,3 +196,62 @@ fn the_queue_is_bounded() {
         (MOST, MOST, 2)
     );
 }
+
+/// However often an ended pod is told, its run ended once, and when its last container did. Pods that are no runs are none.
+#[test]
+fn a_run_ends_once() {
+    let ended_at = Timestamp::from_unix_seconds(900);
+    let ended = |uid: &str, reason: &str, phase: Phase| {
+        let mut pod = pod(uid, &[]);
+        pod.family = Some("etl".into());
+        pod.phase = phase;
+        if let Some(status) = &mut pod.containers[0].status {
+            status.terminated = Some(Termination {
+                reason: reason.into(),
+                started: None,
+                finished: Some(ended_at),
+            });
+        }
+        pod
+    };
+    let mut index = index(&[]);
+    index.vpas.apply(Vpa {
+        namespace: "ns".into(),
+        name: "etl".into(),
+        target: Some(OwnerRef {
+            api_version: "podfit.dev/v1".into(),
+            kind: "PodFamily".into(),
+            name: "etl".into(),
+        }),
+        ..Vpa::default()
+    });
+    let sightings = Sightings::default();
+    let (good, bad) = (
+        ended("good", "Completed", Phase::Succeeded),
+        ended("bad", "Error", Phase::Failed),
+    );
+    let other = Pod {
+        family: None,
+        ..ended("other", "Completed", Phase::Succeeded)
+    };
+    for change in [
+        Change::Apply(good.clone()),
+        Change::Apply(good.clone()),
+        Change::Delete(good),
+        Change::Apply(bad),
+        Change::Apply(other),
+    ] {
+        sightings.pods(&change, &index);
+    }
+    let view = View::of(&index, &"default".into());
+    let told = |ended: &EndedRun| (ended.pod.uid.to_string(), ended.how, ended.at);
+    let ended: Vec<_> = sightings.ended(&view).iter().map(told).collect();
+    assert_eq!(
+        ended,
+        [
+            ("good".to_owned(), End::Whole, ended_at),
+            ("bad".to_owned(), End::Failed, ended_at)
+        ]
+    );
+    assert!(sightings.ended(&view).is_empty());
+}
