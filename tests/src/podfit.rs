@@ -262,15 +262,11 @@ fn values(cluster: &Cluster) -> Value {
     let address = cluster.address(ADDRESS);
     let at = |port: u16| format!("{address}:{port}");
     json!({
-<<<<<<< HEAD
         "optIn": {"goldilocksLabels": true},
-        "rbac": {"scalableKinds": [{"apiGroup": FOREIGN_GROUP, "resources": ["fleets", "armadas"]}]},
-=======
         "rbac": {"scalableKinds": [
             {"apiGroup": FOREIGN_GROUP, "resources": ["fleets", "armadas"]},
             {"apiGroup": "keda.sh", "resources": ["scaledjobs"]},
         ]},
->>>>>>> 455d0d8 (Families: the page, decisions, scenarios family, scaled-job, scaled-to-zero)
         "recommender": {
             "replicas": 1,
             "metricsAddress": at(8942),
