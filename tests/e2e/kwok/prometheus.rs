@@ -161,6 +161,7 @@ async fn replayed(ns: &Namespace, past: &Past, address: &str) -> Result<()> {
 /// The rows of a series are what its pods used.
 fn as_known(kept: &Path, series: &str, past: &Past) -> Result<()> {
     let known = past.points();
+    let last = known.keys().next_back();
     let text = std::fs::read_to_string(kept)?;
     let rows = text.lines().filter_map(|row| row.strip_prefix(series));
     let mut cpu = Vec::new();
@@ -168,11 +169,16 @@ fn as_known(kept: &Path, series: &str, past: &Past) -> Result<()> {
         let [at, cores, bytes, ..] = row.split(',').collect::<Vec<_>>()[..] else {
             anyhow::bail!("{row}");
         };
+        let at = Timestamp::from_unix_seconds(at.parse()?);
+        // A point that fell due meanwhile stands for the last minutes of the past once more.
+        if Some(&at) > last {
+            continue;
+        }
         // A pod's first point has no rate yet when the step falls on it.
         if !cores.is_empty() {
             cpu.push(cores.parse::<f64>().with_context(|| row.to_owned())?);
         }
-        let known = known.get(&Timestamp::from_unix_seconds(at.parse()?));
+        let known = known.get(&at);
         let (_, most) = known.with_context(|| format!("{row} at an unknown time"))?;
         let bytes: f64 = bytes.parse()?;
         ensure!(
