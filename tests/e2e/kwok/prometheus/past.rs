@@ -119,13 +119,14 @@ impl Past {
         let labels = format!(
             r#"namespace="{namespace}",pod="{pod}",container="app",resource="cpu",unit="core""#
         );
-        let lines: String = (0..2 * RESOLUTION)
-            .rev()
-            .map(|ago| {
-                let at = (self.now - ago) * 60;
-                format!("kube_pod_container_resource_requests{{{labels}}} {REQUESTED} {at}\n")
-            })
-            .collect();
+        let mut lines = String::new();
+        for ago in (0..2 * RESOLUTION).rev() {
+            let at = (self.now - ago) * 60;
+            let _ = writeln!(
+                lines,
+                "kube_pod_container_resource_requests{{{labels}}} {REQUESTED} {at}"
+            );
+        }
         self.add(
             "# TYPE kube_pod_container_resource_requests gauge\n",
             &lines,
