@@ -13,8 +13,12 @@ use serde_json::Value;
 
 /// Every right of the common release by its role, verb and resource that no scenario on this cluster makes use of, and why it is
 /// given all the same.
-const IDLE: [(&str, &str); 3] = [
+const IDLE: [(&str, &str); 4] = [
     ("podfit-recommender-own: create events", BESIDE),
+    (
+        "podfit-recommender-workloads: create verticalpodautoscalers.autoscaling.k8s.io",
+        "the server-side apply that makes a VPA is asked for it as well, and recorded as the patch that it is",
+    ),
     ("podfit-updater-own: create events", BESIDE),
     ("podfit-webhook-own: create events", BESIDE),
 ];
