@@ -24,7 +24,7 @@ pub async fn two_to_many_to_two(_: Namespace, platform: Arc<Platform>) -> Result
     figure(format!("hpa-under-load: replicas {}", path.join(" -> ")));
     ensure!(*most > 2 && replicas.last() == Some(&2), "{replicas:?}");
 
-    let written = Amounts::parse("50m", "128Mi")?;
+    let written = Amounts::parse("50m", "192Mi")?;
     let mut seen = 0;
     for change in pods.changes() {
         let pod = Pod(change.object);
