@@ -23,12 +23,29 @@ use podfit_cluster::events::Events;
 use podfit_cluster::index::{HORIZONTALS_UNKNOWN, Watches};
 use podfit_cluster::options::arguments;
 use podfit_cluster::other_vpa::{Lookout, OtherVpa};
+use podfit_cluster::watch::Synced;
 use podfit_cluster::{lease, process, version};
 
 use crate::options::Options;
 
 /// How long the first loop waits for what is not indispensable.
 const WAIT: Duration = Duration::from_secs(10);
+
+/// Told in profile safe.
+const WAITS_FOR_HORIZONTALS: &str = "HorizontalPodAutoscalers cannot be listed: no pod is resized or evicted until they are; may podfit-updater list \
+     horizontalpodautoscalers.autoscaling (helm upgrade gives the right), and does the API server answer?";
+
+/// Waits for HPAs; in profile safe however long it takes: a resize on a guess could set an HPA and podfit against each other.
+async fn wait_for(horizontals: &Synced, is_safe: bool) {
+    if is_safe {
+        horizontals
+            .complete_within(WAIT, WAITS_FOR_HORIZONTALS)
+            .await;
+        horizontals.complete().await;
+    } else {
+        horizontals.complete_within(WAIT, HORIZONTALS_UNKNOWN).await;
+    }
+}
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -57,15 +74,18 @@ async fn start() -> anyhow::Result<()> {
     let mut config = options.disruption.config(&options.cluster);
     options.budgets.apply(&mut config);
     let nodes = config.node_fit.then(|| watches.nodes());
-    let horizontals = Some(watches.horizontals());
+    let horizontals = watches.horizontals();
     let quotas = config.profile.is_safe().then(|| watches.budgets().quotas());
     let synced = watches.synced();
     tokio::select! {
         () = synced.complete() => {}
         () = process::stopped(&shutdown) => return Ok(()),
     }
+    tokio::select! {
+        () = wait_for(&horizontals, config.profile.is_safe()) => {}
+        () = process::stopped(&shutdown) => return Ok(()),
+    }
     let consequences = [
-        (horizontals, HORIZONTALS_UNKNOWN),
         (
             nodes,
             "nodes cannot be listed: until they are, pods may be given more than any node holds",
