@@ -45,7 +45,8 @@ check_prerequisites() {
   has crd scaledobjects.keda.sh || missing+=' ScaledObject (KEDA)'
   available v1beta1.external.metrics.k8s.io || missing+=' external.metrics.k8s.io (KEDA)'
   for name in fraud-detector-api recommendation-api inference-queue; do
-    at_least "$name" 1 || missing+=" a running pod of $name"
+    # Samples that were just applied take a moment.
+    wait_until "$patience" at_least "$name" 1 || missing+=" a running pod of $name"
   done
   [ -z "$missing" ] || fail "missing:$missing; setup_environment.sh --check tells more"
   echo "metrics, VPA and KEDA answer, the samples run"
@@ -202,7 +203,8 @@ busy() { set_queue 100 && ! at_most batch-inference 9; }
 check_keda_to_zero_and_back() {
   local none
   has scaledobject batch-inference-scaler "$namespace" || skip "there is no batch-inference-scaler"
-  set_queue 0 || fail "the queue does not answer; kubectl -n $namespace logs deployment/inference-queue"
+  # It may just have been applied.
+  wait_until "$patience" set_queue 0 || fail "the queue does not answer; kubectl -n $namespace logs deployment/inference-queue"
   none=$(wished batch-inference)
   wait_until "$patience" busy || fail "$(wished batch-inference) workers for 100 items; kubectl -n $namespace describe scaledobject batch-inference-scaler"
   set_queue 0
