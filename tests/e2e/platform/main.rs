@@ -4,6 +4,7 @@
 mod cron;
 mod queue;
 mod samples;
+mod under_load;
 mod walk_through;
 
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ async fn run() -> Result<ExitCode> {
     let suite = Suite::new(cluster, platform, |platform| platform.logs().boxed_local());
     let code = suite
         .together("cron-on-and-off", cron::on_and_off)
+        .together("hpa-under-load", under_load::two_to_many_to_two)
         .together("queue-to-zero", queue::to_zero)
         .together("modes", walk_through::modes)
         .together("walk-through", walk_through::scripts)
