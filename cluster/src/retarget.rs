@@ -2,9 +2,11 @@
 //! the HPA.
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::api::{Api, DynamicObject, ObjectMeta, Patch, PatchParams};
 use podfit_core::horizontal::HorizontalAutoscaler;
-use podfit_core::horizontal::realign::{Covers, Move, Retarget, SCALE_POINT_ANNOTATION};
+use podfit_core::horizontal::realign::{
+    Anchor, Covers, Kept, Move, Retarget, SCALE_POINT_ANNOTATION, targets,
+};
 use serde_json::{Value, json};
 
 use crate::api::controller::api_resource;
@@ -69,6 +71,12 @@ impl<'a> Holder<'a> {
         }
     }
 
+    /// The target in a list.
+    fn target(self, list: &Value, covers: &Covers) -> Option<i64> {
+        let mut entries = list.as_array()?.iter();
+        entries.find_map(|entry| Some((self.place)(entry, covers)?.target))
+    }
+
     /// The list with all targets moved; `None` when one of them is not there, or is another than it was.
     fn moved(self, list: &Value, moves: &[Move]) -> Option<Value> {
         let mut list = list.clone();
@@ -131,8 +139,8 @@ pub async fn retarget(
         Err(error) if error.is_not_found() => return Ok(Retargeted::Overtaken),
         Err(error) => return Err(error),
     };
-    // KEDA takes over a target and the annotation one after the other.
     if kept(&object.metadata) != hpa.kept {
+        carry(calls, hpa, &object.metadata).await?;
         return Ok(Retargeted::Overtaken);
     }
     let Some(patch) = patch(holder, &object, next) else {
@@ -141,28 +149,81 @@ pub async fn retarget(
     let (patch, parameters) = (Patch::Merge(&patch), PatchParams::default());
     let request = api.patch(holder.name, &parameters, &patch);
     match calls.run("patch HPA", request).await {
-        Ok(object) => Ok(Retargeted::Done(holder.reference(&object))),
+        Ok(object) => {
+            if next.moves.is_empty() {
+                carry(calls, hpa, &object.metadata).await?;
+            }
+            Ok(Retargeted::Done(holder.reference(&object)))
+        }
         Err(error) if error.is_conflict() || error.is_not_found() => Ok(Retargeted::Overtaken),
         Err(error) => Err(error),
     }
 }
 
+/// Writes the annotation of a ScaledObject to the HPA that KEDA makes from it, where KEDA does not: it takes over an annotation
+/// only together with a change of the ScaledObject's spec.
+async fn carry(
+    calls: &Calls,
+    hpa: &HorizontalAutoscaler,
+    from: &ObjectMeta,
+) -> Result<(), CallError> {
+    if hpa.scaled_object.is_none() || !carries(hpa, &kept(from)) {
+        return Ok(());
+    }
+    let annotation = from
+        .annotations
+        .as_ref()
+        .and_then(|all| all.get(SCALE_POINT_ANNOTATION));
+    let patch = json!({"metadata": {"annotations": {SCALE_POINT_ANNOTATION: annotation}}});
+    let resource = api_resource("autoscaling/v2", "HorizontalPodAutoscaler");
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(calls.client().clone(), &hpa.namespace, &resource);
+    let (patch, parameters) = (Patch::Merge(&patch), PatchParams::default());
+    let request = api.patch(&hpa.name, &parameters, &patch);
+    match calls.run("patch HPA", request).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// True when an HPA that has not what its ScaledObject keeps is to get it. With a target that was moved, KEDA brings it: before
+/// that it would look as if the owner had set the old target anew.
+fn carries(hpa: &HorizontalAutoscaler, kept: &Kept) -> bool {
+    let in_force = targets(hpa);
+    let moved = |(covers, anchor): &(Covers, Anchor)| {
+        in_force
+            .iter()
+            .any(|(of, target)| of == covers && *target != anchor.set)
+    };
+    (&kept.anchors, &kept.problem) != (&hpa.kept.anchors, &hpa.kept.problem)
+        && !kept.anchors.iter().any(moved)
+}
+
+/// `None` when the object's targets are others than those that the change is from.
 fn patch(holder: Holder<'_>, object: &DynamicObject, next: &Retarget) -> Option<Value> {
     let annotation = (!next.keep.is_empty()).then(|| written(&next.keep));
     let mut patch = json!({ "metadata": {
         "resourceVersion": object.metadata.resource_version,
         "annotations": { SCALE_POINT_ANNOTATION: annotation },
     }});
+    let list = holder.moved(&object.data["spec"][holder.list], &next.moves)?;
+    let set =
+        |(covers, anchor): &(Covers, Anchor)| holder.target(&list, covers) == Some(anchor.set);
+    if !next.keep.iter().all(set) {
+        return None;
+    }
     if !next.moves.is_empty() {
-        let list = &object.data["spec"][holder.list];
-        patch["spec"] = json!({ holder.list: holder.moved(list, &next.moves)? });
+        patch["spec"] = json!({ holder.list: list });
     }
     Some(patch)
 }
 
 #[cfg(test)]
 mod tests {
-    use podfit_core::horizontal::realign::{Anchor, ScalePoint};
+    use podfit_core::horizontal::realign::ScalePoint;
+    use podfit_core::horizontal::{Metric, Target};
+    use podfit_core::quantity::Resource;
 
     use super::*;
 
@@ -224,6 +285,45 @@ mod tests {
     }
 
     #[test]
+    fn an_annotation_is_carried_unless_its_target_is_on_its_way() {
+        let anchor = |set| {
+            let point = ScalePoint::new(70, 500).unwrap();
+            vec![(covers("cpu"), Anchor { point, set })]
+        };
+        // What the HPA keeps, what its ScaledObject does; the target of the HPA is 70.
+        let rows = [
+            (vec![], anchor(70), true),
+            (anchor(70), vec![], true),
+            (vec![], anchor(74), false),
+            (anchor(70), anchor(74), false),
+            (anchor(74), anchor(70), true),
+            (anchor(70), anchor(70), false),
+        ];
+        for (has, holds, want) in rows {
+            let row = format!("{has:?} {holds:?}");
+            let of = |anchors| Kept {
+                anchors,
+                ..Kept::default()
+            };
+            let hpa = HorizontalAutoscaler {
+                metrics: vec![Metric::Resource {
+                    resource: Resource::Cpu,
+                    container: None,
+                    target: Target::Utilization(70),
+                }],
+                kept: of(has),
+                ..hpa(Some("web"))
+            };
+            assert_eq!(carries(&hpa, &of(holds)), want, "{row}");
+        }
+        let unreadable = Kept {
+            problem: Some("no JSON".into()),
+            ..Kept::default()
+        };
+        assert!(carries(&hpa(Some("web")), &unreadable));
+    }
+
+    #[test]
     fn target_and_annotation_are_one_change_to_a_version_that_was_read() {
         let metric = |target: i64| json!({"resource": {"name": "cpu", "target": {"averageUtilization": target}}});
         let plain = hpa(None);
@@ -241,6 +341,11 @@ mod tests {
             "spec": {"metrics": [metric(74)]},
         });
         assert_eq!(patch(Holder::of(&plain), &object, &next), Some(want));
+        let meant_for_another = Retarget {
+            moves: vec![],
+            keep: next.keep,
+        };
+        assert_eq!(patch(Holder::of(&plain), &object, &meant_for_another), None);
         let gone = json!({"metadata": {"resourceVersion": "7", "annotations": {"podfit.dev/scale-point": null}}});
         assert_eq!(
             patch(Holder::of(&plain), &object, &Retarget::default()),

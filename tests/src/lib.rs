@@ -32,6 +32,7 @@ pub mod pod;
 pub mod podfit;
 pub mod process;
 pub mod proxy;
+pub mod recommended;
 pub mod recording;
 pub mod scrape;
 pub mod suite;

@@ -6,11 +6,11 @@ use anyhow::{Result, ensure};
 use podfit_tests::manifests::Workload;
 use podfit_tests::namespace::{Namespace, VPA};
 use podfit_tests::podfit::Podfit;
+use podfit_tests::recommended::{recommend, vpa};
 use podfit_tests::wait::{holds, secs, until};
 use serde_json::json;
 
 use crate::modes::uids;
-use crate::pods::{recommend, vpa};
 
 /// A pod starts with twice its CPU. Once it has been ready for long enough it runs with what is recommended: the same pod,
 /// without the annotation, although the mode leaves running pods alone.

@@ -8,12 +8,12 @@ use podfit_tests::manifests::Workload;
 use podfit_tests::namespace::{Namespace, VPA};
 use podfit_tests::pod::Pod;
 use podfit_tests::podfit::Podfit;
+use podfit_tests::recommended::{recommend, vpa};
 use podfit_tests::scrape::Metrics;
 use podfit_tests::wait::{holds, secs, until};
 use serde_json::json;
 
 use crate::modes::uids;
-use crate::pods::{recommend, vpa};
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 

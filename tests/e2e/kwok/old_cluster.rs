@@ -8,12 +8,12 @@ use podfit_tests::cluster::Cluster;
 use podfit_tests::manifests::Workload;
 use podfit_tests::namespace::Namespace;
 use podfit_tests::podfit::Podfit;
+use podfit_tests::recommended::{recommend, vpa};
 use podfit_tests::wait::{secs, until};
 use serde_json::Value;
 
 use crate::doctor::check;
 use crate::modes::uids;
-use crate::pods::{recommend, vpa};
 
 const CLUSTER: &str = "tests-old";
 

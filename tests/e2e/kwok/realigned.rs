@@ -8,13 +8,13 @@ use podfit_tests::manifests::Workload;
 use podfit_tests::namespace::{Namespace, VPA};
 use podfit_tests::pod::Pod;
 use podfit_tests::podfit::Podfit;
+use podfit_tests::recommended::{recommend, vpa};
 use podfit_tests::suite::figure;
 use podfit_tests::wait::{holds, secs, until};
 use serde_json::{Value, json};
 
 use crate::horizontal::{define_scaled_objects, on_cpu};
 use crate::modes::uids;
-use crate::pods::{recommend, vpa};
 
 const HPA: &str = "HorizontalPodAutoscaler";
 const KEPT: &str = "podfit.dev/scale-point";

@@ -12,6 +12,7 @@ use podfit_tests::wait::{holds, secs, until};
 use serde_json::json;
 
 use crate::samples::Platform;
+use crate::scaled_objects;
 
 /// As in the sample `scheduled-training-scaler`.
 const ZONE: &str = "America/New_York";
@@ -24,24 +25,27 @@ pub async fn on_and_off(ns: Namespace, _: Arc<Platform>) -> Result<()> {
     let start = next_minute()?;
     let end = start.checked_add(1.minute())?;
     // The sample polls every 30 s and waits 300 s before it goes to zero; a test has no such time.
-    ns.create(json!({
-        "apiVersion": "keda.sh/v1alpha1",
-        "kind": "ScaledObject",
-        "metadata": {"name": "nightly"},
-        "spec": {
-            "scaleTargetRef": {"name": "nightly"},
-            "minReplicaCount": 0,
-            "maxReplicaCount": REPLICAS,
-            "pollingInterval": 2,
-            "cooldownPeriod": 2,
-            "triggers": [{"type": "cron", "metadata": {
-                "timezone": ZONE,
-                "start": schedule(&start),
-                "end": schedule(&end),
-                "desiredReplicas": REPLICAS.to_string(),
-            }}],
-        },
-    }))
+    scaled_objects::create(
+        &ns,
+        json!({
+            "apiVersion": "keda.sh/v1alpha1",
+            "kind": "ScaledObject",
+            "metadata": {"name": "nightly"},
+            "spec": {
+                "scaleTargetRef": {"name": "nightly"},
+                "minReplicaCount": 0,
+                "maxReplicaCount": REPLICAS,
+                "pollingInterval": 2,
+                "cooldownPeriod": 2,
+                "triggers": [{"type": "cron", "metadata": {
+                    "timezone": ZONE,
+                    "start": schedule(&start),
+                    "end": schedule(&end),
+                    "desiredReplicas": REPLICAS.to_string(),
+                }}],
+            },
+        }),
+    )
     .await?;
     until("KEDA takes it", secs(20), async || {
         let object = ns.get("ScaledObject", "nightly").await?;

@@ -3,7 +3,9 @@
 
 mod cron;
 mod queue;
+mod realigned;
 mod samples;
+mod scaled_objects;
 mod under_load;
 mod walk_through;
 
@@ -39,6 +41,7 @@ async fn run() -> Result<ExitCode> {
         .together("cron-on-and-off", cron::on_and_off)
         .together("hpa-under-load", under_load::two_to_many_to_two)
         .together("queue-to-zero", queue::to_zero)
+        .together("realigned-with-keda", realigned::with_keda)
         .together("modes", walk_through::modes)
         .together("walk-through", walk_through::scripts)
         .run()
