@@ -73,9 +73,11 @@ pub async fn with_keda(ns: Namespace, _: Arc<Platform>) -> Result<()> {
 /// An error unless the trigger and KEDA's HPA have this target in percent, the HPA has metrics and wants two pods, and each of
 /// two requests so many thousandths of a core.
 async fn ensure_state(ns: &Namespace, percent: i64, cpu: i64) -> Result<()> {
+    // KEDA takes texts only.
+    let text = percent.to_string();
     let trigger = ns.get("ScaledObject", "web").await?["spec"]["triggers"][0].take();
     ensure!(
-        trigger["metadata"]["value"] == percent.to_string(),
+        trigger["metadata"]["value"].as_str() == Some(text.as_str()),
         "{trigger}"
     );
     let hpa = ns.get("HorizontalPodAutoscaler", "keda-hpa-web").await?;
