@@ -148,7 +148,7 @@ check_vpa_mode_off() {
 }
 
 check_vpa_mode_initial() {
-  local victim kept before
+  local victim kept before new
   wait_until "$patience" has_recommendation vpa-mode-initial || fail "no recommendation"
   kept=$(pods vpa-mode-initial | sed -n 2p)
   victim=$(pods vpa-mode-initial | sed -n 1p)
@@ -157,9 +157,10 @@ check_vpa_mode_initial() {
   # newcomer: the pod that was not there before, once it runs.
   newcomer() { pods vpa-mode-initial | grep -vF "$before" | grep .; }
   wait_until "$patience" newcomer >/dev/null || fail "$victim was not replaced"
-  [[ $(newcomer) == *sized ]] || fail "the new pod was not sized: $(newcomer)"
+  new=$(newcomer)
+  [[ $new == *sized ]] || fail "the new pod was not sized: $new"
   [ -z "$kept" ] || [ "$(pods vpa-mode-initial | grep -F "${kept%% *}")" = "$kept" ] || fail "a running pod was changed: $kept"
-  echo "the new pod requests $(newcomer | awk '{ print $2, "CPU,", $3 }'), the other one still $(awk '{ print $2, "CPU,", $3 }' <<<"$kept")"
+  echo "the new pod requests $(awk '{ print $2, "CPU,", $3 }' <<<"$new"), the other one still $(awk '{ print $2, "CPU,", $3 }' <<<"$kept")"
 }
 
 # evicting MODE: all pods have the recommended size, as new pods.

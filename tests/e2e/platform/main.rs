@@ -39,7 +39,7 @@ async fn run() -> Result<ExitCode> {
     let suite = Suite::new(cluster, platform, |platform| platform.logs().boxed_local());
     let code = suite
         .together("cron-on-and-off", cron::on_and_off)
-        .together("hpa-under-load", under_load::two_to_many_to_two)
+        .alone("hpa-under-load", under_load::two_to_many_to_two)
         .together("queue-to-zero", queue::to_zero)
         .together("realigned-with-keda", realigned::with_keda)
         .together("modes", walk_through::modes)

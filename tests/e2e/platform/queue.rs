@@ -30,7 +30,7 @@ pub async fn to_zero(_: Namespace, platform: Arc<Platform>) -> Result<()> {
     .await?;
     fill(ns, 0).await?;
     let down = reach(ns, 0, 60).await?;
-    until("all workers are gone", secs(60), async || {
+    until("all workers are gone", secs(180), async || {
         let left = ns.pods(WORKERS).await?.len();
         ensure!(left == 0, "{left} are there");
         Ok(())
