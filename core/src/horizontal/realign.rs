@@ -13,6 +13,7 @@
 mod anchor;
 mod kept;
 mod plan;
+mod reach;
 mod stability;
 mod step;
 mod told;
@@ -27,6 +28,7 @@ use std::ops::RangeInclusive;
 pub use anchor::{Anchor, AnchorChange, NoAnchor, Requested};
 pub use kept::{Aligned, Covers, Kept, NotAligned, SCALE_POINT_ANNOTATION, aligned, movable};
 pub use plan::{Move, Retarget, Situation, SizedPod, request_of, retarget, targets};
+pub use reach::{OutOfReach, out_of_reach};
 pub use stability::{Stability, Verdict, stability};
 pub use step::{Live, Metric, Next};
 pub use told::told;

@@ -1,5 +1,6 @@
 mod laws;
 mod plan;
+mod reach;
 
 use super::AnchorChange::{Kept as Unchanged, Moved, Taken};
 use super::*;

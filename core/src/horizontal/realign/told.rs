@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Aligned, Anchor, Covers, NotAligned, Requested, ScalePoint, request_of};
+use super::{Aligned, Anchor, Covers, NotAligned, Requested, ScalePoint, out_of_reach, request_of};
 use crate::horizontal::Claim;
 use crate::pod::Pod;
 use crate::vpa::Vpa;
@@ -14,9 +14,12 @@ pub fn told(claim: &Claim, aligned: &[Aligned], vpa: &Vpa, pods: &[Arc<Pod>]) ->
     let name = resource.name();
     if let Some(metric) = aligned.iter().find(|metric| metric.covers == covers) {
         let (target, request) = (metric.point.target(), metric.point.request());
+        let but = out_of_reach(metric.point, &covers, vpa, pods)
+            .map(|why| format!("; {}", why.told(metric.point, resource)));
         return format!(
-            "{name} is sized, and that target moves with it, from {target} % of {} as its owner chose",
-            resource.show(request)
+            "{name} is sized, and that target moves with it, from {target} % of {} as its owner chose{}",
+            resource.show(request),
+            but.unwrap_or_default()
         );
     }
     let live = || pods.iter().filter(|pod| !pod.terminating);
