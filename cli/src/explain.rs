@@ -5,20 +5,15 @@ mod horizontal;
 mod runs;
 mod show;
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use clap::Args;
+use podfit_cluster::explanation::horizontal::Beside;
 use podfit_core::disruption::Decision;
-use podfit_core::horizontal::{Claims, HorizontalAutoscaler};
-use podfit_core::pod::Pod;
-use podfit_core::quantity::Resource;
 use podfit_core::vpa::{UpdateMode, Vpa};
 use serde_json::{Value, json};
-
-use self::horizontal::Found;
 
 use crate::connection::Connection;
 use crate::evidence::{Evidence, Witness};
@@ -51,12 +46,8 @@ pub struct Explained {
     pub vpa: Arc<Vpa>,
     /// How the numbers came about.
     pub evidence: Evidence,
-    /// What its running pods request: least and most, in base units, by container and resource.
-    pub requests: BTreeMap<(String, Resource), (i64, i64)>,
-    /// What HPAs claim of them.
-    pub claims: Claims,
-    /// The HPAs that scale them.
-    pub hpas: Vec<Arc<HorizontalAutoscaler>>,
+    /// What its running pods request, and the HPAs that scale them.
+    pub beside: Beside,
     /// How many those are.
     pub pods: usize,
     /// What the updater would do with each now.
@@ -88,13 +79,11 @@ pub async fn run(connection: &ConnectionOptions, options: &ExplainOptions) -> Re
         let pods = index.pods.values();
         let pods: Vec<_> = pods
             .filter(|pod| index.controlling_vpa(pod, same).is_some())
+            .cloned()
             .collect();
-        let first = pods.first().map(AsRef::as_ref);
         let decisions = foresight.now.iter().filter(|d| d.vpa.uid == vpa.uid);
         all.push(Explained {
-            requests: requests(&pods),
-            claims: index.claims(&vpa, first, foresight.config.profile),
-            hpas: index.horizontals_of(&vpa, first),
+            beside: Beside::new(index, &vpa, &pods, foresight.config.profile),
             pods: pods.len(),
             decisions: decisions.cloned().collect(),
             remarks: foresight.remarks.clone(),
@@ -116,23 +105,6 @@ pub async fn run(connection: &ConnectionOptions, options: &ExplainOptions) -> Re
     Ok(ExitCode::SUCCESS)
 }
 
-/// The least and the most that pods request.
-fn requests(pods: &[&Arc<Pod>]) -> BTreeMap<(String, Resource), (i64, i64)> {
-    let mut requests: BTreeMap<_, (i64, i64)> = BTreeMap::new();
-    for container in pods.iter().flat_map(|pod| &pod.containers) {
-        for resource in Resource::ALL {
-            let Some(amount) = container.effective().requests.get(resource) else {
-                continue;
-            };
-            let key = (container.name.clone(), resource);
-            let (least, most) = requests.entry(key).or_insert((amount, amount));
-            *least = amount.min(*least);
-            *most = amount.max(*most);
-        }
-    }
-    requests
-}
-
 /// What becomes of pods in a mode.
 pub fn mode_in_words(mode: UpdateMode) -> &'static str {
     match mode {
@@ -152,21 +124,17 @@ pub fn mode_in_words(mode: UpdateMode) -> &'static str {
 
 fn to_json(explained: &Explained) -> Value {
     let vpa = &explained.vpa;
-    let requests = explained
-        .requests
-        .iter()
-        .map(|((container, resource), (least, most))| {
-            json!({
-                "container": container, "resource": resource.name(),
-                "least": resource.show(*least), "most": resource.show(*most),
-            })
-        });
-    let left = explained.claims.iter().map(|claim| {
-        json!({
-            "resource": claim.resource.name(), "container": claim.container,
-            "hpa": claim.hpa.name, "utilization": claim.utilization,
-        })
-    });
+    let requests =
+        explained
+            .beside
+            .requests
+            .iter()
+            .map(|((container, resource), (least, most))| {
+                json!({
+                    "container": container, "resource": resource.name(),
+                    "least": resource.show(*least), "most": resource.show(*most),
+                })
+            });
     json!({
         "namespace": vpa.namespace,
         "vpa": vpa.name,
@@ -176,8 +144,8 @@ fn to_json(explained: &Explained) -> Value {
         "explanation": explained.evidence.explanation,
         "pods": explained.pods,
         "requests": requests.collect::<Vec<_>>(),
-        "leftToHpas": left.collect::<Vec<_>>(),
-        "hpaTargets": horizontal::found(explained).iter().map(Found::to_json).collect::<Vec<_>>(),
+        "leftToHpas": explained.beside.left_to_json(),
+        "hpaTargets": explained.beside.targets_to_json(&explained.evidence.explanation),
         "conditions": podfit_cluster::api::vpa::conditions_to_json(&vpa.conditions),
         "next": explained.decisions.iter().map(decision_to_json).collect::<Vec<_>>(),
         "remarks": explained.remarks,

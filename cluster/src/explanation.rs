@@ -1,6 +1,8 @@
 //! Explanations of recommendations, as JSON: what the recommender answers, and what is made from stored histories when it
 //! does not.
 
+pub mod horizontal;
+
 use podfit_core::explanation::{
     ContainerExplanation, Derivation, OomFloorExplanation, ResourceExplanation, RunsExplanation,
 };

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use podfit_cluster::admin::explain::Questions;
 use podfit_cluster::api::time;
 use podfit_cluster::api::vpa::recommendation_to_json;
+use podfit_cluster::explanation::horizontal::Beside;
 use podfit_cluster::explanation::to_json;
 use podfit_cluster::index::SharedIndex;
 use podfit_core::estimator::EstimatorConfig;
@@ -50,13 +51,15 @@ impl Explainer {
     }
 
     fn explain(&self, namespace: &str, name: &str, model: &Model) -> Result<Value, String> {
-        let (vpa, problem) = {
+        let profile = self.estimator.history.profile;
+        let (vpa, problem, beside) = {
             let index = self.index.read();
             let vpa = index
                 .vpas
                 .get(namespace, name)
                 .ok_or_else(|| format!("there is no VerticalPodAutoscaler {namespace}/{name}"))?;
-            (vpa.clone(), unsupported(vpa, &index.owners))
+            let beside = Beside::of(&index, vpa, profile);
+            (vpa.clone(), unsupported(vpa, &index.owners), beside)
         };
         if let Serves::Named(own) = &self.serves
             && !self.serves.takes(&vpa)
@@ -67,6 +70,8 @@ impl Explainer {
             ));
         }
         let mut answer = explanation(&vpa, problem.as_deref(), model, &self.estimator);
+        answer["leftToHpas"] = beside.left_to_json();
+        answer["hpaTargets"] = beside.targets_to_json(&answer);
         if let Some(shadow) = &self.shadow {
             let unpublished = shadow.would_publish(&vpa);
             answer["wouldPublish"] = unpublished.as_deref().map(recommendation_to_json).into();

@@ -18,7 +18,7 @@ use crate::pod::Pod;
 use crate::podfit::FOREIGN_GROUP;
 
 /// Kinds whose group is not the core one.
-const GROUPS: [(&str, &str); 18] = [
+const GROUPS: [(&str, &str); 20] = [
     ("Deployment", "apps"),
     ("ReplicaSet", "apps"),
     ("StatefulSet", "apps"),
@@ -31,6 +31,8 @@ const GROUPS: [(&str, &str); 18] = [
     ("HorizontalPodAutoscaler", "autoscaling"),
     ("ScaledObject", "keda.sh"),
     ("ScaledJob", "keda.sh"),
+    ("Rollout", "argoproj.io"),
+    ("Workflow", "argoproj.io"),
     ("PodDisruptionBudget", "policy"),
     ("Lease", "coordination.k8s.io"),
     ("Role", "rbac.authorization.k8s.io"),
@@ -40,7 +42,11 @@ const GROUPS: [(&str, &str); 18] = [
 ];
 
 /// Groups whose version is not `v1`.
-const VERSIONS: [(&str, &str); 2] = [("autoscaling", "v2"), ("keda.sh", "v1alpha1")];
+const VERSIONS: [(&str, &str); 3] = [
+    ("autoscaling", "v2"),
+    ("argoproj.io", "v1alpha1"),
+    ("keda.sh", "v1alpha1"),
+];
 
 /// The API's name of VPAs.
 pub const VPA: &str = "VerticalPodAutoscaler";

@@ -266,6 +266,7 @@ fn values(cluster: &Cluster) -> Value {
         "rbac": {"scalableKinds": [
             {"apiGroup": FOREIGN_GROUP, "resources": ["fleets", "armadas"]},
             {"apiGroup": "keda.sh", "resources": ["scaledjobs"]},
+            {"apiGroup": "argoproj.io", "resources": ["rollouts", "workflows"]},
         ]},
         "recommender": {
             "replicas": 1,

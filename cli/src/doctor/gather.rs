@@ -13,7 +13,7 @@ use x509_parser::pem::Pem;
 
 use super::admission::{CONFIGURATION, configuration_of};
 use super::facts::{Chain, Facts};
-use super::rights::{Missing, questions};
+use super::rights::{Missing, Work, questions};
 use crate::connection::Connection;
 use crate::installation::{COMPONENTS, Installation};
 use crate::objects::{self, Answer};
@@ -50,12 +50,20 @@ pub async fn facts(
     );
     progress.say("looking at podfit");
     let installation = Installation::find(calls, &connection.podfit_namespace).await;
+    let flag = installation.flag("recommender", "vpa-object-namespace", "");
+    let looked_at = connection.namespace.as_deref().unwrap_or(&flag);
+    let hpas = in_namespace(
+        "/apis/autoscaling/v2",
+        looked_at,
+        "horizontalpodautoscalers",
+    );
+    let scaled_objects = in_namespace("/apis/keda.sh/v1alpha1", looked_at, "scaledobjects");
     let (deployments, leases, webhooks, hpas, scaled_objects) = tokio::join!(
         list("/apis/apps/v1/deployments"),
         leases(calls, &installation.namespace),
         list("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"),
-        list("/apis/autoscaling/v2/horizontalpodautoscalers"),
-        list("/apis/keda.sh/v1alpha1/scaledobjects"),
+        objects::list(calls, &hpas),
+        objects::list(calls, &scaled_objects),
     );
     progress.say("trying out a new pod");
     let (endpoints, chain, certificate) = tokio::join!(
@@ -67,10 +75,14 @@ pub async fn facts(
     for component in COMPONENTS {
         progress.say(&format!("asking for the {component}'s rights"));
         if let Some(account) = installation.account(component) {
-            rights.insert(
-                component,
-                missing(calls, &installation, component, &account).await,
-            );
+            let in_shadow = installation.is_shadow(component);
+            let work = Work {
+                in_shadow,
+                opts_in: !in_shadow && installation.opts_in(),
+                keda: matches!(scaled_objects, Answer::Found(_)),
+            };
+            let place = (component, account.as_str());
+            rights.insert(component, missing(calls, &installation, place, work).await);
         }
     }
     let (index, not_read) = workloads::list(connection, &installation, progress).await;
@@ -100,6 +112,15 @@ pub async fn facts(
         bare_pods,
         hpas,
         scaled_objects,
+    }
+}
+
+/// The objects of the namespace whose workloads are looked at, or of all when it is empty: what an HPA of another scales would
+/// be missed among them.
+fn in_namespace(api: &str, namespace: &str, plural: &str) -> String {
+    match namespace {
+        "" => format!("{api}/{plural}"),
+        one => format!("{api}/namespaces/{one}/{plural}"),
     }
 }
 
@@ -191,15 +212,13 @@ pub fn days_left(pem: &[u8], at: Timestamp) -> Result<Duration, String> {
 async fn missing(
     calls: &Calls,
     installation: &Installation,
-    component: &str,
-    account: &str,
+    (component, account): (&str, &str),
+    work: Work,
 ) -> Result<Vec<Missing>, String> {
     const REVIEWS: &str = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
     let workloads = installation.flag(component, "vpa-object-namespace", "");
     let place = (installation.namespace.as_str(), account);
-    let in_shadow = installation.is_shadow(component);
-    let opts_in = !in_shadow && installation.opts_in();
-    let questions = questions(component, place, &workloads, (in_shadow, opts_in));
+    let questions = questions(component, place, &workloads, work);
     let ask = async |question: super::rights::Question| {
         let answer = objects::post(calls, REVIEWS, &question.review).await;
         match (&answer, answer.unknown()) {
@@ -214,4 +233,16 @@ async fn missing(
         missing.extend(answer?);
     }
     Ok(missing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_namespace;
+
+    #[test]
+    fn autoscalers_are_looked_at_where_their_workloads_are() {
+        let path = |namespace| in_namespace("/apis/autoscaling/v2", namespace, "hpas");
+        assert_eq!(path(""), "/apis/autoscaling/v2/hpas");
+        assert_eq!(path("shop"), "/apis/autoscaling/v2/namespaces/shop/hpas");
+    }
 }

@@ -46,8 +46,8 @@ pub fn text(explained: &Explained) -> String {
     if containers.is_none_or(Vec::is_empty) {
         text += "\nno container has a history yet\n";
     }
-    for found in horizontal::found(explained) {
-        text += &found.text();
+    for target in explained.beside.targets(&evidence.explanation) {
+        text += &horizontal::text(&target);
     }
     text += &next(explained);
     text
@@ -98,7 +98,7 @@ fn of_resource(
     if numbers["controlled"] == false {
         text += "    left alone: the VPA's policy does not control it\n";
     }
-    if let Some(claim) = explained.claims.on(container, resource) {
+    if let Some(claim) = explained.beside.claims.on(container, resource) {
         let _ = writeln!(
             text,
             "    recommended and not applied: HPA {} scales on {} % of what is requested (LeftToHpa)",
@@ -132,7 +132,11 @@ fn of_resource(
 fn bars(container: &str, resource: Resource, numbers: &Value, explained: &Explained) -> Vec<Bar> {
     let read = |value: &Value| amount(resource, value).ok();
     let mut bars = Vec::new();
-    match explained.requests.get(&(container.to_owned(), resource)) {
+    match explained
+        .beside
+        .requests
+        .get(&(container.to_owned(), resource))
+    {
         Some((least, most)) if least == most => bars.push(Bar::new("request", *most)),
         Some((least, most)) => {
             bars.push(Bar::new("least request", *least));

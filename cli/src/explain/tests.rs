@@ -1,8 +1,9 @@
 //! Names of what is meant, bars, and the text made of an explanation.
 
 use podfit_cluster::index::Index;
-use podfit_core::horizontal::{Horizontal, HorizontalAutoscaler, Metric, Target};
+use podfit_core::horizontal::{Claims, Horizontal, HorizontalAutoscaler, Metric, Target};
 use podfit_core::opt_in::Managed;
+use podfit_core::quantity::Resource;
 use podfit_core::vpa::Condition;
 
 use super::bars::{Bar, draw};
@@ -125,9 +126,11 @@ fn an_explanation_is_told() {
                 }],
             }),
         },
-        requests: BTreeMap::from([(("app".into(), Resource::Cpu), (460, 460))]),
-        claims: claims(),
-        hpas: vec![Arc::new(hpa())],
+        beside: Beside {
+            requests: [(("app".into(), Resource::Cpu), (460, 460))].into(),
+            claims: claims(),
+            hpas: vec![Arc::new(hpa())],
+        },
         pods: 2,
         decisions: Vec::new(),
         remarks: Vec::new(),
@@ -183,12 +186,15 @@ fn the_target_of_an_hpa_is_told_with_what_would_become_of_it() {
             source: "a test".into(),
             explanation: json!({"containers": [one("app", "300m", "280m"), one("side", "100m", "70m")]}),
         },
-        requests: BTreeMap::from([
-            (("app".into(), Resource::Cpu), (353, 380)),
-            (("side".into(), Resource::Cpu), (120, 120)),
-        ]),
-        claims: Claims::new(&hpas, stance),
-        hpas: hpas.clone(),
+        beside: Beside {
+            requests: [
+                (("app".into(), Resource::Cpu), (353, 380)),
+                (("side".into(), Resource::Cpu), (120, 120)),
+            ]
+            .into(),
+            claims: Claims::new(&hpas, stance),
+            hpas: hpas.clone(),
+        },
         pods: 2,
         decisions: Vec::new(),
         remarks: Vec::new(),

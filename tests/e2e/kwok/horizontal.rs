@@ -7,9 +7,11 @@ use podfit_tests::manifests::Workload;
 use podfit_tests::namespace::Namespace;
 use podfit_tests::pod::Pod;
 use podfit_tests::podfit::Podfit;
+use podfit_tests::scrape::get;
 use podfit_tests::wait::{secs, until};
 use serde_json::{Value, json};
 
+use crate::doctor::check;
 use crate::modes::{under_asked, usage};
 
 const CONDITION: &str = "HorizontalAutoscaler";
@@ -120,6 +122,8 @@ pub async fn yields(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
         "{explained}"
     );
 
+    recommender_tells(&ns, &podfit).await?;
+
     ns.delete("HorizontalPodAutoscaler", "web").await?;
     until("the CPU of both is sized", secs(120), async || {
         for pod in ns.available_pods("web", 2).await? {
@@ -130,6 +134,86 @@ pub async fn yields(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
     })
     .await?;
     tells_nothing(&ns).await
+}
+
+/// Whoever asks the recommender itself is told what is left to the HPA, and where its target is.
+async fn recommender_tells(ns: &Namespace, podfit: &Podfit) -> Result<()> {
+    let address = &podfit.program("recommender")?.address;
+    let about = get(address, &format!("/explain/{}/web", ns.name)).await?;
+    let about: Value = serde_json::from_str(&about)?;
+    let left = json!([{
+        "resource": "cpu", "container": null, "hpa": "web", "utilization": 70, "why": null,
+    }]);
+    ensure!(about["leftToHpas"] == left, "{about}");
+    let target = &about["hpaTargets"][0];
+    let requests = json!({"least": "50m", "most": "50m"});
+    ensure!(
+        target["target"] == 70 && target["requests"] == requests,
+        "{target}"
+    );
+    Ok(())
+}
+
+/// HPAs that cannot work: beside pods that request nothing, for a workload that does not exist, and two for one workload. The
+/// VPA's condition or doctor says so of each.
+pub async fn in_trouble(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
+    let web = Workload::deployment("web").replicas(2);
+    ns.create(web.manifest()).await?;
+    ns.create(web.vpa("Initial")).await?;
+    ns.create(on_cpu()).await?;
+    let mut lost = on_cpu();
+    lost["metadata"]["name"] = "lost".into();
+    lost["spec"]["scaleTargetRef"]["name"] = "gone".into();
+    ns.create(lost).await?;
+    until(
+        "the condition says that it cannot scale",
+        secs(90),
+        async || {
+            let (reason, message) = told(&ns).await?;
+            let cannot = message.contains("It cannot scale now: FailedGetResourceMetric");
+            ensure!(reason == "Yields" && cannot, "{reason}: {message}");
+            Ok(())
+        },
+    )
+    .await?;
+    let doctor = ["doctor", "-o", "json", "-n", &ns.name];
+    let (_, said) = podfit.kubectl_podfit(&doctor).await?;
+    let said: Value = serde_json::from_str(&said).context(said)?;
+    let hpas = check(&said, "HPAs")?;
+    let name = &ns.name;
+    for words in [
+        format!("HPA {name}/web cannot scale: FailedGetResourceMetric"),
+        format!("HPA {name}/lost scales Deployment {name}/gone, which does not exist"),
+    ] {
+        let finding = hpas["finding"].as_str().unwrap_or_default();
+        ensure!(
+            hpas["verdict"] == "WARN" && finding.contains(&words),
+            "{words}: {hpas}"
+        );
+    }
+
+    let mut second = on_cpu();
+    second["metadata"]["name"] = "again".into();
+    ns.create(second).await?;
+    until(
+        "the condition says that there are two",
+        secs(60),
+        async || {
+            let (_, message) = told(&ns).await?;
+            let two = "2 HPAs scale the same pods, and Kubernetes lets none of them act";
+            let why = "It cannot scale now: AmbiguousSelector";
+            ensure!(message.contains(two) && message.contains(why), "{message}");
+            Ok(())
+        },
+    )
+    .await?;
+    ns.delete("HorizontalPodAutoscaler", "again").await?;
+    until("one is left", secs(60), async || {
+        let (_, message) = told(&ns).await?;
+        ensure!(!message.contains("2 HPAs"), "{message}");
+        Ok(())
+    })
+    .await
 }
 
 /// Of KEDA's own manifests this is what counts here.

@@ -28,7 +28,7 @@ pub fn vpa(api_version: &str, kind: &str, name: &str) -> Value {
 }
 
 /// A pod as `under_asked` has them, with an owner.
-fn pod_of(owner: &Value, name: &str) -> Value {
+pub fn pod_of(owner: &Value, name: &str) -> Value {
     let mut pod = under_asked().manifest()["spec"]["template"].take();
     pod["apiVersion"] = "v1".into();
     pod["kind"] = "Pod".into();

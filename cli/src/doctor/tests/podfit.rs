@@ -71,6 +71,74 @@ fn podfit_itself() {
     ]);
 }
 
+/// To move targets of HPAs is a right that only some VPAs ask for.
+#[test]
+fn a_right_that_no_vpa_needs_yet_is_no_failure() {
+    use podfit_core::vpa::UpdateMode::{Off, Recreate};
+    let lacks = |f: &mut Facts, verb, resource, group| {
+        let missing = rights::Missing {
+            verb,
+            resource,
+            group,
+        };
+        f.rights
+            .get_mut("updater")
+            .unwrap()
+            .as_mut()
+            .unwrap()
+            .push(missing);
+    };
+    let hpas = ("horizontalpodautoscalers", "autoscaling");
+    let realigns = |f: &mut Facts, update_mode| {
+        f.index.vpas.apply(podfit_core::vpa::Vpa {
+            namespace: "shop".into(),
+            name: "web".into(),
+            horizontal: Some(podfit_core::horizontal::Horizontal::Realign),
+            update_mode,
+            ..podfit_core::vpa::Vpa::default()
+        });
+    };
+    let said = |change: &dyn Fn(&mut Facts)| {
+        let mut facts = healthy();
+        change(&mut facts);
+        let all = complaints(&facts).into_iter();
+        all.filter(|line| line.contains("updater's rights"))
+            .collect::<Vec<_>>()
+    };
+    let idle = said(&|f| {
+        lacks(f, "patch", hpas.0, hpas.1);
+        realigns(f, Off);
+    });
+    assert_eq!(
+        idle,
+        [
+            "WARN updater's rights: missing: patch horizontalpodautoscalers.autoscaling; no VPA asks for \
+          podfit.dev/horizontal: realign, which needs that"
+        ]
+    );
+    let needed = said(&|f| {
+        lacks(f, "patch", "scaledobjects", "keda.sh");
+        realigns(f, Recreate);
+    });
+    assert_eq!(
+        needed,
+        [
+            "FAIL updater's rights: missing: patch scaledobjects.keda.sh; until then no target of an HPA moves for VPA \
+          shop/web"
+        ]
+    );
+    let blind = said(&|f| {
+        lacks(f, "list", hpas.0, hpas.1);
+    });
+    assert_eq!(
+        blind,
+        [
+            "FAIL updater's rights: missing: list horizontalpodautoscalers.autoscaling; without HPAs it resizes and \
+          evicts nothing in profile safe"
+        ]
+    );
+}
+
 /// With `--shadow` of these components.
 fn in_shadow(f: &mut Facts, components: &[&str]) {
     if let Answer::Found(list) = &mut f.installation.deployments {
