@@ -120,6 +120,7 @@ fn read(object: CheckpointObject) -> Stored {
             oom_floor: annotation.oom_floor.clone().map(OomFloor::from),
             has_past: annotation.has_past,
             adaptive: annotation.adaptive(),
+            adaptive_days: annotation.adaptive_days(),
             runs: annotation.runs(),
             ..object.status.to_checkpoint()
         },
@@ -273,6 +274,7 @@ mod tests {
             oom_floor: Some(floor.clone()),
             has_past: true,
             adaptive: Some(vec![1, 2, 255]),
+            adaptive_days: Some(vec![255, 7]),
             runs: Some(vec![255, 0]),
             ..Checkpoint::default()
         };
@@ -288,6 +290,7 @@ mod tests {
         let read: Annotation = serde_json::from_str(&text).unwrap();
         assert!(read.has_past);
         assert_eq!(read.adaptive(), content.adaptive);
+        assert_eq!(read.adaptive_days(), content.adaptive_days);
         assert_eq!(read.runs(), content.runs);
         let read_floor = read.oom_floor.clone().map(OomFloor::from);
         assert_eq!((read_floor, read.beside()), (Some(floor), beside));

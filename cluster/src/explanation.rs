@@ -3,6 +3,7 @@
 
 pub mod horizontal;
 
+use podfit_core::adaptive::Told;
 use podfit_core::explanation::{
     ContainerExplanation, Derivation, OomFloorExplanation, ResourceExplanation, RunsExplanation,
 };
@@ -110,10 +111,19 @@ fn resource(explained: &ResourceExplanation) -> Value {
             "ageSeconds": confidence.age.as_secs(),
             "intervalSeconds": confidence.interval.as_secs(),
         },
+        "class": explained.class.map(class),
         "meanOfSamples": explained.mean.map(|mean| quantity(explained.resource, mean)),
         "target": number(explained.target.as_ref()),
         "lowerBound": number(explained.lower_bound.as_ref()),
         "upperBound": number(explained.upper_bound.as_ref()),
+    })
+}
+
+fn class(told: Told) -> Value {
+    json!({
+        "name": told.class.code(),
+        "confidence": told.confidence,
+        "words": told.to_string(),
     })
 }
 

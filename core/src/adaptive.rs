@@ -6,7 +6,9 @@
 //! target, on average over workloads. A workload on which a breach saves much has a few more of them, up to a cap; one on
 //! which it saves little has none.
 
+mod class;
 mod cpu;
+mod days;
 mod levels;
 mod mean;
 mod memory;
@@ -15,11 +17,14 @@ mod stored;
 
 use std::time::Duration;
 
+pub use class::{Class, Told};
 pub use cpu::{Cpu, Expert, Followed};
+pub use days::Days;
 pub use memory::{Memory, Peaks};
 pub use ratios::Margin;
 pub use stored::StoredError;
 
+use crate::quantity::Resource;
 use crate::time::Timestamp;
 
 /// Each is decided anew.
@@ -50,13 +55,15 @@ impl Default for Promises {
     }
 }
 
-/// What is known of one container: 6.5 kB.
+/// What is known of one container: 7.2 kB.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Adaptive {
     /// Its CPU.
     pub cpu: Cpu,
     /// Its memory.
     pub memory: Memory,
+    /// What is told of their classes: CPU and memory, in this order.
+    days: [Days; 2],
 }
 
 impl Adaptive {
@@ -65,6 +72,28 @@ impl Adaptive {
         Self {
             cpu: Cpu::new(promises.cpu_time),
             memory: Memory::new(promises.memory_days),
+            days: Resource::ALL.map(Days::new),
+        }
+    }
+
+    /// Adds a sample of CPU, in cores, measured at `at`, that counts as `weight` of them.
+    pub fn add_cpu(&mut self, cores: f64, at: Timestamp, weight: f64) {
+        self.cpu.add(cores, at, weight);
+        self.days[0].add(cores, at, weight);
+    }
+
+    /// Adds a sample of memory, in bytes, measured at `at`.
+    pub fn add_memory(&mut self, bytes: f64, at: Timestamp) {
+        self.memory.add(bytes, at);
+        self.days[1].add(bytes, at, 1.0);
+    }
+
+    /// What kind of workload it is by a resource.
+    pub fn told(&self, resource: Resource) -> Told {
+        let [cpu, memory] = &self.days;
+        match resource {
+            Resource::Cpu => cpu.told(),
+            Resource::Memory => memory.told(),
         }
     }
 
@@ -78,6 +107,7 @@ impl Adaptive {
     pub fn postpone(&mut self, idle: Duration) {
         self.cpu.postpone(idle);
         self.memory.postpone(idle);
+        self.days.iter_mut().for_each(|days| days.postpone(idle));
     }
 
     /// How many hours with samples went into it.

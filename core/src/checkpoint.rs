@@ -45,6 +45,8 @@ pub struct Checkpoint {
     pub has_past: bool,
     /// What the estimator `adaptive` keeps, as bytes. Stored beside as well.
     pub adaptive: Option<Vec<u8>>,
+    /// What that tells classes from, as bytes, apart from the other, which older programs read as a whole.
+    pub adaptive_days: Option<Vec<u8>>,
     /// Its runs, as bytes. Stored beside as well.
     pub runs: Option<Vec<u8>>,
 }
@@ -113,6 +115,7 @@ impl Checkpoint {
             oom_floor: history.stored_oom_floor().cloned(),
             has_past: history.has_past(),
             adaptive: history.adaptive().map(Adaptive::to_bytes),
+            adaptive_days: history.adaptive().map(Adaptive::days_to_bytes),
             runs: history.runs().map(Runs::to_bytes),
         }
     }
@@ -170,7 +173,12 @@ impl Checkpoint {
         let promises = &config.promises;
         let stored = self.adaptive.as_deref();
         let read = stored.and_then(|bytes| Adaptive::from_bytes(bytes, promises, now).ok());
-        read.or_else(|| config.adaptive.then(|| Adaptive::new(promises)))
+        let mut adaptive = read.or_else(|| config.adaptive.then(|| Adaptive::new(promises)))?;
+        if let Some(days) = &self.adaptive_days {
+            // Without them its class is unknown for four days, and nothing else is.
+            let _ = adaptive.resume_days(days, now);
+        }
+        Some(adaptive)
     }
 }
 

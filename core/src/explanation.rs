@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::adaptive::{Followed, Peaks};
+use crate::adaptive::{Followed, Peaks, Told};
 use crate::estimator::Confidence;
 use crate::history::OomFloor;
 use crate::quantity::Resource;
@@ -80,6 +80,8 @@ pub struct ResourceExplanation {
     pub window: Option<Duration>,
     /// How much history there is, of how much that is wanted.
     pub confidence: Confidence,
+    /// What kind of workload it is by this resource, where the estimator `adaptive` looks at it.
+    pub class: Option<Told>,
     /// CPU: the mean of the samples, in millicores; `None` without one, and of memory, whose samples are peaks.
     pub mean: Option<i64>,
     /// `None` without a sample or a kill.

@@ -378,7 +378,7 @@ impl PodContainerWindow {
         let weight = CPU_SAMPLE_WEIGHT * f64::from(samples);
         history.cpu.add(cpu.cores(), weight, at);
         if let Some(adaptive) = &mut history.adaptive {
-            adaptive.cpu.add(cpu.cores(), at, f64::from(samples));
+            adaptive.add_cpu(cpu.cores(), at, f64::from(samples));
         }
         history.first_sample = earlier(history.first_sample, Some(at));
         history.last_sample = history.last_sample.max(Some(at));
@@ -404,7 +404,7 @@ impl PodContainerWindow {
         }
         // Nothing that runs uses nothing.
         if let Some(adaptive) = history.adaptive.as_mut().filter(|_| memory.0 > 0) {
-            adaptive.memory.add(memory.0 as f64, at);
+            adaptive.add_memory(memory.0 as f64, at);
         }
         Ok(())
     }

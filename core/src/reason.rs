@@ -5,6 +5,7 @@ use std::fmt;
 
 pub use crate::disruption::UpdateReason;
 
+use crate::adaptive::Told;
 use crate::explanation::Cause;
 use crate::history::OomFloor;
 use crate::quantity::Resource;
@@ -33,6 +34,8 @@ pub enum RecommendationReason {
         resource: Resource,
         /// What it follows, and what that would have come to.
         cause: Cause,
+        /// What kind of workload it is.
+        class: Told,
         /// The target in base units.
         target: i64,
     },
@@ -139,10 +142,11 @@ impl fmt::Display for RecommendationReason {
                 container,
                 resource,
                 cause,
+                class,
                 target,
             } => write!(
                 f,
-                "{container}: {} {} is {cause}",
+                "{container}: {} {} is {cause}; class: {class}",
                 resource.name(),
                 resource.show(*target)
             ),

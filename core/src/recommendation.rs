@@ -137,6 +137,7 @@ impl Container<'_> {
             half_life,
             window,
             confidence: self.config.confidence(self.history, resource),
+            class: self.history.adaptive().map(|known| known.told(resource)),
             target: shaped(estimate.target),
             lower_bound: shaped(estimate.lower_bound),
             upper_bound: shaped(estimate.upper_bound),
@@ -279,6 +280,7 @@ impl ContainerExplanation {
                     container,
                     resource,
                     cause,
+                    class: explained.class.unwrap_or_default(),
                     target: amount,
                 }
             }

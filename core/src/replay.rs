@@ -11,6 +11,7 @@
 //! compared with. Nothing sees a sample before its time: a row at `t` comes from samples strictly before `t`.
 
 pub mod baseline;
+pub mod classes;
 pub mod curve;
 pub mod judge;
 pub mod matched;

@@ -79,6 +79,7 @@ impl CheckpointStatus {
             oom_floor: None,
             has_past: false,
             adaptive: None,
+            adaptive_days: None,
             runs: None,
         }
     }

@@ -34,6 +34,9 @@ pub(super) struct Annotation {
     /// What the estimator `adaptive` keeps, in base64.
     #[serde(skip_serializing_if = "Option::is_none")]
     adaptive: Option<String>,
+    /// What that tells classes from, in base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    adaptive_days: Option<String>,
     /// Runs, in base64.
     #[serde(skip_serializing_if = "Option::is_none")]
     runs: Option<String>,
@@ -130,11 +133,9 @@ impl Annotation {
             target: beside.target.clone(),
             orphaned_millis: millis(beside.orphaned),
             has_past: content.has_past,
-            adaptive: content
-                .adaptive
-                .as_ref()
-                .map(|bytes| STANDARD.encode(bytes)),
-            runs: content.runs.as_ref().map(|bytes| STANDARD.encode(bytes)),
+            adaptive: encoded(content.adaptive.as_ref()),
+            adaptive_days: encoded(content.adaptive_days.as_ref()),
+            runs: encoded(content.runs.as_ref()),
             oom_floor: content.oom_floor.as_ref().map(Floor::from),
             open_windows: highest
                 .into_iter()
@@ -145,12 +146,17 @@ impl Annotation {
 
     /// What the estimator `adaptive` kept, if that can be read.
     pub fn adaptive(&self) -> Option<Vec<u8>> {
-        STANDARD.decode(self.adaptive.as_ref()?).ok()
+        decoded(self.adaptive.as_ref())
+    }
+
+    /// What that tells classes from, if it can be read.
+    pub fn adaptive_days(&self) -> Option<Vec<u8>> {
+        decoded(self.adaptive_days.as_ref())
     }
 
     /// The runs, if they can be read.
     pub fn runs(&self) -> Option<Vec<u8>> {
-        STANDARD.decode(self.runs.as_ref()?).ok()
+        decoded(self.runs.as_ref())
     }
 
     pub fn beside(self) -> Beside {
@@ -176,6 +182,14 @@ impl Annotation {
             .map(|(uid, w)| (uid.clone(), window(w)))
             .collect()
     }
+}
+
+fn encoded(bytes: Option<&Vec<u8>>) -> Option<String> {
+    bytes.map(|bytes| STANDARD.encode(bytes))
+}
+
+fn decoded(text: Option<&String>) -> Option<Vec<u8>> {
+    STANDARD.decode(text?).ok()
 }
 
 fn millis(duration: Duration) -> u64 {

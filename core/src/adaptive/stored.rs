@@ -3,8 +3,10 @@
 //! Weights are stored as upstream stores histograms: the heaviest as 10,000, others in proportion to it.
 
 use super::cpu::Cpu;
+use super::days::Days;
 use super::memory::Memory;
 use super::{Adaptive, HOUR, Promises};
+use crate::quantity::Resource;
 use crate::time::Timestamp;
 
 /// The only version there is.
@@ -59,7 +61,34 @@ impl Adaptive {
         if !read.0.is_empty() {
             return Err(StoredError::Length);
         }
-        Ok(Self { cpu, memory })
+        Ok(Self {
+            days: Resource::ALL.map(Days::new),
+            cpu,
+            memory,
+        })
+    }
+
+    /// What its classes are told from, as bytes. They are apart from the others, which older programs read, too.
+    pub fn days_to_bytes(&self) -> Vec<u8> {
+        let mut bytes = vec![VERSION];
+        self.days.iter().for_each(|days| days.write(&mut bytes));
+        bytes
+    }
+
+    /// Goes on with such bytes that were stored before `now`.
+    pub fn resume_days(&mut self, bytes: &[u8], now: Timestamp) -> Result<(), StoredError> {
+        let mut read = Bytes(bytes, now);
+        let [version] = read.take()?;
+        if version != VERSION {
+            return Err(StoredError::Version(version));
+        }
+        let [cpu, memory] = Resource::ALL;
+        let days = [Days::read(cpu, &mut read)?, Days::read(memory, &mut read)?];
+        if !read.0.is_empty() {
+            return Err(StoredError::Length);
+        }
+        self.days = days;
+        Ok(())
     }
 }
 
@@ -100,11 +129,11 @@ fn write_memory(memory: &mut Memory, bytes: &mut Vec<u8>) {
     }
 }
 
-fn write_time(time: Option<Timestamp>, bytes: &mut Vec<u8>) {
+pub(super) fn write_time(time: Option<Timestamp>, bytes: &mut Vec<u8>) {
     bytes.extend(time.map_or(NO_TIME, Timestamp::unix_millis).to_le_bytes());
 }
 
-fn write_amount(amount: f64, bytes: &mut Vec<u8>) {
+pub(super) fn write_amount(amount: f64, bytes: &mut Vec<u8>) {
     bytes.extend((amount as f32).to_le_bytes());
 }
 
@@ -128,10 +157,10 @@ fn write_weights(weights: &[f32], bytes: &mut Vec<u8>) {
 }
 
 /// What is still to be read, and the time it is.
-struct Bytes<'a>(&'a [u8], Timestamp);
+pub(super) struct Bytes<'a>(&'a [u8], Timestamp);
 
 impl Bytes<'_> {
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], StoredError> {
+    pub(super) fn take<const N: usize>(&mut self) -> Result<[u8; N], StoredError> {
         let (taken, rest) = self.0.split_first_chunk::<N>().ok_or(StoredError::Length)?;
         self.0 = rest;
         Ok(*taken)
@@ -172,7 +201,7 @@ impl Bytes<'_> {
     }
 
     /// A time, at most an hour ahead.
-    fn time(&mut self) -> Result<Option<Timestamp>, StoredError> {
+    pub(super) fn time(&mut self) -> Result<Option<Timestamp>, StoredError> {
         let millis = i64::from_le_bytes(self.take()?);
         let time = (millis != NO_TIME).then_some(Timestamp::from_unix_millis(millis));
         match time {
@@ -181,7 +210,7 @@ impl Bytes<'_> {
         }
     }
 
-    fn amount(&mut self) -> Result<f32, StoredError> {
+    pub(super) fn amount(&mut self) -> Result<f32, StoredError> {
         let amount = f32::from_le_bytes(self.take()?);
         let possible = amount.is_finite() && amount >= 0.0;
         possible.then_some(amount).ok_or(StoredError::Amount)

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use super::cpu::Cpu;
 use super::levels::Levels;
 use super::ratios::{Costs, Ratios};
-use super::{Adaptive, Memory, Promises, StoredError};
+use super::{Adaptive, Class, Memory, Promises, StoredError, Told};
+use crate::quantity::Resource;
 use crate::time::Timestamp;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -199,6 +200,7 @@ fn both() -> Adaptive {
     Adaptive {
         cpu: seen(),
         memory: memory(0.02, 24 * 7, |hour| 1e9 * (1.0 + 0.2 * noise(hour))),
+        ..Adaptive::new(&Promises::default())
     }
 }
 
@@ -231,6 +233,48 @@ fn what_is_stored_goes_on_as_if_it_had_not_been() {
         }
     }
     assert!(same(&stored, &known));
+}
+
+#[test]
+fn stored_days_go_on_and_broken_ones_are_refused() {
+    let promises = Promises::default();
+    let mut known = Adaptive::new(&promises);
+    let at = |minute: u32| Timestamp::default() + MINUTE * minute;
+    let add = |known: &mut Adaptive, minutes: std::ops::Range<u32>| {
+        for minute in minutes {
+            known.add_cpu(1.0 + noise(minute) * 3.0, at(minute), 1.0);
+            known.add_memory(1e9 * (1.0 + f64::from(minute) / 4e4), at(minute));
+        }
+    };
+    add(&mut known, 0..WEEK + 700);
+    let now = at(WEEK + 700);
+    let bytes = known.days_to_bytes();
+    assert!(bytes.len() < 230, "{}", bytes.len());
+    // What older programs read has not changed by it.
+    let mut read = Adaptive::from_bytes(&known.to_bytes(), &promises, now).unwrap();
+    assert_eq!(read.told(Resource::Cpu), Told::default());
+    read.resume_days(&bytes, now).unwrap();
+    for resource in Resource::ALL {
+        assert_eq!(read.told(resource), known.told(resource));
+    }
+    assert_eq!(read.told(Resource::Cpu).class, Class::Bursty);
+    assert_eq!(read.told(Resource::Memory).class, Class::Ramping);
+    for known in [&mut known, &mut read] {
+        add(known, WEEK + 700..2 * WEEK);
+    }
+    assert_eq!(read.days_to_bytes()[12..], known.days_to_bytes()[12..]);
+
+    for cut in 0..bytes.len() {
+        let refused = read.resume_days(&bytes[..cut], now);
+        assert_eq!(refused, Err(StoredError::Length), "{cut}");
+    }
+    let refused = read.resume_days(&[&bytes[..], &[0]].concat(), now);
+    assert_eq!(refused, Err(StoredError::Length));
+    assert_eq!(read.resume_days(&[9], now), Err(StoredError::Version(9)));
+    let early = read.resume_days(&bytes, Timestamp::default());
+    assert_eq!(early, Err(StoredError::Future));
+    // Refused bytes change nothing.
+    assert_eq!(read.days_to_bytes()[12..], known.days_to_bytes()[12..]);
 }
 
 #[test]
@@ -341,6 +385,31 @@ proptest! {
         }
     }
 
+    #[test]
+    fn any_days_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..250), at in 0_usize..200, byte in any::<u8>()) {
+        static STORED: LazyLock<Vec<u8>> = LazyLock::new(|| {
+            let mut known = both();
+            for minute in 0..WEEK {
+                known.add_cpu(noise(minute), Timestamp::default() + MINUTE * minute, 1.0);
+            }
+            known.days_to_bytes()
+        });
+        let mut one = STORED.clone();
+        let at = at % one.len();
+        one[at] = byte;
+        let now = Timestamp::default() + MINUTE * WEEK;
+        for bytes in [one, bytes] {
+            let mut read = Adaptive::new(&Promises::default());
+            if read.resume_days(&bytes, now).is_ok() {
+                for hour in 0..50 {
+                    read.add_cpu(0.3, now + MINUTE * 60 * hour, 1.0);
+                }
+                let told = read.told(Resource::Cpu);
+                prop_assert!((0.0..1.0).contains(&told.confidence), "{told:?}");
+            }
+        }
+    }
+
     /// What a margin is said to come to is what it would have come to, to the width of a step, and no other of a grid is
     /// cheaper by more than that.
     #[test]
@@ -410,4 +479,22 @@ fn whether_promises_are_kept_is_counted_from_the_second_day_on() {
     );
     let said = crate::explanation::Cause::Peaks(adaptive.memory.peaks().unwrap()).to_string();
     assert!(said.contains("; lately usage was over it 2"), "{said}");
+}
+
+/// docs/tuning.md has the figure.
+#[test]
+fn a_container_takes_seven_kilobytes() {
+    let mut known = both();
+    for day in 0..40 {
+        for hour in 0..24 {
+            let at = Timestamp::default() + MINUTE * (60 * (day * 24 + hour));
+            known.add_memory(1e9, at);
+        }
+    }
+    let weights = known.cpu.parts().weights;
+    let of_cpu: usize = weights.iter().map(|weights| size_of_val(*weights)).sum();
+    let lists = known.memory.lists();
+    let of_memory: usize = lists.iter().map(|list| list.capacity() * 8).sum();
+    let bytes = size_of::<Adaptive>() + of_cpu + of_memory;
+    assert!((6800..7250).contains(&bytes), "{bytes}");
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::adaptive::Class;
 use crate::history::PodContainerWindow;
 use crate::profile::Profile;
 use crate::quantity::{MAX_AMOUNT, ResourceList};
@@ -439,4 +440,14 @@ fn adaptive_says_why() {
         told.contains("% above the highest of 2 daily peaks"),
         "{told}"
     );
+    assert!(told.ends_with("; class: unknown yet"), "{told}");
+    let class = |history: &ContainerHistory| {
+        let result = recommend(&[("app", history)], &Vpa::default(), &config, T0);
+        let told = result.explanations[0].resources[0].class;
+        (told, result.reasons[0].to_string())
+    };
+    assert_eq!(class(&hours(24 * 7, false)).0, None, "nobody keeps it");
+    let (told, reason) = class(&hours(24 * 7, true));
+    assert_eq!(told.unwrap().class, Class::Bursty);
+    assert!(reason.ends_with("; class: bursty, 89 % sure"), "{reason}");
 }
