@@ -1,5 +1,6 @@
 //! `replay`: what podfit would have recommended for usage that was recorded, and how well that fitted.
 
+mod classes;
 mod estimators;
 mod faults;
 mod fleet;
@@ -155,6 +156,7 @@ fn tables(
     ] {
         add(title, &show::means(fleet, resource));
     }
+    add("Classes of workloads", &classes::table(fleet));
     if options.apply_preview {
         add("What switching would change", &preview::table(fleet));
     }

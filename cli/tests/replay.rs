@@ -92,6 +92,52 @@ fn figures_of_each_series_are_for_programs() {
 }
 
 #[test]
+fn the_class_of_each_series_is_told_with_its_confidence() {
+    let lines = ["series,timestamp_s,cpu_cores,memory_bytes".to_owned()]
+        .into_iter()
+        .chain((0..15 * 24).flat_map(|hour| {
+            let tide = if hour % 24 < 9 { 3.0 } else { 0.5 };
+            let at = 1_764_201_600 + hour * 3600;
+            let memory = 1_000_000_000 + 2_000_000 * hour;
+            [
+                format!("office,{at},{tide},{memory}"),
+                format!("young,{at},1,").replace("young", if hour < 48 { "young" } else { "old" }),
+            ]
+        }));
+    let path = write("classes.csv", &lines.collect::<Vec<_>>());
+    let page = temporary("classes.html");
+    let flags = ["-o", "json", "--report", page.to_str().unwrap()];
+    let json: Value = serde_json::from_str(&succeeded(&replay(&path, &flags))).unwrap();
+    let page = std::fs::read_to_string(&page).unwrap();
+    assert!(page.contains("<figcaption>cpu: periodic (24 h), 94 % sure; "));
+    let text = succeeded(&replay(&path, &[]));
+    let row = |words: &[&str]| {
+        let mut rows = text.lines().map(|line| line.split_whitespace());
+        rows.any(|mut row| words.iter().all(|word| row.next() == Some(word)))
+    };
+    assert!(row(&["cpu", "steady", "1"]), "{text}");
+    assert!(
+        row(&["cpu", "periodic", "(24", "h)", "1", "1", "0", "-"]),
+        "{text}"
+    );
+    let told = |series: &str, resource: &str| {
+        let all = json["series"].as_array().unwrap();
+        let one = all.iter().find(|one| one["series"] == series).unwrap();
+        let class = &one["class"][resource];
+        let confidence = class["confidence"].as_f64().unwrap();
+        (class["name"].as_str().unwrap().to_owned(), confidence)
+    };
+    assert_eq!(told("office", "cpu"), ("Periodic".into(), 0.9375));
+    let (class, confidence) = told("office", "memory");
+    assert!(
+        class == "Ramping" && confidence > 0.9,
+        "{class} {confidence}"
+    );
+    assert_eq!(told("young", "cpu"), ("Unknown".into(), 0.0));
+    assert_eq!(told("old", "cpu").0, "Steady");
+}
+
+#[test]
 fn at_equal_violation_whoever_needs_more_room_wastes_more() {
     let flags = [
         "--estimator",

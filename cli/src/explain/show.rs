@@ -115,6 +115,9 @@ fn of_resource(
             let _ = writeln!(text, "    {name}: {}", derivation(resource, number));
         }
     }
+    if let Some(class) = numbers["class"]["words"].as_str() {
+        let _ = writeln!(text, "    class: {class}");
+    }
     let confidence = &numbers["confidence"];
     if confidence["low"] == true && !of_runs {
         let hours = |field: &str| confidence[field].as_f64().unwrap_or(0.0) / 3600.0;

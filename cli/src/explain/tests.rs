@@ -121,6 +121,7 @@ fn an_explanation_is_told() {
                     "outOfMemory": {"floor": "200Mi", "lastKill": "2026-11-25T00:00:00Z", "until": "2026-12-03T00:00:00Z"},
                     "resources": {"cpu": {
                         "controlled": true, "target": number("100m", "115m"),
+                        "class": {"name": "Periodic", "confidence": 0.9375, "words": "periodic (24 h), 94 % sure"},
                         "confidence": {"low": true, "ageSeconds": 3600, "intervalSeconds": 86400},
                     }},
                 }],
@@ -148,6 +149,7 @@ fn an_explanation_is_told() {
         &format!("    request      {}  460m\n", "█".repeat(40)),
         &format!("    recommended  {:<40}  115m\n", "█".repeat(10)),
         "target: 100m is the 90th percentile of what was used; 15 % margin → 115m\n",
+        "    class: periodic (24 h), 94 % sure\n",
         "confidence is low: 1.0 h of history of 24 h wanted",
         "next: mode Recreate, new pods are sized; running ones are evicted when they are off\n",
         "  UpdateBlocked (OutsideWindow): opens at 22:00\n",

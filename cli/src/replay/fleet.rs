@@ -5,6 +5,7 @@ use std::time::Duration;
 use podfit_core::disruption::Config;
 use podfit_core::estimator::EstimatorConfig;
 use podfit_core::quantity::Resource;
+use podfit_core::replay::classes::Classes;
 use podfit_core::replay::curve::Curve;
 use podfit_core::replay::judge::judge;
 use podfit_core::replay::score::{Score, score};
@@ -41,6 +42,8 @@ pub struct Workload {
     pub span: Duration,
     /// What its pods request now, where that is known.
     pub request: Sizes,
+    /// What kind of workload it is: by CPU and by memory.
+    pub classes: [Classes; 2],
     /// One for each estimator.
     pub results: Vec<Replayed>,
 }
@@ -85,6 +88,15 @@ impl Workload {
         let memory =
             score(Resource::Memory).map_or(0.0, |score| score.days_over as f64 / score.days as f64);
         cpu + memory
+    }
+
+    /// What kind of workload it is by a resource.
+    pub fn classes(&self, resource: Resource) -> &Classes {
+        let [cpu, memory] = &self.classes;
+        match resource {
+            Resource::Cpu => cpu,
+            Resource::Memory => memory,
+        }
     }
 
     /// Its plots.
@@ -137,6 +149,7 @@ impl Rules {
             source,
             span: span(samples),
             request: series.request,
+            classes: Resource::ALL.map(|resource| Classes::of(samples, resource)),
             results,
             name: series.name,
         })

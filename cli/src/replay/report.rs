@@ -67,8 +67,9 @@ fn card(fleet: &Fleet, workload: &Workload) -> String {
             format!(", {amount} requested now")
         });
         let caption = format!(
-            "{}: {} slack, {over}, {:.1} changes a day{}",
+            "{}: {}; {} slack, {over}, {:.1} changes a day{}",
             resource.name(),
+            workload.classes(resource).last,
             percent(score.slack, 1),
             score.changes_per_day,
             requested.unwrap_or_default()

@@ -273,8 +273,13 @@ pub fn json(fleet: &Fleet) -> Value {
                 }
                 figures
             });
+            let class = |resource| {
+                let told = workload.classes(resource).last;
+                json!({ "name": told.class.code(), "confidence": told.confidence })
+            };
             json!({
                 "series": workload.name,
+                "class": { "cpu": class(Resource::Cpu), "memory": class(Resource::Memory) },
                 "source": fleet.sources[workload.source],
                 "days": workload.span.as_secs_f64() / 86_400.0,
                 "request": {
