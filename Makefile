@@ -49,7 +49,7 @@ images: ## Container images in target/images, without a docker daemon (PROFILE=q
 	@tests/local-cluster/images --profile $(PROFILE)
 
 # --- What it costs (docs/performance.md)
-bench-recommender: ## The recommender beside upstream's (SIZES=1000,5000,10000 NAMESPACES=1 ONLY=podfit|upstream)
+bench-recommender: ## The recommender beside upstream's (SIZES=1000,5000,10000 NAMESPACES=1 ONLY=podfit|upstream ESTIMATORS=histogram,adaptive)
 	@tests/bench/run recommender
 
 bench-webhook: ## The webhook beside upstream's (SIZES=10,1000,10000 ONLY=podfit|upstream)

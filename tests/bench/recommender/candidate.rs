@@ -1,6 +1,7 @@
 //! A recommender under test: how it is started, and what it costs.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,11 +37,59 @@ const PATIENCE: Duration = Duration::from_mins(5);
 
 const LATENCY: &str = "vpa_recommender_execution_latency_seconds";
 
+/// Which program, and how it is to make numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Runner {
+    /// Whose.
+    pub candidate: Candidate,
+    /// True for podfit's with `--estimator=adaptive`.
+    pub adaptive: bool,
+}
+
+impl fmt::Display for Runner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.adaptive {
+            write!(f, "{} adaptive", self.candidate)
+        } else {
+            self.candidate.fmt(f)
+        }
+    }
+}
+
+impl Runner {
+    /// Those of a plan: podfit's once with each of `estimators`, a list of names.
+    pub fn all(candidates: &[Candidate], estimators: &str) -> Result<Vec<Self>> {
+        let mut all = Vec::new();
+        for candidate in candidates.iter().copied() {
+            if candidate == Candidate::Upstream {
+                let adaptive = false;
+                all.push(Self {
+                    candidate,
+                    adaptive,
+                });
+                continue;
+            }
+            for estimator in estimators.split(',').map(str::trim) {
+                let adaptive = estimator == "adaptive";
+                ensure!(
+                    adaptive || estimator == "histogram",
+                    "ESTIMATORS: `{estimator}` is neither histogram nor adaptive"
+                );
+                all.push(Self {
+                    candidate,
+                    adaptive,
+                });
+            }
+        }
+        Ok(all)
+    }
+}
+
 /// What one of them cost at one size.
 #[derive(Clone, Debug, Serialize)]
 pub struct Figures {
     /// Which.
-    pub candidate: Candidate,
+    pub runner: Runner,
     /// VPAs.
     pub vpas: usize,
     /// Pods.
@@ -84,8 +133,8 @@ pub struct Track {
 
 impl Track {
     /// Runs a candidate until it is steady, and measures.
-    pub async fn run(&self, candidate: Candidate, size: Size) -> Result<Figures> {
-        let program = self.program(candidate)?;
+    pub async fn run(&self, runner: Runner, size: Size) -> Result<Figures> {
+        let program = self.program(runner)?;
         let started = Instant::now();
         let mut process = program.start()?;
         self.wait_for_loops(&mut process, 1, secs(1)).await?;
@@ -98,10 +147,11 @@ impl Track {
         let after = self.read(&process).await?;
         let peak = peak_mib(process.id()?)?;
         process.kill().await?;
-        Ok(figures(candidate, size, (start, peak), (&before, &after)))
+        Ok(figures(runner, size, (start, peak), (&before, &after)))
     }
 
-    fn program(&self, candidate: Candidate) -> Result<Program> {
+    fn program(&self, runner: Runner) -> Result<Program> {
+        let candidate = runner.candidate;
         let name = match candidate {
             Candidate::Podfit => "podfit-recommender",
             Candidate::Upstream => "vpa-recommender",
@@ -118,6 +168,9 @@ impl Track {
         ];
         if candidate == Candidate::Upstream {
             arguments.push("--memory-saver=true".into());
+        }
+        if runner.adaptive {
+            arguments.push("--estimator=adaptive".into());
         }
         Ok(Program {
             name: name.into(),
@@ -178,7 +231,7 @@ fn loops(metrics: &Metrics) -> f64 {
 }
 
 fn figures(
-    candidate: Candidate,
+    runner: Runner,
     size: Size,
     (start, peak): (f64, f64),
     (before, after): (&Reading, &Reading),
@@ -206,7 +259,7 @@ fn figures(
         .collect();
     let wall = steps.remove("total").unwrap_or_default();
     Figures {
-        candidate,
+        runner,
         vpas: size.vpas,
         pods: size.pods,
         start,

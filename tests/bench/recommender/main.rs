@@ -1,7 +1,7 @@
 //! `make bench-recommender`: podfit's recommender beside upstream's on clusters of several sizes.
 //!
 //! Environment: `SIZES=1000,5000,10000` (VPAs; with 2, 2 and 5 pods each), `NAMESPACES=1` (over which they are spread),
-//! `ONLY=podfit` or `ONLY=upstream`. Upstream runs up to 5,000 VPAs: beyond, its loops take longer than anyone waits.
+//! `ONLY=podfit` or `ONLY=upstream`, `ESTIMATORS=histogram,adaptive` (podfit runs once with each). Upstream runs up to 5,000 VPAs: beyond, its loops take longer than anyone waits.
 
 mod candidate;
 mod metrics_api;
@@ -19,7 +19,7 @@ use podfit_tests::bench::report::{machine, number, save, table};
 use podfit_tests::cluster::{Cluster, repository};
 use serde_json::json;
 
-use crate::candidate::{Figures, Track};
+use crate::candidate::{Figures, Runner, Track};
 use crate::metrics_api::MetricsApi;
 
 /// The cluster's name.
@@ -41,6 +41,7 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<()> {
     let plan = Plan::from_environment("1000,5000,10000")?;
+    let runners = Runner::all(&plan.candidates, &variable("ESTIMATORS", "histogram"))?;
     let programs = programs()?;
     let namespaces: usize = variable("NAMESPACES", "1")
         .parse()
@@ -69,16 +70,20 @@ async fn run() -> Result<()> {
         programs,
     };
     let mut all = Vec::new();
+    let anew = runners.iter().any(|runner| runner.adaptive);
     for vpas in plan.sizes {
         let size = size(vpas);
         println!("{} VPAs, {} pods", size.vpas, size.pods);
         fixture.grow(size).await?;
         track.usage.set(size);
-        for candidate in &plan.candidates {
-            if *candidate == Candidate::Upstream && size.vpas > UPSTREAM_UP_TO {
+        for runner in &runners {
+            if runner.candidate == Candidate::Upstream && size.vpas > UPSTREAM_UP_TO {
                 continue;
             }
-            let figures = track.run(*candidate, size).await?;
+            if anew {
+                fixture.renew_histories(runner.adaptive).await?;
+            }
+            let figures = track.run(*runner, size).await?;
             println!("  {figures:?}");
             all.push(figures);
         }
@@ -107,11 +112,7 @@ fn report(namespaces: usize, all: &[Figures]) -> Result<()> {
         "start s",
     ];
     let row = |f: &Figures| {
-        let mut row = vec![
-            f.candidate.to_string(),
-            f.vpas.to_string(),
-            f.pods.to_string(),
-        ];
+        let mut row = vec![f.runner.to_string(), f.vpas.to_string(), f.pods.to_string()];
         row.extend(
             [
                 f.cpu,
@@ -131,17 +132,21 @@ fn report(namespaces: usize, all: &[Figures]) -> Result<()> {
     for pair in ratios(all) {
         println!("{pair}");
     }
-    let podfit: Vec<_> = all
-        .iter()
-        .filter(|f| f.candidate == Candidate::Podfit)
-        .collect();
-    let slopes = slopes::of(&podfit);
-    if let Some(slopes) = &slopes {
-        println!("podfit's CPU per loop: {slopes}");
+    let mut all_slopes = Vec::new();
+    for adaptive in [false, true] {
+        let runner = Runner {
+            candidate: Candidate::Podfit,
+            adaptive,
+        };
+        let of_it: Vec<_> = all.iter().filter(|f| f.runner == runner).collect();
+        if let Some(slopes) = slopes::of(&of_it) {
+            println!("CPU per loop of {runner}: {slopes}");
+            all_slopes.push((runner.to_string(), slopes));
+        }
     }
     save(
         "recommender",
-        &json!({"namespaces": namespaces, "runs": all, "slopes": slopes}),
+        &json!({"namespaces": namespaces, "runs": all, "slopes": all_slopes}),
     )
 }
 
@@ -149,7 +154,7 @@ fn steps(all: &[Figures]) -> String {
     let names: BTreeSet<_> = all.iter().flat_map(|f| f.steps.keys()).collect();
     let titles: Vec<_> = all
         .iter()
-        .map(|f| format!("{:?} {}", f.candidate, f.vpas).to_lowercase())
+        .map(|f| format!("{} {}", f.runner, f.vpas))
         .collect();
     let head: Vec<_> = ["step"]
         .into_iter()
@@ -167,13 +172,18 @@ fn steps(all: &[Figures]) -> String {
 }
 
 fn ratios(all: &[Figures]) -> Vec<String> {
-    let of = |candidate, vpas| {
-        all.iter()
-            .find(|f| f.candidate == candidate && f.vpas == vpas)
+    let podfit = |upstream: &Figures| {
+        let runner = Runner {
+            candidate: Candidate::Podfit,
+            adaptive: false,
+        };
+        let mut same = all.iter().filter(|f| f.vpas == upstream.vpas);
+        same.find(|f| f.runner == runner)
     };
-    let pairs = all.iter().filter(|f| f.candidate == Candidate::Upstream);
-    let pairs =
-        pairs.filter_map(|upstream| Some((of(Candidate::Podfit, upstream.vpas)?, upstream)));
+    let pairs = all
+        .iter()
+        .filter(|f| f.runner.candidate == Candidate::Upstream)
+        .filter_map(|upstream| Some((podfit(upstream)?, upstream)));
     pairs
         .map(|(podfit, upstream)| {
             format!(

@@ -11,6 +11,7 @@ use podfit_core::histogram::Buckets;
 use serde_json::{Value, json};
 
 use super::bulk::{Entry, Etcd};
+use super::past;
 use super::usage;
 use crate::cluster::Cluster;
 
@@ -103,6 +104,16 @@ impl Fixture {
         self.etcd.put("pods made anew", self.size.pods, pods).await
     }
 
+    /// Stores all histories anew, as they stood there at first: what a recommender has written meanwhile is gone. With
+    /// `adaptive`, with what that estimator would have kept of the same eight days.
+    pub async fn renew_histories(&self, adaptive: bool) -> Result<()> {
+        let (this, now) = (self, Timestamp::now());
+        let vpas = 0..self.size.vpas;
+        let histories = vpas.map(move |n| this.checkpoint(n, this.size.replicas(), now, adaptive));
+        let what = "histories stored anew";
+        self.etcd.put(what, self.size.vpas, histories).await
+    }
+
     /// Adds what is missing up to `size`. It never shrinks.
     pub async fn grow(&mut self, size: Size) -> Result<()> {
         let (this, old, now) = (&*self, self.size, Timestamp::now());
@@ -178,16 +189,6 @@ impl Fixture {
     }
 
     fn vpa(&self, n: usize, replicas: usize, now: Timestamp) -> Vec<Entry> {
-        let (namespace, name) = (namespace(n, self.namespaces), name(n));
-        let stored = |kind: &str, name: &str, mut object: Value| {
-            object["apiVersion"] = "autoscaling.k8s.io/v1".into();
-            object["kind"] = kind.into();
-            let key = format!(
-                "autoscaling.k8s.io/{}s/{namespace}/{name}",
-                kind.to_lowercase()
-            );
-            (key, known(object, &namespace, name))
-        };
         let mode = match self.purpose {
             Purpose::Recommend => "Off",
             Purpose::Apply => "Initial",
@@ -195,28 +196,45 @@ impl Fixture {
         };
         let (kind, target) = match self.purpose {
             Purpose::Update => ("ReplicaSet", replica_set(n)),
-            _ => ("Deployment", name.clone()),
+            _ => ("Deployment", name(n)),
         };
         let mut vpa = json!({"spec": {
             "targetRef": {"apiVersion": "apps/v1", "kind": kind, "name": target},
             "updatePolicy": {"updateMode": mode},
         }});
-        if self.purpose != Purpose::Recommend {
+        let recommend = self.purpose == Purpose::Recommend;
+        if !recommend {
             vpa["status"] = recommended(n);
-            return vec![stored("VerticalPodAutoscaler", &name, vpa)];
         }
-        let checkpoint = json!({
+        let vpa = self.autoscaling("VerticalPodAutoscaler", n, &name(n), vpa);
+        let history = recommend.then(|| self.checkpoint(n, replicas, now, false));
+        [vpa].into_iter().chain(history).collect()
+    }
+
+    fn checkpoint(&self, n: usize, replicas: usize, now: Timestamp, adaptive: bool) -> Entry {
+        let name = name(n);
+        let mut checkpoint = json!({
             "spec": {"vpaObjectName": name, "containerName": "app"},
             "status": history(n, replicas, now),
         });
-        vec![
-            stored("VerticalPodAutoscaler", &name, vpa),
-            stored(
-                "VerticalPodAutoscalerCheckpoint",
-                &format!("{name}-app"),
-                checkpoint,
-            ),
-        ]
+        if adaptive {
+            let annotation = past::annotation(n, &name, now);
+            checkpoint["metadata"]["annotations"]["podfit.dev/history"] = annotation.into();
+        }
+        let stored = format!("{name}-app");
+        self.autoscaling("VerticalPodAutoscalerCheckpoint", n, &stored, checkpoint)
+    }
+
+    /// An object of the VPA's API, of a workload.
+    fn autoscaling(&self, kind: &str, n: usize, name: &str, mut object: Value) -> Entry {
+        let namespace = namespace(n, self.namespaces);
+        object["apiVersion"] = "autoscaling.k8s.io/v1".into();
+        object["kind"] = kind.into();
+        let plural = kind.to_lowercase();
+        (
+            format!("autoscaling.k8s.io/{plural}s/{namespace}/{name}"),
+            known(object, &namespace, name),
+        )
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod bulk;
 pub mod fixture;
+mod past;
 pub mod plan;
 pub mod process;
 pub mod report;
