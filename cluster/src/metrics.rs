@@ -1,5 +1,7 @@
 //! Upstream's bucket sets, and a timer for the steps of a loop. The only place that knows the metrics library's ways.
 
+mod counters;
+
 use std::time::Instant;
 
 use prometheus::core::Collector;
@@ -7,6 +9,8 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::{HistogramOpts, HistogramVec, IntGauge, Opts, Registry};
 
 use crate::version::Version;
+
+pub use self::counters::Counters;
 
 /// Seconds, for steps of a loop.
 pub const EXECUTION_BUCKETS: [f64; 23] = [
@@ -35,8 +39,12 @@ pub fn registry(version: Version) -> Result<Registry, prometheus::Error> {
 }
 
 /// Upstream's label for how many pods a VPA has: the whole part of the binary logarithm, 20 at most, 0 for no pods.
-pub fn size_label(pods: usize) -> String {
-    pods.max(1).ilog2().min(20).to_string()
+pub fn size_label(pods: usize) -> &'static str {
+    const LABELS: [&str; 21] = [
+        "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16",
+        "17", "18", "19", "20",
+    ];
+    LABELS[pods.max(1).ilog2().min(20) as usize]
 }
 
 /// Registers a collector and hands it back.

@@ -83,7 +83,7 @@ impl Actor {
     pub async fn carry_out<'a>(
         &self,
         decisions: &'a [Decision],
-        sizes: &Sizes,
+        sizes: &Sizes<'_>,
     ) -> Vec<(&'a Decision, Outcome)> {
         let served = groups(decisions).into_iter().map(|group| async move {
             let size = sizes.of(&group[0].vpa);

@@ -4,7 +4,7 @@ mod guards;
 
 use std::collections::HashMap;
 
-use podfit_cluster::metrics::{EXECUTION_BUCKETS, histogram, register, size_label};
+use podfit_cluster::metrics::{Counters, EXECUTION_BUCKETS, histogram, register, size_label};
 use podfit_core::disruption::{Action, Decision, Snapshot, UpdateReason};
 use podfit_core::vpa::{UpdateMode, Vpa};
 use prometheus::{HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
@@ -22,16 +22,16 @@ pub struct Metrics {
     pub guards: Guards,
     controlled_pods: IntGaugeVec,
     evictable_pods: IntGaugeVec,
-    evicted_pods: IntCounterVec,
+    evicted_pods: Counters,
     vpas_with_evictable_pods: IntGaugeVec,
     vpas_with_evicted_pods: IntGaugeVec,
-    failed_evictions: IntCounterVec,
+    failed_evictions: Counters,
     in_place_updatable_pods: IntGaugeVec,
-    in_place_updated_pods: IntCounterVec,
+    in_place_updated_pods: Counters,
     vpas_with_in_place_updatable_pods: IntGaugeVec,
     vpas_with_in_place_updated_pods: IntGaugeVec,
-    failed_in_place_updates: IntCounterVec,
-    in_place_infeasible_skips: IntCounterVec,
+    failed_in_place_updates: Counters,
+    in_place_infeasible_skips: Counters,
     evictions_stopped: IntGauge,
     /// Changes to targets of HPAs, by outcome.
     pub target_changes: IntCounterVec,
@@ -45,8 +45,8 @@ impl Metrics {
             register(registry, IntGaugeVec::new(opts, labels)?)
         };
         let counter = |name: &str, help: &str, labels: &[&str]| {
-            let opts = Opts::new(format!("vpa_updater_{name}"), help);
-            register(registry, IntCounterVec::new(opts, labels)?)
+            let name = format!("vpa_updater_{name}");
+            register(registry, Counters::new(&name, help, labels)?)
         };
         let execution_latency = histogram(
             "vpa_updater_execution_latency_seconds",
@@ -142,7 +142,7 @@ impl Metrics {
     }
 
     /// Shows what the last plan found, and counts from zero what may come of it.
-    pub fn plan(&self, snapshot: &Snapshot, decisions: &[Decision], sizes: &Sizes) {
+    pub fn plan(&self, snapshot: &Snapshot, decisions: &[Decision], sizes: &Sizes<'_>) {
         self.reset();
         for workload in &snapshot.workloads {
             let vpa = &workload.vpa;
@@ -153,16 +153,14 @@ impl Metrics {
                 .with_label_values(&[size, mode])
                 .add(live);
             let (name, namespace) = (vpa.name.as_str(), vpa.namespace.as_str());
-            // A series is the better part of a kilobyte: only what may ever count gets one.
+            // Of many VPAs series are many: only what may ever count gets one.
             if vpa.update_mode.evicts() {
                 let labels = [size, mode, name, namespace];
-                self.evicted_pods.with_label_values(&labels).inc_by(0);
+                self.evicted_pods.add(&labels, 0);
             }
             if vpa.update_mode.is_in_place() {
                 let labels = [size, name, namespace];
-                self.in_place_updated_pods
-                    .with_label_values(&labels)
-                    .inc_by(0);
+                self.in_place_updated_pods.add(&labels, 0);
             }
         }
         for of_vpa in of_one_vpa(decisions) {
@@ -193,8 +191,7 @@ impl Metrics {
             if skipped > 0 {
                 let labels = [size, vpa.name.as_str(), vpa.namespace.as_str()];
                 self.in_place_infeasible_skips
-                    .with_label_values(&labels)
-                    .inc_by(skipped.unsigned_abs());
+                    .add(&labels, skipped.unsigned_abs());
             }
         }
     }
@@ -214,7 +211,7 @@ impl Metrics {
     }
 
     /// Shows of how many VPAs pods were changed.
-    pub fn done(&self, outcomes: &[(&Decision, Outcome)], sizes: &Sizes) {
+    pub fn done(&self, outcomes: &[(&Decision, Outcome)], sizes: &Sizes<'_>) {
         let mut changed: HashMap<(&str, &str), (&Vpa, bool, bool)> = HashMap::new();
         for (decision, _) in outcomes.iter().filter(|(_, o)| matches!(o, Outcome::Done)) {
             let vpa = &decision.vpa;
@@ -253,11 +250,11 @@ impl Metrics {
             Outcome::Gone => return,
             Outcome::Done if evicts => {
                 let labels = [size, mode, name, namespace];
-                return self.evicted_pods.with_label_values(&labels).inc();
+                return self.evicted_pods.add(&labels, 1);
             }
             Outcome::Done => {
                 let labels = [size, name, namespace];
-                return self.in_place_updated_pods.with_label_values(&labels).inc();
+                return self.in_place_updated_pods.add(&labels, 1);
             }
             _ if evicts => "EvictionError",
             _ if matches!(action, Action::Unboost(_)) => "UnboostError",
@@ -266,12 +263,10 @@ impl Metrics {
         };
         if evicts {
             let labels = [size, mode, reason, name, namespace];
-            self.failed_evictions.with_label_values(&labels).inc();
+            self.failed_evictions.add(&labels, 1);
         } else {
             let labels = [size, reason, name, namespace];
-            self.failed_in_place_updates
-                .with_label_values(&labels)
-                .inc();
+            self.failed_in_place_updates.add(&labels, 1);
         }
     }
 }
@@ -290,25 +285,23 @@ pub fn is_infeasible_skip(decision: &Decision) -> bool {
 
 /// The size label of each VPA of a snapshot, by its number of live pods.
 #[derive(Debug, Default)]
-pub struct Sizes(HashMap<(String, String), String>);
+pub struct Sizes<'a>(HashMap<(&'a str, &'a str), &'static str>);
 
-impl Sizes {
+impl<'a> Sizes<'a> {
     /// Counts the pods.
-    pub fn new(snapshot: &Snapshot) -> Self {
-        let size = |w: &podfit_core::disruption::Workload| {
+    pub fn new(snapshot: &'a Snapshot) -> Self {
+        let size = |w: &'a podfit_core::disruption::Workload| {
             let live = w.pods.iter().filter(|p| !p.terminating).count();
-            let key = (w.vpa.namespace.clone(), w.vpa.name.clone());
+            let key = (w.vpa.namespace.as_str(), w.vpa.name.as_str());
             (key, size_label(live))
         };
         Self(snapshot.workloads.iter().map(size).collect())
     }
 
     /// The label of a VPA.
-    pub fn of(&self, vpa: &Vpa) -> &str {
-        // Two short strings a VPA: less than a second map of references would be worth.
-        self.0
-            .get(&(vpa.namespace.clone(), vpa.name.clone()))
-            .map_or("0", String::as_str)
+    pub fn of(&self, vpa: &Vpa) -> &'static str {
+        let key = (vpa.namespace.as_str(), vpa.name.as_str());
+        self.0.get(&key).copied().unwrap_or("0")
     }
 }
 

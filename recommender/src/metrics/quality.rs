@@ -132,7 +132,7 @@ impl Quality {
             };
             if let Some(fraction) = change(old, new) {
                 self.changes
-                    .with_label_values(&[mode.name(), resource.name(), &size_label(pods)])
+                    .with_label_values(&[mode.name(), resource.name(), size_label(pods)])
                     .observe(fraction);
             }
         }
