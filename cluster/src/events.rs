@@ -1,8 +1,12 @@
 //! Events on pods and VPAs, from a bounded queue: an event lost is better than a loop held up.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{Api, ObjectMeta, PostParams};
+use podfit_core::pod::Pod;
+use podfit_core::vpa::Vpa;
 use tokio::sync::mpsc;
 
 use crate::calls::Calls;
@@ -12,7 +16,7 @@ use crate::options::own_namespace;
 #[derive(Clone, Debug)]
 pub struct Notice {
     /// What it is about.
-    pub about: ObjectReference,
+    pub about: About,
     /// A word for programs: `EvictedByVPA`.
     pub reason: &'static str,
     /// A sentence for people.
@@ -21,7 +25,46 @@ pub struct Notice {
     pub warning: bool,
 }
 
-/// Two for each eviction of a large loop. A notice takes half a kilobyte.
+/// What an event is about. Thousands may wait to be told, so that pods and VPAs are shared with whoever knows them.
+#[derive(Clone, Debug)]
+pub enum About {
+    /// A pod.
+    Pod(Arc<Pod>),
+    /// A VPA.
+    Vpa(Arc<Vpa>),
+    /// Any object.
+    Object(Box<ObjectReference>),
+}
+
+impl From<&Arc<Pod>> for About {
+    fn from(pod: &Arc<Pod>) -> Self {
+        Self::Pod(Arc::clone(pod))
+    }
+}
+
+impl From<&Arc<Vpa>> for About {
+    fn from(vpa: &Arc<Vpa>) -> Self {
+        Self::Vpa(Arc::clone(vpa))
+    }
+}
+
+impl From<ObjectReference> for About {
+    fn from(object: ObjectReference) -> Self {
+        Self::Object(Box::new(object))
+    }
+}
+
+impl From<About> for ObjectReference {
+    fn from(about: About) -> Self {
+        match about {
+            About::Pod(pod) => pod_reference(&pod.namespace, &pod.name, &pod.uid),
+            About::Vpa(vpa) => vpa_reference(&vpa.namespace, &vpa.name, &vpa.uid),
+            About::Object(object) => *object,
+        }
+    }
+}
+
+/// Two for each eviction of a large loop.
 const QUEUE: usize = 10_000;
 
 /// Where notices go. Cheap to clone.
@@ -52,7 +95,7 @@ impl Events {
             return;
         };
         self.tell(Notice {
-            about: pod_reference(&own_namespace(), &pod, ""),
+            about: pod_reference(&own_namespace(), &pod, "").into(),
             reason,
             message,
             warning,
@@ -68,7 +111,7 @@ impl Events {
 }
 
 /// A reference to a pod.
-pub fn pod_reference(namespace: &str, name: &str, uid: &str) -> ObjectReference {
+fn pod_reference(namespace: &str, name: &str, uid: &str) -> ObjectReference {
     reference("v1", "Pod", (namespace, name, uid))
 }
 
@@ -99,8 +142,9 @@ pub fn reference(
 
 async fn post(calls: &Calls, component: &'static str, instance: &str, notice: Notice) {
     let now = jiff::Timestamp::now();
-    let namespace = notice.about.namespace.clone().unwrap_or_default();
-    let name = notice.about.name.clone().unwrap_or_default();
+    let about = ObjectReference::from(notice.about);
+    let namespace = about.namespace.clone().unwrap_or_default();
+    let name = about.name.clone().unwrap_or_default();
     let event = Event {
         metadata: ObjectMeta {
             // client-go's form: unique, and sorted by time.
@@ -108,7 +152,7 @@ async fn post(calls: &Calls, component: &'static str, instance: &str, notice: No
             namespace: Some(namespace.clone()),
             ..ObjectMeta::default()
         },
-        involved_object: notice.about,
+        involved_object: about,
         reason: Some(notice.reason.into()),
         message: Some(notice.message),
         type_: Some(if notice.warning { "Warning" } else { "Normal" }.into()),

@@ -212,7 +212,7 @@ impl OptIn {
             .get(namespace, vpa)
             .map(|v| v.uid.clone());
         self.events.tell(Notice {
-            about: vpa_reference(namespace, vpa, &uid.unwrap_or_default()),
+            about: vpa_reference(namespace, vpa, &uid.unwrap_or_default()).into(),
             reason: "FieldsKept",
             message: format!(
                 "changed as its labels ask, but for {}, which somebody else has set; delete the VPA to have all as the labels ask",
@@ -263,7 +263,7 @@ impl OptIn {
             }
         };
         self.events.tell(Notice {
-            about: object,
+            about: object.into(),
             reason: "LabelNotFollowed",
             message: message.clone(),
             warning: true,

@@ -58,7 +58,7 @@ impl Realigner {
                         "moved the target of an HPA"
                     );
                     self.events.tell(Notice {
-                        about,
+                        about: about.into(),
                         reason: "TargetRealigned",
                         message,
                         warning: false,

@@ -1,6 +1,6 @@
 //! Telling what was done and what was not: events on pods and VPAs, and the log.
 
-use podfit_cluster::events::{Notice, pod_reference, vpa_reference};
+use podfit_cluster::events::Notice;
 use podfit_core::disruption::{Action, Decision, Judgement, NotApplied, UpdateReason};
 
 use super::Actor;
@@ -29,7 +29,7 @@ impl Actor {
         let NotApplied { vpa, pod, fault } = missed;
         tracing::warn!(pod, namespace = vpa.namespace, vpa = vpa.name, %fault, "update not applied");
         self.events.tell(Notice {
-            about: vpa_reference(&vpa.namespace, &vpa.name, &vpa.uid),
+            about: vpa.into(),
             reason: "UpdateNotApplied",
             message: format!("Pod {pod} {fault}"),
             warning: true,
@@ -82,7 +82,7 @@ impl Actor {
         }: &Decision,
     ) {
         let pod_event = |reason, message| Notice {
-            about: pod_reference(&pod.namespace, &pod.name, &pod.uid),
+            about: pod.into(),
             reason,
             message,
             warning: false,
@@ -109,7 +109,7 @@ impl Actor {
             ),
         ));
         self.events.tell(Notice {
-            about: vpa_reference(&vpa.namespace, &vpa.name, &vpa.uid),
+            about: vpa.into(),
             reason: "EvictedPod",
             message: format!(
                 "VPA Updater evicted Pod {} to apply resource recommendation.",
@@ -124,7 +124,7 @@ impl Actor {
         const SKIPPED: &str = "InPlaceResizeSkipped";
         if self.told().insert(pod.uid.clone(), SKIPPED) != Some(SKIPPED) {
             self.events.tell(Notice {
-                about: pod_reference(&pod.namespace, &pod.name, &pod.uid),
+                about: pod.into(),
                 reason: SKIPPED,
                 message: format!("Pod was not resized in place by VPA Updater: {reason}"),
                 warning: false,
@@ -160,7 +160,7 @@ impl Actor {
             "pod not updated"
         );
         self.events.tell(Notice {
-            about: pod_reference(&pod.namespace, &pod.name, &pod.uid),
+            about: pod.into(),
             reason,
             message: format!(
                 "Resource recommendation of VPA {} not applied: {why}",
