@@ -18,6 +18,10 @@ use tokio::sync::watch as signal;
 
 use crate::calls::explain;
 
+/// How many objects are asked for at a time. While a page is read it is there three times over, as bytes, as text and as
+/// objects, and all kinds are listed at once: at 500, the client's own number, that was most of what small clusters took.
+const PAGE: u32 = 100;
+
 /// What a watch tells: objects one by one, and after each list which objects there are at all.
 #[derive(Debug)]
 pub enum Change<K> {
@@ -116,7 +120,7 @@ pub fn objects<K>(api: Api<K>, watch: Watch, on_change: impl FnMut(Change<K>) + 
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    start(watcher(api, watcher::Config::default()), watch, on_change);
+    start(watcher(api, config()), watch, on_change);
 }
 
 /// The same for the objects whose fields are as `selector` wants them: `reason=Evicted`.
@@ -128,8 +132,11 @@ pub fn selected<K>(
 ) where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    let config = watcher::Config::default().fields(selector);
-    start(watcher(api, config), watch, on_change);
+    start(watcher(api, config().fields(selector)), watch, on_change);
+}
+
+fn config() -> watcher::Config {
+    watcher::Config::default().page_size(PAGE)
 }
 
 fn start<K: Resource + Send + 'static>(

@@ -47,7 +47,8 @@ async fn wait_for(horizontals: &Synced, is_safe: bool) {
     }
 }
 
-#[tokio::main]
+// It waits for the API server most of the time; a thread for each of a node's cores would only hold memory.
+#[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
     process::end("podfit-updater", start().await)
 }
