@@ -68,7 +68,7 @@ pub struct Target {
 impl From<&ControllerKey> for Target {
     fn from(key: &ControllerKey) -> Self {
         Self {
-            kind: key.kind.clone(),
+            kind: key.kind.clone().into_owned(),
             name: key.name.clone(),
         }
     }

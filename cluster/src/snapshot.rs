@@ -71,7 +71,7 @@ pub fn snapshot(index: &Index, config: &Config, wall_clock: Timestamp) -> Snapsh
 /// How many replicas the direct owner of a pod asks for; `None` when the owner is not known to exist.
 fn configured_replicas(index: &Index, pod: &Pod, owner: &OwnerRef) -> Option<ConfiguredReplicas> {
     let key = ControllerKey::of(&pod.namespace, owner);
-    match key.kind.as_str() {
+    match &*key.kind {
         "Job" => Some(ConfiguredReplicas::LivePods),
         kind if is_well_known(kind) => index
             .owners

@@ -142,7 +142,7 @@ fn pod(n: usize, replica: usize, owner: &OwnerRef, due: bool) -> Pod {
             status: Some(ContainerStatus {
                 resources: Some(EffectiveResources { requests, limits }),
                 running: true,
-                last_terminated: killed,
+                last_terminated: killed.map(Box::new),
                 ..ContainerStatus::default()
             }),
             ..Container::default()

@@ -11,7 +11,9 @@ mod tests;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-pub use self::kinds::{ForeignKind, GroupKind, WELL_KNOWN_KINDS, is_own_group, is_well_known};
+pub use self::kinds::{
+    ForeignKind, GroupKind, WELL_KNOWN_KINDS, is_own_group, is_well_known, of_well_known,
+};
 pub use self::runs::{FAMILY_LABEL, POD_FAMILY, SCALED_JOB, is_of_runs};
 pub use self::target::{NoTop, unsupported};
 pub use self::vpas::Vpas;
@@ -25,7 +27,7 @@ pub struct ControllerKey {
     /// Its namespace.
     pub namespace: String,
     /// For example `Deployment`, or `Rollout.argoproj.io`.
-    pub kind: String,
+    pub kind: Cow<'static, str>,
     /// Its name.
     pub name: String,
 }
@@ -44,7 +46,7 @@ impl ControllerKey {
     pub fn new(namespace: &str, kind: &str, name: &str) -> Self {
         Self {
             namespace: namespace.into(),
-            kind: kind.into(),
+            kind: of_well_known(kind),
             name: name.into(),
         }
     }
@@ -200,7 +202,7 @@ impl Owners {
     }
 
     fn is_scalable(&self, key: &ControllerKey) -> bool {
-        let kind = self.kinds.get(&key.kind);
+        let kind = self.kinds.get(&*key.kind);
         let scalable = matches!(kind, Some(ForeignKind::Watched { scalable: true, .. }));
         scalable && self.controllers.contains_key(key)
     }

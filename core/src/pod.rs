@@ -1,5 +1,6 @@
 //! What podfit knows of a pod: the dozen fields its decisions use.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,10 +27,11 @@ pub fn is_read(annotation: &str) -> bool {
 /// A reference from an object to its controller.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OwnerRef {
-    /// For example `apps/v1`.
-    pub api_version: String,
-    /// For example `ReplicaSet`.
-    pub kind: String,
+    /// For example `apps/v1`. Those that are well known are not copied for each of many pods
+    /// ([`of_well_known`](crate::ownership::of_well_known)).
+    pub api_version: Cow<'static, str>,
+    /// For example `ReplicaSet`; likewise.
+    pub kind: Cow<'static, str>,
     /// The owner's name; it lives in the same namespace.
     pub name: String,
 }
@@ -154,7 +156,7 @@ pub struct Container {
     /// True when a memory change restarts the container.
     pub restarts_on_memory_resize: bool,
     /// What it had before its startup boost, as an annotation of the pod says; `None` without a boost.
-    pub before_boost: Option<EffectiveResources>,
+    pub before_boost: Option<Box<EffectiveResources>>,
     /// What its status says; `None` before the kubelet reported it.
     pub status: Option<ContainerStatus>,
 }
@@ -180,9 +182,9 @@ pub struct ContainerStatus {
     /// True while it runs.
     pub running: bool,
     /// The present state, when that is "terminated".
-    pub terminated: Option<Termination>,
+    pub terminated: Option<Box<Termination>>,
     /// How its previous run ended.
-    pub last_terminated: Option<Termination>,
+    pub last_terminated: Option<Box<Termination>>,
 }
 
 /// Requests and limits in force.

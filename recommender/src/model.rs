@@ -453,7 +453,7 @@ impl Model {
                 continue;
             };
             let mut idle = first_pod.since(last);
-            if matches!(target.kind.as_str(), "Job" | "CronJob") {
+            if matches!(&*target.kind, "Job" | "CronJob") {
                 idle = idle.saturating_sub(self.config.memory_interval);
             }
             if idle < IDLE {

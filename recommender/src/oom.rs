@@ -7,7 +7,7 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use podfit_core::pod::{Container, Pod, Termination};
+use podfit_core::pod::{Container, Pod};
 use podfit_core::profile::Profile;
 use podfit_core::quantity::Bytes;
 use podfit_core::time::Timestamp;
@@ -117,7 +117,7 @@ fn last_kill(container: &Container) -> Option<Timestamp> {
     let status = container.status.as_ref()?;
     let ends = [&status.terminated, &status.last_terminated];
     let kills = ends.into_iter().flatten().filter(|t| t.is_oom());
-    kills.filter_map(|t: &Termination| t.finished).max()
+    kills.filter_map(|t| t.finished).max()
 }
 
 /// The limit, else the request; zero when there is neither. Profile `upstream`: the request alone.

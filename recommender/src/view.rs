@@ -243,13 +243,15 @@ mod tests {
     use podfit_core::quantity::Resource;
     use serde_json::{Value, json};
 
+    use podfit_core::ownership::of_well_known;
+
     use super::*;
     use crate::rows::rows;
 
     fn owner(kind: &str, name: &str) -> OwnerRef {
         OwnerRef {
             api_version: "apps/v1".into(),
-            kind: kind.into(),
+            kind: of_well_known(kind),
             name: name.into(),
         }
     }

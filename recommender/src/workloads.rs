@@ -99,7 +99,7 @@ impl Row {
 
     fn pods(&self) -> String {
         let target = self.vpa.target.as_ref();
-        let kind = target.map_or("", |t| t.kind.as_str());
+        let kind = target.map_or("", |t| &*t.kind);
         let name = target.map_or("", |t| t.name.as_str());
         // Of these two alone the API server checks nothing.
         let bare = |text: &str| text.replace(['"', '\\', '\n'], "_");

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use kube::api::{ApiResource, GroupVersionKind, ObjectMeta};
 use kube::core::DynamicResourceScope;
-use podfit_core::ownership::Controller;
+use podfit_core::ownership::{Controller, of_well_known};
 use podfit_core::pod::OwnerRef;
 use serde::Deserialize;
 
@@ -74,8 +74,8 @@ pub fn controlling_owner(meta: &ObjectMeta) -> Option<OwnerRef> {
         .rev()
         .find(|o| o.controller == Some(true))?;
     Some(OwnerRef {
-        api_version: owner.api_version.clone(),
-        kind: owner.kind.clone(),
+        api_version: of_well_known(&owner.api_version),
+        kind: of_well_known(&owner.kind),
         name: owner.name.clone(),
     })
 }
@@ -114,11 +114,7 @@ mod tests {
             let meta: ObjectMeta =
                 serde_json::from_value(json!({"ownerReferences": references})).unwrap();
             let owner = controlling_owner(&meta);
-            assert_eq!(
-                owner.as_ref().map(|o| o.kind.as_str()),
-                kind,
-                "{references}"
-            );
+            assert_eq!(owner.as_ref().map(|o| &*o.kind), kind, "{references}");
         }
     }
 }

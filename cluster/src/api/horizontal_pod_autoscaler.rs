@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use kube::api::ObjectMeta;
 use podfit_core::horizontal::{HorizontalAutoscaler, Metric, Target};
+use podfit_core::ownership::of_well_known;
 use podfit_core::pod::OwnerRef;
 use podfit_core::quantity::Resource;
 use serde::Deserialize;
@@ -52,8 +53,8 @@ impl TargetRef {
     pub fn read(&self) -> Option<OwnerRef> {
         let named = !self.kind.is_empty() && !self.name.is_empty();
         named.then(|| OwnerRef {
-            api_version: self.api_version.clone(),
-            kind: self.kind.clone(),
+            api_version: of_well_known(&self.api_version),
+            kind: of_well_known(&self.kind),
             name: self.name.clone(),
         })
     }

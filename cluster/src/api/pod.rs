@@ -153,7 +153,7 @@ fn containers(meta: &ObjectMeta, spec: &Spec, status: &Status) -> (Vec<Container
     for (key, value) in meta.annotations.iter().flatten() {
         let boosted = key.strip_prefix(BOOST_ANNOTATION_PREFIX);
         if let Some(container) = sized.iter_mut().find(|c| boosted == Some(&c.name)) {
-            container.before_boost = before_boost(value);
+            container.before_boost = before_boost(value).map(Box::new);
         }
     }
     (sized, others)

@@ -159,11 +159,7 @@ mod tests {
         assert_eq!(scaled.triggers, want);
         let target = scaled.target.unwrap();
         assert_eq!(
-            (
-                target.api_version.as_str(),
-                target.kind.as_str(),
-                target.name.as_str()
-            ),
+            (&*target.api_version, &*target.kind, target.name.as_str()),
             ("apps/v1", "Deployment", "web")
         );
     }

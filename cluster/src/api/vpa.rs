@@ -8,6 +8,7 @@ use podfit_core::estimator::{
     parse_percentile,
 };
 use podfit_core::horizontal::{HORIZONTAL_ANNOTATION, Horizontal};
+use podfit_core::ownership::of_well_known;
 use podfit_core::pod::OwnerRef;
 use podfit_core::policy::{LIMITS_ANNOTATION, LimitPolicies, SCALE_DOWN_ANNOTATION, ScaleDown};
 use podfit_core::quantity::{Bytes, Millicores, Resource, ResourceList};
@@ -123,8 +124,8 @@ impl Reader {
             return None;
         };
         Some(OwnerRef {
-            api_version: text(&target["apiVersion"]).unwrap_or_default(),
-            kind,
+            api_version: of_well_known(target["apiVersion"].as_str().unwrap_or_default()),
+            kind: of_well_known(&kind),
             name,
         })
     }

@@ -94,7 +94,7 @@ fn pattern(target: &ControllerKey) -> Option<String> {
         return None;
     }
     let random = format!("[{GENERATED}]{{5}}");
-    match target.kind.as_str() {
+    match &*target.kind {
         "Deployment" | "Rollout.argoproj.io" => Some(format!("{}-{random}", between?)),
         "ReplicaSet" | "ReplicationController" | "DaemonSet" => Some(format!("{name}-{random}")),
         "StatefulSet" => Some(format!("{name}-[0-9]+")),
@@ -108,7 +108,7 @@ fn pattern(target: &ControllerKey) -> Option<String> {
 /// The names of the controllers between a workload and its pods.
 fn between_pattern(target: &ControllerKey) -> Option<String> {
     let name = target.name.replace('.', r"\.");
-    match target.kind.as_str() {
+    match &*target.kind {
         "Deployment" | "Rollout.argoproj.io" => Some(format!("{name}-[{GENERATED}]{{1,10}}")),
         // The minute that it was due, since 1970.
         "CronJob" => Some(format!("{name}-[0-9]{{8,10}}")),
@@ -144,7 +144,7 @@ type Labels = BTreeMap<String, String>;
 impl Owners<'_> {
     /// Pods with such names that another controller owns.
     async fn strangers(&self, pattern: &str) -> Result<BTreeSet<String>, Error> {
-        let between = match self.target.kind.as_str() {
+        let between = match &*self.target.kind {
             "CronJob" => Some(JOBS),
             "Deployment" | "Rollout.argoproj.io" => Some(REPLICA_SETS),
             _ => None,

@@ -21,7 +21,7 @@ pub struct Boost {
 pub(super) fn without_boosts(pod: &Pod) -> Pod {
     let mut pod = pod.clone();
     for container in &mut pod.containers {
-        if let Some(before) = container.before_boost {
+        if let Some(before) = container.before_boost.as_deref().copied() {
             (container.requests, container.limits) = (before.requests, before.limits);
         }
     }

@@ -100,7 +100,7 @@ fn admitted(pod: &Pod, admission: &Admission) -> Pod {
             .containers
             .iter_mut()
             .find(|c| c.name == boost.container);
-        boosted.unwrap().before_boost = Some(boost.before);
+        boosted.unwrap().before_boost = Some(Box::new(boost.before));
     }
     let annotations = pod.annotations.get_or_insert_default();
     annotations.retain(|(key, _)| admission.annotations.iter().all(|(new, _)| new != key));

@@ -82,7 +82,7 @@ fn without_boost(pod: &Pod, over: &[usize], setting: &Setting<'_>) -> Vec<Contai
     let mut before = pod.clone();
     for index in over {
         let container = &mut before.containers[*index];
-        if let Some(own) = container.before_boost {
+        if let Some(own) = container.before_boost.as_deref().copied() {
             (container.requests, container.limits) = (own.requests, own.limits);
             container.status = None;
         }

@@ -112,7 +112,7 @@ impl<'a> Groups<'a> {
         let level = Rc::new(level);
         let required = workload.vpa.min_replicas.unwrap_or(config.min_replicas);
         let group = |(owner, count): (&'a OwnerRef, Count)| {
-            let own_kind = protection::is_long_work(&owner.kind).then_some(owner.kind.as_str());
+            let own_kind = protection::is_long_work(&owner.kind).then_some(&*owner.kind);
             let long_work = || workload.long_work.get(owner).map(String::as_str);
             let configured = match workload.replicas.get(owner) {
                 Some(ConfiguredReplicas::Custom) if !config.is_safe() => Some(0),

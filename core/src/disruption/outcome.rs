@@ -1,7 +1,7 @@
 //! What evictions led to: do the replacements carry what was asked? If not, their workload waits longer and longer for its
 //! next eviction, and when that happens to several workloads, nothing is evicted any more.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,14 +49,14 @@ struct Watched {
     at: Timestamp,
     /// How many replacements are waited for.
     evicted: usize,
-    /// The pods there were: any other has come since.
-    before: HashSet<Arc<str>>,
+    /// The pods there were, sorted: any other has come since.
+    before: Box<[Arc<str>]>,
     /// What the replacement was to request, by container.
     asked: Vec<(String, ResourceList)>,
     /// How many evictions in a row were found to have led to nothing.
     misses: u32,
     /// Set while there is a replacement that is not as asked.
-    missed: Option<NotApplied>,
+    missed: Option<Box<NotApplied>>,
 }
 
 /// A pod that came in place of an evicted one, and is not as it was to be.
@@ -133,7 +133,7 @@ impl Watched {
     fn replacements<'a>(&self, workload: &'a Workload) -> impl Iterator<Item = &'a Arc<Pod>> {
         workload.pods.iter().filter(|pod| {
             !pod.terminating
-                && !self.before.contains(&pod.uid)
+                && self.before.binary_search(&pod.uid).is_err()
                 && pod.annotation(IN_PLACE_ANNOTATION).is_none()
         })
     }
@@ -146,10 +146,12 @@ impl Outcomes {
         let last = self.watched.remove(&key);
         let waited_for = last.as_ref().filter(|last| last.missed.is_none());
         let changes = asked.last().copied().unwrap_or_default();
+        let mut before: Box<[_]> = workload.pods.iter().map(|pod| pod.uid.clone()).collect();
+        before.sort_unstable();
         let watched = Watched {
             at: now,
             evicted: asked.len() + waited_for.map_or(0, |last| last.evicted),
-            before: workload.pods.iter().map(|pod| pod.uid.clone()).collect(),
+            before,
             asked: changes
                 .iter()
                 .map(|change| (change.name.clone(), change.requests))
@@ -194,9 +196,9 @@ impl Outcomes {
                     watched.misses += 1;
                     self.misses.push((now, key.clone()));
                     found.push(missed.clone());
-                    watched.missed = Some(missed);
+                    watched.missed = Some(missed.into());
                 }
-                (Some(_), Some(missed)) => watched.missed = Some(missed),
+                (Some(_), Some(missed)) => watched.missed = Some(missed.into()),
                 // As asked; or nothing to be seen any more.
                 (_, None) if came >= watched.evicted => continue,
                 (_, None) if now.since(watched.at) > LONGEST_WAIT => continue,
@@ -240,7 +242,7 @@ impl Outcomes {
         if self.watched.is_empty() {
             return None;
         }
-        self.watched.get(&key(vpa))?.missed.as_ref()
+        self.watched.get(&key(vpa))?.missed.as_deref()
     }
 
     /// Why no pod of a VPA is to be evicted for now.

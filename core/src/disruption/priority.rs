@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::{Setting, UpdateReason};
 use crate::admission::observed_containers;
-use crate::pod::{Container, Pod, Termination};
+use crate::pod::{Container, Pod};
 use crate::policy::PodRecommendation;
 use crate::quantity::{Bytes, Resource, ResourceList};
 use crate::vpa::ContainerRecommendation;
@@ -159,7 +159,7 @@ fn oom_growth(
     // The kill stays in the status for as long as the container runs: growth too small to matter must not make every
     // later recommendation due.
     let enough = |r: Bytes| target.0 as f64 >= r.0 as f64 * (1.0 + update_threshold);
-    (ends.any(Termination::is_oom) && request.is_none_or(enough)).then(|| {
+    (ends.any(|end| end.is_oom()) && request.is_none_or(enough)).then(|| {
         UpdateReason::OutOfMemory {
             container: container.name.clone(),
             request,

@@ -22,7 +22,7 @@ mod shrink;
 mod window;
 
 use super::*;
-use crate::ownership::ControllerKey;
+use crate::ownership::{ControllerKey, of_well_known};
 use crate::pod::{Container, ContainerStatus, EffectiveResources, Phase, ResizeState, Termination};
 use crate::quantity::{Bytes, Millicores, Resource, ResourceList};
 use crate::rows::{number, rows};
@@ -65,7 +65,7 @@ fn hours(n: u64) -> Timestamp {
 fn owner(kind: &str) -> OwnerRef {
     OwnerRef {
         api_version: "v1".into(),
-        kind: kind.into(),
+        kind: of_well_known(kind),
         name: "owner".into(),
     }
 }
@@ -139,7 +139,7 @@ fn oom_killed_after(minutes: u64) -> ContainerStatus {
         finished: Some(finished),
     };
     ContainerStatus {
-        last_terminated: Some(killed),
+        last_terminated: Some(killed.into()),
         running: true,
         ..ContainerStatus::default()
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::ownership::of_well_known;
 use crate::pod::{Container, OwnerRef, Phase};
 use crate::quantity::{Bytes, Millicores};
 
@@ -27,7 +28,7 @@ fn pod(kind: &str, node: &str, requests: (i64, i64)) -> Arc<Pod> {
     Arc::new(Pod {
         owner: Some(OwnerRef {
             api_version: "apps/v1".into(),
-            kind: kind.into(),
+            kind: of_well_known(kind),
             name: "owner".into(),
         }),
         node: Some(node.into()),

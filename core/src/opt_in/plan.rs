@@ -154,7 +154,7 @@ fn candidates<'a>(scene: &Scene<'a>) -> Vec<&'a ControllerKey> {
 
 /// True for kinds whose objects carry the labels of the template of what made them.
 fn is_made_by_others(key: &ControllerKey) -> bool {
-    matches!(key.kind.as_str(), "ReplicaSet" | "Job")
+    matches!(&*key.kind, "ReplicaSet" | "Job")
 }
 
 /// Whether a workload can have a VPA of its own.

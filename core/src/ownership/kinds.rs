@@ -1,5 +1,7 @@
 //! The kinds of controllers: those every cluster has, and those it may have besides.
 
+use std::borrow::Cow;
+
 use crate::pod::OwnerRef;
 
 /// The kinds whose objects podfit always watches, with the API version they are read at.
@@ -19,6 +21,17 @@ const OWN_GROUPS: [&str; 4] = ["", "apps", "batch", "extensions"];
 /// True for the kinds, as in [`ControllerKey::kind`](super::ControllerKey::kind), whose objects podfit always watches.
 pub fn is_well_known(kind: &str) -> bool {
     WELL_KNOWN_KINDS.iter().any(|(_, k)| *k == kind)
+}
+
+/// A kind or API version; without a copy where [`WELL_KNOWN_KINDS`] have it, as those of nearly all owners of pods are.
+pub fn of_well_known(word: &str) -> Cow<'static, str> {
+    let words = || {
+        WELL_KNOWN_KINDS
+            .iter()
+            .flat_map(|(version, kind)| [*version, *kind])
+    };
+    let known = words().find(|known| *known == word);
+    known.map_or_else(|| Cow::Owned(word.into()), Cow::Borrowed)
 }
 
 /// True for the groups of Kubernetes' own workload controllers. Their other kinds (`Pod`, `Node`, `ConfigMap`, …) are none.
@@ -63,27 +76,27 @@ impl GroupKind {
     pub fn of(owner: &OwnerRef) -> Self {
         Self {
             group: owner.group().into(),
-            kind: owner.kind.clone(),
+            kind: owner.kind.clone().into_owned(),
         }
     }
 
     /// The kind, with its group where that is not Kubernetes' own: `Rollout.argoproj.io`.
     pub fn qualified(&self) -> String {
-        qualified(&self.group, &self.kind)
+        qualified(&self.group, &Cow::Borrowed(&self.kind)).into_owned()
     }
 }
 
-fn qualified(group: &str, kind: &str) -> String {
+fn qualified<'a>(group: &str, kind: &Cow<'a, str>) -> Cow<'a, str> {
     if is_own_group(group) {
-        kind.into()
+        kind.clone()
     } else {
-        format!("{kind}.{group}")
+        format!("{kind}.{group}").into()
     }
 }
 
 impl OwnerRef {
     /// The kind, with its group where that is not Kubernetes' own: `Rollout.argoproj.io`.
-    pub fn qualified_kind(&self) -> String {
+    pub fn qualified_kind(&self) -> Cow<'static, str> {
         qualified(self.group(), &self.kind)
     }
 

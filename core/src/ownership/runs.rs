@@ -22,7 +22,7 @@ pub fn is_of_runs(kind: &str) -> bool {
 impl OwnerRef {
     /// True for a family of pods, which is no object that anybody could look up.
     pub fn is_family(&self) -> bool {
-        (self.group(), self.kind.as_str()) == ("podfit.dev", "PodFamily")
+        (self.group(), &*self.kind) == ("podfit.dev", "PodFamily")
     }
 }
 
@@ -40,7 +40,7 @@ impl Vpa {
     pub fn is_of_runs(&self) -> bool {
         let target = self.target.as_ref();
         target.is_some_and(|target| {
-            target.is_family() || (target.group(), target.kind.as_str()) == ("keda.sh", "ScaledJob")
+            target.is_family() || (target.group(), &*target.kind) == ("keda.sh", "ScaledJob")
         })
     }
 }

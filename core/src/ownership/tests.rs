@@ -7,7 +7,7 @@ use crate::vpa::Vpa;
 fn owner(kind: &str, name: &str) -> OwnerRef {
     OwnerRef {
         api_version: "apps/v1".into(),
-        kind: kind.into(),
+        kind: of_well_known(kind),
         name: name.into(),
     }
 }
@@ -203,7 +203,7 @@ fn an_unknown_job_still_names_who_made_it() {
     ];
     for (job, expected) in cases {
         let chain = known.chain(&pod("Job", job));
-        assert_eq!(chain.get(1).map(|key| key.kind.as_str()), expected, "{job}");
+        assert_eq!(chain.get(1).map(|key| &*key.kind), expected, "{job}");
     }
     assert!(vpa("v", 0, Some(scaled)).is_of_runs());
 }
@@ -212,8 +212,8 @@ fn an_unknown_job_still_names_who_made_it() {
 fn reference(text: &str) -> Option<OwnerRef> {
     let mut words = text.split_whitespace().map(String::from);
     Some(OwnerRef {
-        api_version: words.next()?,
-        kind: words.next()?,
+        api_version: words.next()?.into(),
+        kind: words.next()?.into(),
         name: words.next()?,
     })
 }

@@ -1,5 +1,5 @@
 use podfit_cluster::api::pod::PodObject;
-use podfit_core::pod::{ContainerStatus, EffectiveResources};
+use podfit_core::pod::{ContainerStatus, EffectiveResources, Termination};
 use podfit_core::quantity::ResourceList;
 use serde_json::{Value, json};
 
@@ -51,21 +51,21 @@ fn each_kill_is_told_once_with_what_the_container_was_allowed() {
     assert_eq!(told(running()), []);
     assert_eq!(
         told(ContainerStatus {
-            terminated: Some(ended("Error", 1)),
+            terminated: Some(ended("Error", 1).into()),
             ..ContainerStatus::default()
         }),
         []
     );
     assert_eq!(
         told(ContainerStatus {
-            terminated: Some(ended("OOMKilled", 5)),
+            terminated: Some(ended("OOMKilled", 5).into()),
             ..ContainerStatus::default()
         }),
         [(5, 1024)]
     );
     assert_eq!(
         told(ContainerStatus {
-            last_terminated: Some(ended("OOMKilled", 5)),
+            last_terminated: Some(ended("OOMKilled", 5).into()),
             ..running()
         }),
         []
@@ -75,7 +75,7 @@ fn each_kill_is_told_once_with_what_the_container_was_allowed() {
         limits: memory(4096),
     };
     let again = ContainerStatus {
-        last_terminated: Some(ended("OOMKilled", 9)),
+        last_terminated: Some(ended("OOMKilled", 9).into()),
         resources: Some(grown),
         ..running()
     };
@@ -86,7 +86,7 @@ fn each_kill_is_told_once_with_what_the_container_was_allowed() {
 fn a_forgotten_pod_starts_afresh() {
     let mut observer = Observer::default();
     let killed = pod(ContainerStatus {
-        terminated: Some(ended("OOMKilled", 5)),
+        terminated: Some(ended("OOMKilled", 5).into()),
         ..ContainerStatus::default()
     });
     assert_eq!(
@@ -109,7 +109,7 @@ fn a_limit_raised_in_place_is_no_evidence_until_the_pod_is_made_anew() {
                 requests: ResourceList::default(),
                 limits: memory(limit),
             }),
-            last_terminated: killed_at.map(|second| ended("OOMKilled", second)),
+            last_terminated: killed_at.map(|second| ended("OOMKilled", second).into()),
             ..ContainerStatus::default()
         })
     };
@@ -138,7 +138,7 @@ fn a_kill_counts_from_the_limit_and_in_profile_upstream_from_the_request() {
         limits: memory(4096),
     };
     let killed = pod(ContainerStatus {
-        terminated: Some(ended("OOMKilled", 5)),
+        terminated: Some(ended("OOMKilled", 5).into()),
         resources: Some(resources),
         ..ContainerStatus::default()
     });

@@ -80,8 +80,8 @@ mod tests {
             pod: Arc::new(Pod {
                 name: pod.into(),
                 owner: Some(OwnerRef {
-                    api_version: String::new(),
-                    kind: String::new(),
+                    api_version: "".into(),
+                    kind: "".into(),
                     name: owner.into(),
                 }),
                 ..Pod::default()

@@ -4,6 +4,7 @@ use podfit_cluster::api::vpa::VpaObject;
 use podfit_cluster::index::Index;
 use podfit_core::feature_gates::FeatureGates;
 use podfit_core::horizontal::{HorizontalAutoscaler, Metric, Target};
+use podfit_core::ownership::of_well_known;
 use podfit_core::pod::OwnerRef;
 use podfit_core::profile::Profile;
 use podfit_core::quantity::Resource;
@@ -96,7 +97,7 @@ fn what_an_hpa_scales_on_is_left_to_it() {
         name: "hpa".into(),
         target: Some(OwnerRef {
             api_version: "apps/v1".into(),
-            kind: kind.into(),
+            kind: of_well_known(kind),
             name: name.into(),
         }),
         metrics: vec![target(Resource::Cpu, 70)],

@@ -1,6 +1,6 @@
 //! What is unwise in a target. Upstream checks nothing of it.
 
-use podfit_core::ownership::FAMILY_LABEL;
+use podfit_core::ownership::{FAMILY_LABEL, of_well_known};
 use podfit_core::pod::OwnerRef;
 use serde_json::Value;
 
@@ -18,8 +18,8 @@ pub fn warning(object: &Value) -> Option<String> {
         return None;
     }
     let target = OwnerRef {
-        api_version: field("apiVersion").into(),
-        kind: field("kind").into(),
+        api_version: of_well_known(field("apiVersion")),
+        kind: of_well_known(field("kind")),
         name: field("name").into(),
     };
     if !target.is_family() {

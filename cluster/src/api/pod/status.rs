@@ -106,15 +106,16 @@ pub(super) fn container_status(status: &StatusContainer) -> ContainerStatus {
         resources: status.resources.as_ref().map(effective),
         restart_count: status.restart_count,
         running: status.state.running.is_some(),
-        terminated: status.state.terminated.as_ref().map(termination),
-        last_terminated: status.last_state.terminated.as_ref().map(termination),
+        terminated: termination(&status.state),
+        last_terminated: termination(&status.last_state),
     }
 }
 
-fn termination(terminated: &Terminated) -> Termination {
-    Termination {
+fn termination(state: &State) -> Option<Box<Termination>> {
+    let terminated = state.terminated.as_ref()?;
+    Some(Box::new(Termination {
         reason: terminated.reason.clone().unwrap_or_default(),
         started: parse(terminated.started_at.as_ref()),
         finished: parse(terminated.finished_at.as_ref()),
-    }
+    }))
 }

@@ -96,7 +96,7 @@ fn native_sidecars_are_containers() {
         (Some(Millicores(50)), Some(Millicores(60)))
     );
     assert_eq!(proxy.status.as_ref().unwrap().restart_count, 3);
-    let before = |name: &str| pod.container(name).unwrap().before_boost;
+    let before = |name: &str| pod.container(name).unwrap().before_boost.as_deref();
     assert_eq!(
         before("app").map(|r| r.requests.cpu),
         Some(Some(Millicores(100)))

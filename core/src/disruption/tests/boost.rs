@@ -22,10 +22,11 @@ fn case(profile: Profile, mode: UpdateMode, boosts: &[Option<u64>]) -> Case {
     let mut policies = Vec::new();
     for (i, lasts) in boosts.iter().enumerate() {
         let mut own = container(&format!("c{i}"), (1, 0));
-        own.before_boost = lasts.map(|_| EffectiveResources {
+        let before = EffectiveResources {
             requests: list((100, 0)),
             limits: list(NOTHING),
-        });
+        };
+        own.before_boost = lasts.map(|_| before.into());
         policies.push(ContainerPolicy {
             container_name: own.name.clone(),
             startup_boost: lasts.map(boost),
@@ -91,10 +92,10 @@ fn limits_keep_the_proportion_from_before_the_boost() {
         let mut case = case(profile, UpdateMode::Recreate, &[Some(10)]);
         recommend(&mut case, (150, GI));
         let own = &mut case.pods[0].containers[0];
-        own.before_boost = Some(EffectiveResources {
+        own.before_boost = Some(Box::new(EffectiveResources {
             requests: list((100, 512 * MI)),
             limits: list((300, GI)),
-        });
+        }));
         (own.requests, own.limits) = (list((300, 512 * MI)), list((700, GI)));
         let Action::Unboost(changes) = case.decisions().swap_remove(0).action else {
             panic!("the boost is over")
@@ -160,7 +161,7 @@ fn taking_a_boost_back_needs_a_budget_only_where_it_restarts_a_container() {
 #[test]
 fn a_boosted_pod_does_not_let_its_group_be_evicted() {
     let mut pods = pods(2);
-    pods[0].containers[0].before_boost = Some(EffectiveResources::default());
+    pods[0].containers[0].before_boost = Some(Box::default());
     let mut case = Case::new(Profile::Upstream, UpdateMode::Recreate, pods);
     case.config.gates.cpu_startup_boost = true;
     case.config.min_replicas = 3;

@@ -9,7 +9,7 @@ fn group(states: &str) -> Vec<Pod> {
         match state {
             'p' => pod.phase = Phase::Pending,
             'i' => pod.resize = infeasible(),
-            'b' => pod.containers[0].before_boost = Some(EffectiveResources::default()),
+            'b' => pod.containers[0].before_boost = Some(Box::default()),
             _ => {}
         }
         pod

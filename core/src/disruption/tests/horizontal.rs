@@ -111,10 +111,10 @@ fn a_boost_of_what_is_claimed_ends_where_it_began() {
     case.config.gates.cpu_startup_boost = true;
     for pod in &mut case.pods {
         pod.ready_since = Some(Timestamp::default());
-        pod.containers[0].before_boost = Some(EffectiveResources {
+        pod.containers[0].before_boost = Some(Box::new(EffectiveResources {
             requests: list((100, GI)),
             limits: list(NOTHING),
-        });
+        }));
     }
     let cpu = |case: &Case| match &case.decisions()[0].action {
         Action::Unboost(changes) => changes[0].requests.get(Resource::Cpu),

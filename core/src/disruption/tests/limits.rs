@@ -83,7 +83,7 @@ fn pods_with_resources_of_their_own_or_a_boost_are_left_alone() {
     let mut whole = pod("whole", FAR);
     whole.has_pod_resources = true;
     let mut boosted = pod("boosted", FAR);
-    boosted.containers[0].before_boost = Some(EffectiveResources::default());
+    boosted.containers[0].before_boost = Some(Box::default());
     let mut case = Case::new(
         Profile::Safe,
         UpdateMode::InPlaceOrRecreate,

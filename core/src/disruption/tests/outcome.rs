@@ -171,7 +171,7 @@ fn a_replacement_may_carry_anything_from_what_was_asked_to_what_is_recommended_b
             (4000, GI),
             |pod| {
                 annotate(pod);
-                pod.containers[0].before_boost = Some(EffectiveResources::default());
+                pod.containers[0].before_boost = Some(Box::default());
             },
             "",
         ),

@@ -1,7 +1,7 @@
 //! What is planned.
 
 use super::*;
-use crate::ownership::{Controller, ForeignKind, Owners, Vpas};
+use crate::ownership::{Controller, ForeignKind, Owners, Vpas, of_well_known};
 use crate::pod::OwnerRef;
 use crate::time::Timestamp;
 use crate::vpa::Vpa;
@@ -22,8 +22,8 @@ fn owner_ref(text: &str) -> OwnerRef {
         None => ("apps/v1".into(), kind),
     };
     OwnerRef {
-        api_version,
-        kind: kind.into(),
+        api_version: api_version.into(),
+        kind: of_well_known(kind),
         name: name.into(),
     }
 }

@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 
-use podfit_core::ownership::Controller;
+use podfit_core::ownership::{Controller, of_well_known};
 use podfit_core::pod::{Container, ContainerStatus, OwnerRef, Termination};
 use podfit_core::quantity::{Bytes, ResourceList};
 use podfit_core::vpa::Vpa;
@@ -14,17 +14,19 @@ const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_683_600);
 fn owner(kind: &str, name: &str) -> OwnerRef {
     OwnerRef {
         api_version: "batch/v1".into(),
-        kind: kind.into(),
+        kind: of_well_known(kind),
         name: name.into(),
     }
 }
 
 /// A pod of the Job `night-1`, whose container `app` was killed at these seconds: the earlier time is of the run before.
 fn pod(uid: &str, kills: &[i64]) -> Pod {
-    let mut kills = kills.iter().rev().map(|second| Termination {
-        reason: "OOMKilled".into(),
-        started: None,
-        finished: Some(Timestamp::from_unix_seconds(*second)),
+    let mut kills = kills.iter().rev().map(|second| {
+        Box::new(Termination {
+            reason: "OOMKilled".into(),
+            started: None,
+            finished: Some(Timestamp::from_unix_seconds(*second)),
+        })
     });
     let status = ContainerStatus {
         terminated: kills.next(),
@@ -206,11 +208,11 @@ fn a_run_ends_once() {
         pod.family = Some("etl".into());
         pod.phase = phase;
         if let Some(status) = &mut pod.containers[0].status {
-            status.terminated = Some(Termination {
+            status.terminated = Some(Box::new(Termination {
                 reason: reason.into(),
                 started: None,
                 finished: Some(ended_at),
-            });
+            }));
         }
         pod
     };
