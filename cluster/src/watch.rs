@@ -18,8 +18,8 @@ use tokio::sync::watch as signal;
 
 use crate::calls::explain;
 
-/// How many objects are asked for at a time. While a page is read it is there three times over, as bytes, as text and as
-/// objects, and all kinds are listed at once: at 500, the client's own number, that was most of what small clusters took.
+/// How many objects are asked for at a time; the client's own number is 500. A page is there as text and as objects at once,
+/// and all kinds are listed at the same time.
 const PAGE: u32 = 100;
 
 /// What a watch tells: objects one by one, and after each list which objects there are at all.
