@@ -81,7 +81,7 @@ async fn run() -> Result<()> {
                 continue;
             }
             if anew {
-                fixture.renew_histories(runner.adaptive).await?;
+                fixture.renew_vpas(runner.adaptive).await?;
             }
             let figures = track.run(*runner, size).await?;
             println!("  {figures:?}");

@@ -104,14 +104,16 @@ impl Fixture {
         self.etcd.put("pods made anew", self.size.pods, pods).await
     }
 
-    /// Stores all histories anew, as they stood there at first: what a recommender has written meanwhile is gone. With
-    /// `adaptive`, with what that estimator would have kept of the same eight days.
-    pub async fn renew_histories(&self, adaptive: bool) -> Result<()> {
+    /// Stores VPAs and histories anew, as they stood there at first: what a recommender has written meanwhile is gone, and the
+    /// next one holds nothing back because of it. With `adaptive`, histories have what that estimator would have kept of
+    /// the same eight days.
+    pub async fn renew_vpas(&self, adaptive: bool) -> Result<()> {
         let (this, now) = (self, Timestamp::now());
         let vpas = 0..self.size.vpas;
-        let histories = vpas.map(move |n| this.checkpoint(n, this.size.replicas(), now, adaptive));
-        let what = "histories stored anew";
-        self.etcd.put(what, self.size.vpas, histories).await
+        let vpas = vpas.flat_map(move |n| this.vpa(n, (this.size.replicas(), adaptive), now));
+        self.etcd
+            .put("VPAs and histories anew", self.size.vpas, vpas)
+            .await
     }
 
     /// Adds what is missing up to `size`. It never shrinks.
@@ -126,7 +128,9 @@ impl Fixture {
         let pods = (0..size.vpas).flat_map(|n| missing(n).map(move |pod| this.pod(n, pod)));
         let count = size.pods - old.pods;
         self.etcd.put("pods", count, pods).await?;
-        let vpas = new.clone().flat_map(|n| self.vpa(n, size.replicas(), now));
+        let vpas = new
+            .clone()
+            .flat_map(|n| self.vpa(n, (size.replicas(), false), now));
         self.etcd
             .put("VPAs and stored histories", new.len(), vpas)
             .await?;
@@ -188,7 +192,7 @@ impl Fixture {
         (format!("pods/{namespace}/{name}"), object)
     }
 
-    fn vpa(&self, n: usize, replicas: usize, now: Timestamp) -> Vec<Entry> {
+    fn vpa(&self, n: usize, (replicas, adaptive): (usize, bool), now: Timestamp) -> Vec<Entry> {
         let mode = match self.purpose {
             Purpose::Recommend => "Off",
             Purpose::Apply => "Initial",
@@ -207,11 +211,11 @@ impl Fixture {
             vpa["status"] = recommended(n);
         }
         let vpa = self.autoscaling("VerticalPodAutoscaler", n, &name(n), vpa);
-        let history = recommend.then(|| self.checkpoint(n, replicas, now, false));
+        let history = recommend.then(|| self.checkpoint(n, (replicas, adaptive), now));
         [vpa].into_iter().chain(history).collect()
     }
 
-    fn checkpoint(&self, n: usize, replicas: usize, now: Timestamp, adaptive: bool) -> Entry {
+    fn checkpoint(&self, n: usize, (replicas, adaptive): (usize, bool), now: Timestamp) -> Entry {
         let name = name(n);
         let mut checkpoint = json!({
             "spec": {"vpaObjectName": name, "containerName": "app"},
