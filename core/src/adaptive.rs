@@ -80,12 +80,14 @@ impl Adaptive {
     pub fn add_cpu(&mut self, cores: f64, at: Timestamp, weight: f64) {
         self.cpu.add(cores, at, weight);
         self.days[0].add(cores, at, weight);
+        self.days[0].tell();
     }
 
     /// Adds a sample of memory, in bytes, measured at `at`.
     pub fn add_memory(&mut self, bytes: f64, at: Timestamp) {
         self.memory.add(bytes, at);
         self.days[1].add(bytes, at, 1.0);
+        self.days[1].tell();
     }
 
     /// What kind of workload it is by a resource.

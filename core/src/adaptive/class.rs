@@ -96,8 +96,10 @@ impl fmt::Display for Told {
 struct Seen {
     /// When, in days.
     at: f64,
-    /// The means of its parts.
+    /// The means of its parts, how many are known, and their sum.
     means: [Option<f64>; PARTS],
+    known: f64,
+    sum: f64,
     /// What samples deviated from those, squared.
     within: f64,
     /// How often it came back from a rest.
@@ -110,6 +112,8 @@ pub(super) fn tell(days: &[Day]) -> Told {
     let seen = days.iter().enumerate().map(|(ago, day)| Seen {
         at: -(ago as f64),
         means: day.means(),
+        known: day.means().iter().flatten().count() as f64,
+        sum: day.means().iter().flatten().sum(),
         within: day.deviation().powi(2),
         starts: f64::from(day.starts()),
         is_whole: day.is_whole(),
@@ -160,17 +164,17 @@ fn verdict(days: &[&Seen], least: usize) -> Class {
     if days.len() >= least && starts >= 2.0 && starts >= STARTS * days.len() as f64 {
         return Class::RunToCompletion;
     }
-    let whole: Vec<&Seen> = days.iter().copied().filter(|day| day.is_whole).collect();
-    if whole.len() < least {
+    let whole = days.iter().copied().filter(|day| day.is_whole);
+    if whole.clone().count() < least {
         return Class::Unknown;
     }
-    let within = average(whole.iter().map(|day| day.within));
+    let within = average(whole.clone().map(|day| day.within));
     let Variance {
         line,
         time_of_day,
         rest,
         growth,
-    } = Variance::of(&whole);
+    } = Variance::of(whole);
     let left = rest + within;
     if growth.abs() >= RAMP && line >= time_of_day && line >= left {
         Class::Ramping
@@ -197,21 +201,18 @@ struct Variance {
 
 impl Variance {
     /// Of three days or more: an analysis of variance in two steps.
-    fn of(days: &[&Seen]) -> Self {
-        let mean = average(days.iter().flat_map(|day| &day.means).flatten().copied());
-        let middle = average(days.iter().map(|day| day.at));
+    fn of<'a>(days: impl Iterator<Item = &'a Seen> + Clone) -> Self {
+        let known: f64 = days.clone().map(|day| day.known).sum();
+        let mean = days.clone().map(|day| day.sum).sum::<f64>() / known;
+        let middle = average(days.clone().map(|day| day.at));
         // The line.
-        let levels = days.iter().map(|day| {
-            let level = average(day.means.iter().flatten().copied());
-            (day.at - middle, level - mean)
-        });
-        let levels: Vec<(f64, f64)> = levels.collect();
-        let squares: f64 = levels.iter().map(|(at, _)| at * at).sum();
-        let slope = levels.iter().map(|(at, level)| at * level).sum::<f64>() / squares;
-        let off = levels
-            .iter()
-            .map(|(at, level)| (level - slope * at).powi(2));
-        let count = days.len() as f64;
+        let levels = days
+            .clone()
+            .map(|day| (day.at - middle, day.sum / day.known - mean));
+        let squares: f64 = levels.clone().map(|(at, _)| at * at).sum();
+        let slope = levels.clone().map(|(at, level)| at * level).sum::<f64>() / squares;
+        let off = levels.map(|(at, level)| (level - slope * at).powi(2));
+        let count = days.clone().count() as f64;
         let chance = off.sum::<f64>() / (count - 2.0);
         let line = (slope * slope * squares - chance).max(0.0) / count;
         // The time of day: of each part the count, the sum and the sum of squares of what is off the line.

@@ -96,6 +96,8 @@ pub struct Days {
     /// The last sample, which says which part is open; `None` before there is one.
     last: Option<Timestamp>,
     told: Told,
+    /// A day has ended since.
+    is_due: bool,
 }
 
 impl Days {
@@ -109,11 +111,20 @@ impl Days {
             open: Open::default(),
             last: None,
             told: Told::default(),
+            is_due: false,
         }
     }
 
-    /// What kind of workload it is. Decided anew at the end of each day.
+    /// What kind of workload it is, as it was last told.
     pub fn told(&self) -> Told {
+        self.told
+    }
+
+    /// Tells what kind of workload it is, anew when a day has ended since.
+    pub fn tell(&mut self) -> Told {
+        if std::mem::take(&mut self.is_due) {
+            self.told = class::tell(&self.ended[..self.known.into()]);
+        }
         self.told
     }
 
@@ -160,9 +171,7 @@ impl Days {
         for _ in 0..days.min(DAYS as i64) {
             self.end_day();
         }
-        if days > 0 {
-            self.told = class::tell(&self.ended[..self.known.into()]);
-        }
+        self.is_due |= days > 0;
     }
 
     fn end_part(&mut self, place: usize) {
@@ -233,7 +242,8 @@ impl Days {
             day.means = from.take()?;
             [day.deviation, day.starts] = from.take()?;
         }
-        read.told = class::tell(&read.ended[..read.known.into()]);
+        read.is_due = true;
+        read.tell();
         Ok(read)
     }
 }

@@ -31,7 +31,7 @@ impl Classes {
             part.add(amount, at, 1.0);
             let since = *begin.get_or_insert(at);
             if at.since(since) >= REMEMBERED + DAY {
-                told.push(part.told());
+                told.push(part.tell());
                 part = Days::new(resource);
                 part.add(amount, at, 1.0);
                 begin = Some(at);
@@ -40,7 +40,7 @@ impl Classes {
         let known = |told: &Told| *told != Told::default();
         let pairs = told.windows(2).map(|pair| (pair[0], pair[1]));
         Self {
-            last: whole.told(),
+            last: whole.tell(),
             pairs: pairs.filter(|(a, b)| known(a) && known(b)).collect(),
         }
     }

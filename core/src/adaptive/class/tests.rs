@@ -166,7 +166,7 @@ fn told(series: &[Option<f64>], begin: Timestamp) -> Told {
             days.add(*used, begin + STEP * n, 1.0);
         }
     }
-    days.told()
+    days.tell()
 }
 
 const CLASSES: [Class; 5] = [
@@ -264,7 +264,7 @@ fn postponed_time_is_a_rest() {
         days.postpone(idle);
         at = at + idle;
     }
-    assert_eq!(days.told().class, Class::RunToCompletion);
+    assert_eq!(days.tell().class, Class::RunToCompletion);
     let mut whole = Days::new(Resource::Memory);
     for n in 0..A_DAY * 20 {
         if n == A_DAY * 10 {
@@ -274,7 +274,7 @@ fn postponed_time_is_a_rest() {
         let tide = (time_of_day(n) * std::f64::consts::TAU).sin();
         whole.add(1e9 * (1.0 + 0.5 * tide), at, 1.0);
     }
-    assert_eq!(whole.told().to_string(), "periodic (24 h), 94 % sure");
+    assert_eq!(whole.tell().to_string(), "periodic (24 h), 94 % sure");
 }
 
 #[test]
@@ -318,7 +318,7 @@ proptest! {
                     days.postpone(Duration::from_secs(idle));
                     at = at + Duration::from_secs(idle);
                 }
-                let told = days.told();
+                let told = days.tell();
                 prop_assert!((0.0..1.0).contains(&told.confidence), "{told:?}");
             }
         }
