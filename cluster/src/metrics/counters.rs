@@ -10,7 +10,7 @@ use prometheus::proto::{Counter, LabelPair, Metric, MetricFamily, MetricType};
 const SEPARATOR: &str = "\0";
 
 /// Counters by the values of labels, as the library's `IntCounterVec`. That keeps name, help and the labels' names with each
-/// of them, a kilobyte and more; here it is what tells them apart, some eighty bytes. Cheap to clone.
+/// of them, a kilobyte and more by its types; here it is what tells them apart, some eighty bytes. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Counters {
     desc: Arc<Desc>,
