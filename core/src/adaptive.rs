@@ -55,7 +55,7 @@ impl Default for Promises {
     }
 }
 
-/// What is known of one container: 7.2 kB.
+/// What is known of one container: 7.3 kB.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Adaptive {
     /// Its CPU.

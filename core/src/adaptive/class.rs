@@ -107,18 +107,27 @@ struct Seen {
     is_whole: bool,
 }
 
+impl Seen {
+    /// A day that ended so many days ago.
+    fn of(day: &Day, ago: usize) -> Self {
+        let means = day.means();
+        let known = means.iter().flatten();
+        Self {
+            at: -(ago as f64),
+            means,
+            known: known.clone().count() as f64,
+            sum: known.sum(),
+            within: day.deviation().powi(2),
+            starts: f64::from(day.starts()),
+            is_whole: day.is_whole(),
+        }
+    }
+}
+
 /// Tells it from days, the newest first.
 pub(super) fn tell(days: &[Day]) -> Told {
-    let seen = days.iter().enumerate().map(|(ago, day)| Seen {
-        at: -(ago as f64),
-        means: day.means(),
-        known: day.means().iter().flatten().count() as f64,
-        sum: day.means().iter().flatten().sum(),
-        within: day.deviation().powi(2),
-        starts: f64::from(day.starts()),
-        is_whole: day.is_whole(),
-    });
-    let seen: Vec<Seen> = seen.collect();
+    let seen = days.iter().enumerate();
+    let seen: Vec<Seen> = seen.map(|(ago, day)| Seen::of(day, ago)).collect();
     let mut asked: Vec<&Seen> = seen.iter().collect();
     let class = verdict(&asked, LEAST_DAYS);
     if class == Class::Unknown {

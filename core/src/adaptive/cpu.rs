@@ -141,7 +141,9 @@ pub struct Cpu {
     /// The peak of the last hour that had samples, in cores.
     peak: f64,
     usage: [Levels; 2],
+    /// What each expert says, in cores, and the logarithm of that: each sample asks for it.
     words: [f64; EXPERTS.len()],
+    logarithms: [f64; EXPERTS.len()],
     records: [Ratios; EXPERTS.len()],
     followed: usize,
     margin: Option<Margin>,
@@ -162,6 +164,7 @@ impl Cpu {
             peak: 0.0,
             usage: std::array::from_fn(|_| Levels::new()),
             words: [0.0; EXPERTS.len()],
+            logarithms: [f64::NEG_INFINITY; EXPERTS.len()],
             records: std::array::from_fn(|_| Ratios::new()),
             followed: 0,
             margin: None,
@@ -181,9 +184,10 @@ impl Cpu {
             self.kept.add(over, weight);
         }
         let compared = cores.max(LEAST_SAMPLE).ln();
-        let experts = self.records.iter_mut().zip(self.words);
-        for (record, word) in experts.filter(|(_, word)| *word > 0.0) {
-            record.add(word, compared - word.ln(), weight);
+        let words = self.words.into_iter().zip(self.logarithms);
+        let experts = self.records.iter_mut().zip(words);
+        for (record, (word, logarithm)) in experts.filter(|(_, (word, _))| *word > 0.0) {
+            record.add(word, compared - logarithm, weight);
         }
         self.usage
             .iter_mut()
@@ -288,6 +292,7 @@ impl Cpu {
     ) -> Option<Self> {
         self.followed = usize::from(followed);
         (self.hours, self.hour, self.hour_peak) = (hours, hour, hour_peak);
+        self.logarithms = self.words.map(f64::ln);
         let record = self.records.get(self.followed)?;
         self.margin = (record.total() >= 1.0).then(|| record.best(&self.costs()));
         Some(self)
@@ -310,11 +315,11 @@ impl Cpu {
         self.hours = self.hours.saturating_add(1);
         let usual: [f64; 2] =
             std::array::from_fn(|n| self.usage[n].quantile(QUANTILES[n]).max(LEAST));
-        for ((recent, usage), word) in EXPERTS.into_iter().zip(&mut self.words) {
-            let usual = usual[usage];
-            let said = self.peak.powf(recent) * usual.powf(1.0 - recent);
-            if WORD.moves(*word, said) {
-                *word = said;
+        for (place, (recent, usage)) in EXPERTS.into_iter().enumerate() {
+            let said = self.peak.powf(recent) * usual[usage].powf(1.0 - recent);
+            if WORD.moves(self.words[place], said) {
+                self.words[place] = said;
+                self.logarithms[place] = said.ln();
             }
         }
         let wanted = self.follow().unwrap_or(FIRST_MARGIN * self.peak);

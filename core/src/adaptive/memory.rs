@@ -37,6 +37,9 @@ const SPREAD: f64 = 0.0075;
 /// Multiples are tried in steps of this.
 const STEP: f64 = 1.01;
 
+/// Up to so far above the highest peak, in logarithms, where it is exceeded no more.
+const FAR: f64 = 20.0 * SPREAD;
+
 /// The target moves when it would be more than so much higher or lower.
 const RAISE: f64 = 1.01;
 const LOWER: f64 = 0.95;
@@ -356,36 +359,41 @@ fn highest(values: &VecDeque<f64>) -> f64 {
 
 /// The multiple whose room and breaches cost least together, and the part of days it would have been exceeded on.
 fn cheapest(ratios: &VecDeque<f64>, price: f64, breach: f64) -> (f64, f64) {
-    /// What lies so far below, in logarithms, is not exceeded.
-    const FAR: f64 = 20.0 * SPREAD;
-    let weight = |day: usize| (-(day as f64) / PEAK_HALF_LIFE).exp2();
-    let all: f64 = (0..ratios.len()).map(weight).sum();
-    let days: Vec<(f64, f64)> = ratios
-        .iter()
-        .enumerate()
-        .map(|(day, ratio)| (ratio.ln(), weight(day) / all))
-        .collect();
-    let highest = days
-        .iter()
-        .map(|(ratio, _)| *ratio)
-        .fold(f64::NEG_INFINITY, f64::max);
-    let lowest = days
-        .iter()
-        .map(|(ratio, _)| *ratio)
-        .fold(f64::INFINITY, f64::min);
+    // The newest weighs most; in logarithms, the lowest first.
+    let fade = (-1.0 / PEAK_HALF_LIFE).exp2();
+    let weights = std::iter::successors(Some(1.0), |weight| Some(weight * fade));
+    let mut days: Vec<(f64, f64)> = ratios.iter().map(|ratio| ratio.ln()).zip(weights).collect();
+    let all: f64 = days.iter().map(|(_, weight)| weight).sum();
+    days.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+    let (Some((lowest, _)), Some((highest, _))) = (days.first(), days.last()) else {
+        return (0.0, 1.0);
+    };
+    let (lowest, highest) = (*lowest, *highest);
+    // From the lowest multiple up. A day above it is exceeded, one below it by a part that falls with the distance: by the
+    // same factor with each step, so that a day's exponential is taken once.
+    let step = STEP.ln();
+    let nearer = (-step / SPREAD).exp();
     let mut multiple = lowest.max(highest + 0.002_f64.ln());
+    let mut room = price * multiple.exp();
+    let (mut above, mut below) = (all, 0.0);
+    let mut rest = days.iter().peekable();
     let mut best = (f64::INFINITY, highest, 1.0);
     while multiple < highest + FAR {
-        let over: f64 = days
-            .iter()
-            .filter(|(ratio, _)| *ratio > multiple - FAR)
-            .map(|(ratio, weight)| weight * ((ratio - multiple) / SPREAD).min(0.0).exp())
-            .sum();
-        let cost = price * multiple.exp() + breach * over;
+        while let Some((ratio, weight)) = rest.next_if(|(ratio, _)| *ratio <= multiple) {
+            above = f64::max(above - weight, 0.0);
+            below += weight * ((ratio - multiple) / SPREAD).exp();
+        }
+        let over = (above + below) / all;
+        let cost = room + breach * over;
         if cost < best.0 {
             best = (cost, multiple, over);
         }
-        multiple += STEP.ln();
+        multiple += step;
+        room *= STEP;
+        below *= nearer;
     }
     (best.1.exp(), best.2)
 }
+
+#[cfg(test)]
+mod tests;
