@@ -17,8 +17,17 @@ pub struct Request {
     pub resource: String,
     /// `NAMESPACE/NAME` of the object, either of which may be missing.
     pub object: String,
-    /// The name of the role that allowed it. `None`: it was refused.
-    pub role: Option<String>,
+    /// What allowed it. `None`: it was refused.
+    pub role: Option<Role>,
+}
+
+/// A role or a cluster role.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Role {
+    /// `Role` or `ClusterRole`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
 }
 
 /// All requests since the cluster began.
@@ -61,7 +70,12 @@ pub fn resource(group: &str, plural: &str, subresource: &str) -> String {
 }
 
 /// The authorizer's words: `RBAC: allowed by RoleBinding "a/podfit" of Role "a" to ServiceAccount "a/podfit"`.
-fn role(reason: &str) -> Option<String> {
-    let (_, after) = reason.split_once("Role \"")?;
-    after.split('"').next().map(str::to_owned)
+fn role(reason: &str) -> Option<Role> {
+    let (_, role) = reason.split_once(" of ")?;
+    let (kind, name) = role.split_once(" \"")?;
+    let (name, _) = name.split_once('"')?;
+    Some(Role {
+        kind: kind.into(),
+        name: name.into(),
+    })
 }

@@ -89,13 +89,16 @@ impl Ratios {
 
     /// The margin that would have cost least; of those with no more breaches than the cap allows.
     pub fn best(&self, costs: &Costs) -> Margin {
-        let (total, words) = (
-            self.total(),
-            self.words.iter().map(|word| f64::from(*word)).sum::<f64>(),
-        );
-        let usage: f64 = self.usages().sum();
+        let (middles, ends) = (&*MIDDLES, &*ENDS);
+        let (mut total, mut words, mut usage) = (0.0, 0.0, 0.0);
+        for ((samples, of_place), middle) in self.samples.iter().zip(&self.words[..]).zip(middles) {
+            let of_place = f64::from(*of_place);
+            total += f64::from(*samples);
+            words += of_place;
+            usage += of_place * middle;
+        }
         let mut best = Margin {
-            multiple: ENDS[COUNT - 1],
+            multiple: ends[COUNT - 1],
             cost: f64::INFINITY,
             slack: 1.0,
             time_over: 0.0,
@@ -106,22 +109,23 @@ impl Ratios {
             if over > costs.cap * total {
                 break;
             }
-            let multiple = ENDS[place];
+            let multiple = ends[place];
             let slack = 1.0 - (usage - over_usage + multiple * over_words) / (multiple * words);
+            let time_over = over / total;
             let excess = (over_usage - multiple * over_words).max(0.0) / usage;
-            let cost = slack + costs.time_over * over / total + costs.overrun * excess;
+            let cost = slack + costs.time_over * time_over + costs.overrun * excess;
             if cost < best.cost {
                 best = Margin {
                     multiple,
                     cost,
                     slack,
-                    time_over: over / total,
+                    time_over,
                 };
             }
             let words = f64::from(self.words[place]);
             over += f64::from(self.samples[place]);
             over_words += words;
-            over_usage += words * MIDDLES[place];
+            over_usage += words * middles[place];
         }
         best
     }
@@ -135,12 +139,5 @@ impl Ratios {
             over > allowed
         });
         ENDS[place.unwrap_or(0)]
-    }
-
-    fn usages(&self) -> impl Iterator<Item = f64> {
-        self.words
-            .iter()
-            .zip(MIDDLES.iter())
-            .map(|(word, middle)| f64::from(*word) * middle)
     }
 }

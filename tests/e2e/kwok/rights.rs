@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use podfit_tests::audit::{Request, resource};
+use podfit_tests::audit::{Request, Role, resource};
 use podfit_tests::chart::objects;
 use podfit_tests::cluster::Cluster;
 use podfit_tests::namespace::Namespace;
@@ -47,36 +47,60 @@ pub async fn suffice(ns: Namespace, _: Arc<Podfit>) -> Result<()> {
     Ok(())
 }
 
-/// The rights of the roles with these labels that nobody has made use of since the cluster began.
+/// The rights of the roles with these labels that nobody has made use of since the cluster began: `ROLE: VERB RESOURCE`.
 pub async fn idle(cluster: &Cluster, labels: &str) -> Result<BTreeSet<String>> {
-    let mut rights = given(cluster, labels).await?;
+    let rights = given(cluster, labels).await?;
     ensure!(!rights.is_empty(), "no role has the labels {labels}");
-    for used in cluster.podfits_requests()?.iter().filter_map(used) {
-        rights.remove(&used);
-    }
-    Ok(rights)
+    let requests = cluster.podfits_requests()?;
+    let idle = rights
+        .iter()
+        .filter(|right| !requests.iter().any(|request| right.allows(request)));
+    Ok(idle
+        .map(|right| format!("{}: {} {}", right.role.name, right.verb, right.resource))
+        .collect())
 }
 
-/// `ROLE: VERB RESOURCE`
-fn used(request: &Request) -> Option<String> {
-    let role = request.role.as_ref()?;
-    Some(format!("{role}: {} {}", request.verb, request.resource))
+/// One of the things that a role allows.
+struct Right {
+    role: Role,
+    /// Whose role it is, such as `webhook`.
+    component: String,
+    verb: String,
+    resource: String,
+}
+
+impl Right {
+    /// Where two roles of an account allow the same, which of them the authorizer names is left to chance.
+    fn allows(&self, request: &Request) -> bool {
+        let account = request.account.rsplit('-').next();
+        account == Some(&self.component)
+            && request.role.as_ref().map(|role| &role.kind) == Some(&self.role.kind)
+            && (&request.verb, &request.resource) == (&self.verb, &self.resource)
+    }
 }
 
 /// The roles' rules, taken apart.
-async fn given(cluster: &Cluster, labels: &str) -> Result<BTreeSet<String>> {
+async fn given(cluster: &Cluster, labels: &str) -> Result<Vec<Right>> {
     let kinds = "roles,clusterroles";
     let get = ["get", kinds, "-A", "-l", labels, "-o", "json"];
-    let mut given = BTreeSet::new();
-    for role in objects(&cluster.kubectl(&get, "").await?)? {
-        let name = role["metadata"]["name"].as_str().unwrap_or_default();
-        for rule in role["rules"].as_array().into_iter().flatten() {
+    let mut given = Vec::new();
+    for object in objects(&cluster.kubectl(&get, "").await?)? {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        for rule in object["rules"].as_array().into_iter().flatten() {
             for group in texts(&rule["apiGroups"]) {
                 for plural in texts(&rule["resources"]) {
                     let (plural, sub) = plural.split_once('/').unwrap_or((plural, ""));
-                    for verb in texts(&rule["verbs"]) {
-                        given.insert(format!("{name}: {verb} {}", resource(group, plural, sub)));
-                    }
+                    given.extend(texts(&rule["verbs"]).map(|verb| Right {
+                        role: Role {
+                            kind: text(&object["kind"]),
+                            name: text(&object["metadata"]["name"]),
+                        },
+                        component: text(
+                            &object["metadata"]["labels"]["app.kubernetes.io/component"],
+                        ),
+                        verb: verb.into(),
+                        resource: resource(group, plural, sub),
+                    }));
                 }
             }
         }
