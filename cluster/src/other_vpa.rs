@@ -18,14 +18,16 @@ mod lookout;
 
 pub use lookout::{Lookout, OtherVpa};
 
-/// The leases of upstream's three programs.
-pub const LEASES: [&str; 3] = [
+/// The leases of upstream's three programs. Its Helm chart gives the updater's another name than the program does.
+pub const LEASES: [&str; 4] = [
     "vpa-recommender-lease",
     "vpa-updater",
+    "vpa-updater-lease",
     "vpa-admission-controller",
 ];
 
-/// Upstream's registration of its webhook.
+/// Upstream's registration of its webhook, as its admission controller makes it by itself. Its chart's has the release's name in
+/// its own, and is not looked at: the lease of its admission controller tells more.
 pub const CONFIGURATION: &str = "vpa-webhook-config";
 
 /// On a lease: who of podfit held it last. Where that is not who holds it now, the holder is not podfit.

@@ -189,7 +189,7 @@ With `shadow` no rule lets anything be written.
 # Does another VPA act? Then podfit must not. Upstream's programs hold these leases, in kube-system as a rule. [cluster/src/other_vpa/lookout.rs]
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
-  resourceNames: [vpa-recommender-lease, vpa-updater, vpa-admission-controller]
+  resourceNames: [vpa-recommender-lease, vpa-updater, vpa-updater-lease, vpa-admission-controller]
   verbs: [list]
 # Are new pods sent to another VPA's webhook? [cluster/src/other_vpa/lookout.rs]
 - apiGroups: [admissionregistration.k8s.io]

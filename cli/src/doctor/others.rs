@@ -1,5 +1,6 @@
 //! Other vertical autoscalers in the cluster: two that act on one VPA undo each other's work.
 
+use podfit_cluster::other_vpa::LEASES;
 use serde_json::Value;
 
 use super::admission::{CONFIGURATION, configuration};
@@ -12,12 +13,15 @@ use crate::installation::COMPONENTS;
 const PROGRAMS: [&str; 3] = ["vpa-recommender", "vpa-updater", "vpa-admission-controller"];
 
 const REMEDY: &str = "let one act: docs/install.md, \"Another VPA\"";
+const REMEDY_LEFT: &str =
+    "if that VPA is gone, delete what it left: docs/migrate.md, \"Take over\"";
 
 pub fn checks(facts: &Facts, checks: &mut Vec<Check>) {
     const WHAT: &str = "other VPA installs";
     let unknown = facts.deployments.unknown().or(facts.leases.unknown());
     let mut found = deployments(facts);
     found.extend(leases(facts));
+    let remedy = if found.is_empty() { REMEDY_LEFT } else { REMEDY };
     found.extend(webhooks(facts));
     let mut components = COMPONENTS.into_iter();
     let in_shadow = components.any(|component| facts.installation.is_shadow(component));
@@ -25,7 +29,7 @@ pub fn checks(facts: &Facts, checks: &mut Vec<Check>) {
         _ if !found.is_empty() && in_shadow => {
             Check::ok(WHAT, format!("beside podfit in shadow: {}", some(&found)))
         }
-        _ if !found.is_empty() => Check::fail(WHAT, some(&found), REMEDY),
+        _ if !found.is_empty() => Check::fail(WHAT, some(&found), remedy),
         Some(why) => Check::unknown(WHAT, why),
         None => Check::ok(WHAT, "none found"),
     });
@@ -47,15 +51,17 @@ fn deployments(facts: &Facts) -> Vec<String> {
     found.map(|d| format!("Deployment {}", path(d))).collect()
 }
 
-/// Leases of the same names in other namespaces that are renewed, and those in podfit's that somebody else holds.
+/// Renewed leases of upstream's names and of podfit's own, but for podfit's own in its namespace. Older recommenders of upstream's
+/// have one that is called as they are.
 fn leases(facts: &Facts) -> Vec<String> {
-    let ours = &facts.installation.namespace;
-    let mut names: Vec<_> = COMPONENTS.map(|c| lease_name(facts, c)).into();
-    names.extend(["vpa-recommender".into(), "vpa-recommender-lease".into()]);
+    let namespace = facts.installation.namespace.as_str();
+    let ours = COMPONENTS.map(|c| lease_name(facts, c));
     let foreign = facts.leases.items().filter(|lease| {
         let metadata = &lease["metadata"];
         let name = metadata["name"].as_str().unwrap_or_default();
-        metadata["namespace"] != ours.as_str() && names.iter().any(|n| n == name)
+        let is_own_name = ours.iter().any(|own| own == name);
+        let is_vpas = is_own_name || name == "vpa-recommender" || LEASES.contains(&name);
+        is_vpas && !(is_own_name && metadata["namespace"] == namespace)
     });
     foreign
         .map(|lease| (path(lease), State::of(lease, facts.at)))

@@ -69,6 +69,14 @@ fn other_autoscalers() {
     stopped["spec"]["replicas"] = 0.into();
     let held = lease("kube-system", "vpa-updater", "old", NOW);
     let gone = lease("kube-system", "vpa-updater", "old", "2026-11-25T12:00:00Z");
+    // As upstream's chart names them, in a namespace of its own or in podfit's.
+    let of_chart = lease("vpa", "vpa-updater-lease", "old", NOW);
+    let beside = lease("podfit", "vpa-updater-lease", "old", NOW);
+    let other = lease("podfit", "some-lease", "old", NOW);
+    let left = json!({
+        "metadata": {"name": "vpa-vertical-pod-autoscaler-webhook-config"},
+        "webhooks": [{"name": "vpa.k8s.io", "clientConfig": {"service": {"namespace": "vpa", "name": "vpa-webhook"}}}],
+    });
     let push = |answer: &mut Answer, item: &Value| {
         if let Answer::Found(list) = answer {
             list["items"].as_array_mut().unwrap().push(item.clone());
@@ -85,5 +93,42 @@ fn other_autoscalers() {
             &["FAIL other VPA installs: lease kube-system/vpa-updater, held by old"],
         ),
         (&|f| push(&mut f.leases, &gone), &[]),
+        (
+            &|f| push(&mut f.leases, &of_chart),
+            &["FAIL other VPA installs: lease vpa/vpa-updater-lease, held by old"],
+        ),
+        (
+            &|f| push(&mut f.leases, &beside),
+            &["FAIL other VPA installs: lease podfit/vpa-updater-lease, held by old"],
+        ),
+        (&|f| push(&mut f.leases, &other), &[]),
+        (
+            &|f| push(&mut f.webhooks, &left),
+            &[
+                "FAIL other VPA installs: MutatingWebhookConfiguration vpa-vertical-pod-autoscaler-webhook-config",
+            ],
+        ),
     ]);
+}
+
+/// What is only left behind is to be deleted; what acts is to be stopped.
+#[test]
+fn the_remedy_for_another_autoscaler() {
+    let remedy = |held: bool| {
+        let mut facts = healthy();
+        let left = json!({
+            "metadata": {"name": "a"},
+            "webhooks": [{"name": "vpa.k8s.io", "clientConfig": {"service": {"namespace": "vpa"}}}],
+        });
+        let ours = facts.webhooks.items().next().cloned();
+        facts.webhooks = list(json!([ours, left]));
+        if held {
+            facts.leases = list(json!([lease("vpa", "vpa-updater-lease", "old", NOW)]));
+        }
+        let checks = checks(&facts);
+        let check = checks.into_iter().find(|c| c.what == "other VPA installs");
+        check.and_then(|check| check.remedy).unwrap()
+    };
+    assert!(remedy(false).contains("docs/migrate.md"));
+    assert!(remedy(true).contains("docs/install.md"));
 }
