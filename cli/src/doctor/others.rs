@@ -14,14 +14,18 @@ const PROGRAMS: [&str; 3] = ["vpa-recommender", "vpa-updater", "vpa-admission-co
 
 const REMEDY: &str = "let one act: docs/install.md, \"Another VPA\"";
 const REMEDY_LEFT: &str =
-    "if that VPA is gone, delete what it left: docs/migrate.md, \"Take over\"";
+    "if that VPA is gone, delete what it left: docs/migrate.md, \"2. Take over\"";
 
 pub fn checks(facts: &Facts, checks: &mut Vec<Check>) {
     const WHAT: &str = "other VPA installs";
     let unknown = facts.deployments.unknown().or(facts.leases.unknown());
     let mut found = deployments(facts);
     found.extend(leases(facts));
-    let remedy = if found.is_empty() { REMEDY_LEFT } else { REMEDY };
+    let remedy = if found.is_empty() {
+        REMEDY_LEFT
+    } else {
+        REMEDY
+    };
     found.extend(webhooks(facts));
     let mut components = COMPONENTS.into_iter();
     let in_shadow = components.any(|component| facts.installation.is_shadow(component));
