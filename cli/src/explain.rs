@@ -2,6 +2,7 @@
 
 mod bars;
 mod horizontal;
+mod next;
 mod runs;
 mod show;
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use clap::Args;
 use podfit_cluster::explanation::horizontal::Beside;
+use podfit_core::admission::{LeftAlone, Next};
 use podfit_core::disruption::Decision;
 use podfit_core::vpa::{UpdateMode, Vpa};
 use serde_json::{Value, json};
@@ -50,6 +52,8 @@ pub struct Explained {
     pub beside: Beside,
     /// How many those are.
     pub pods: usize,
+    /// What the next pod would be given, by what the newest of them has.
+    pub next_pod: Result<Vec<Next>, LeftAlone>,
     /// What the updater would do with each now.
     pub decisions: Vec<Decision>,
     /// What could not be read.
@@ -82,8 +86,10 @@ pub async fn run(connection: &ConnectionOptions, options: &ExplainOptions) -> Re
             .cloned()
             .collect();
         let decisions = foresight.now.iter().filter(|d| d.vpa.uid == vpa.uid);
+        let beside = Beside::new(index, &vpa, &pods, foresight.config.profile);
         all.push(Explained {
-            beside: Beside::new(index, &vpa, &pods, foresight.config.profile),
+            next_pod: next::of(&pods, &vpa, &beside, &foresight),
+            beside,
             pods: pods.len(),
             decisions: decisions.cloned().collect(),
             remarks: foresight.remarks.clone(),
@@ -144,6 +150,7 @@ fn to_json(explained: &Explained) -> Value {
         "explanation": explained.evidence.explanation,
         "pods": explained.pods,
         "requests": requests.collect::<Vec<_>>(),
+        "nextPod": next::to_json(&explained.next_pod),
         "leftToHpas": explained.beside.left_to_json(),
         "hpaTargets": explained.beside.targets_to_json(&explained.evidence.explanation),
         "conditions": podfit_cluster::api::vpa::conditions_to_json(&vpa.conditions),

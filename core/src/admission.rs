@@ -4,6 +4,7 @@
 //! when other webhooks change it in between: a pod that has what it is to have is not changed again.
 
 mod boost;
+mod next;
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -18,6 +19,7 @@ use crate::vpa::{UpdateMode, Vpa};
 
 pub use crate::policy::ContainerChange;
 pub use boost::Boost;
+pub use next::{LimitBy, Next, next_pod};
 
 /// The annotation that says what was changed in which container, and why.
 pub const UPDATES_ANNOTATION: &str = "vpaUpdates";
@@ -99,12 +101,15 @@ pub fn admit<'a>(
             .of_class(may_be_guaranteed)
             .of_new_pod()
     };
-    let mut containers = settled(
-        written,
-        (vpa, scale_down(vpa, now)),
-        rules,
-        surroundings.limit_ranges.is_empty(),
-    );
+    let mut containers = match vpa.update_mode {
+        UpdateMode::Off => Vec::new(),
+        _ => settled(
+            written,
+            (vpa, scale_down(vpa, now)),
+            rules,
+            surroundings.limit_ranges.is_empty(),
+        ),
+    };
     let mut boosts = Vec::new();
     if settings.startup_boost && vpa.boosts() {
         boosts = boost::boost(written, vpa, &rules(written), settings, &mut containers);
@@ -126,9 +131,6 @@ fn settled<'a>(
 ) -> Vec<ContainerChange> {
     /// Traces get smaller from look to look.
     const MOST_LOOKS: usize = 8;
-    if vpa.update_mode == UpdateMode::Off {
-        return Vec::new();
-    }
     let sized_before = Some(pod)
         .filter(|pod| says_so(pod, vpa))
         .and_then(observed_containers)

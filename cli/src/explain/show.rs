@@ -8,7 +8,7 @@ use podfit_core::quantity::Resource;
 use serde_json::Value;
 
 use super::bars::{Bar, draw};
-use super::{Explained, horizontal, mode_in_words, runs};
+use super::{Explained, horizontal, mode_in_words, next, runs};
 use crate::evidence::derivation;
 use crate::plan::word;
 
@@ -49,7 +49,7 @@ pub fn text(explained: &Explained) -> String {
     for target in explained.beside.targets(&evidence.explanation) {
         text += &horizontal::text(&target);
     }
-    text += &next(explained);
+    text += &what_follows(explained);
     text
 }
 
@@ -115,6 +115,7 @@ fn of_resource(
             let _ = writeln!(text, "    {name}: {}", derivation(resource, number));
         }
     }
+    text += &next::text(explained, (container, resource));
     if let Some(class) = numbers["class"]["words"].as_str() {
         let _ = writeln!(text, "    class: {class}");
     }
@@ -164,10 +165,13 @@ fn bars(container: &str, resource: Resource, numbers: &Value, explained: &Explai
 }
 
 /// What is done with the pods, and what is in the way.
-fn next(explained: &Explained) -> String {
+fn what_follows(explained: &Explained) -> String {
     let vpa = &explained.vpa;
     let mode = vpa.update_mode;
     let mut text = format!("\nnext: mode {}, {}\n", mode.name(), mode_in_words(mode));
+    if let Err(why) = explained.next_pod {
+        let _ = writeln!(text, "  new pods are left alone: {why}");
+    }
     for decision in explained.decisions.iter().take(PODS_SHOWN) {
         let pod = &decision.pod.name;
         let (action, why) = (word(&decision.action), &decision.reason);

@@ -1,8 +1,10 @@
 //! Names of what is meant, bars, and the text made of an explanation.
 
 use podfit_cluster::index::Index;
+use podfit_core::admission::{LimitBy, Next};
 use podfit_core::horizontal::{Claims, Horizontal, HorizontalAutoscaler, Metric, Target};
 use podfit_core::opt_in::Managed;
+use podfit_core::policy::{LimitPolicy, Note};
 use podfit_core::quantity::Resource;
 use podfit_core::vpa::Condition;
 
@@ -133,6 +135,7 @@ fn an_explanation_is_told() {
             hpas: vec![Arc::new(hpa())],
         },
         pods: 2,
+        next_pod: Ok(Vec::new()),
         decisions: Vec::new(),
         remarks: Vec::new(),
     };
@@ -198,6 +201,7 @@ fn the_target_of_an_hpa_is_told_with_what_would_become_of_it() {
             hpas: hpas.clone(),
         },
         pods: 2,
+        next_pod: Ok(Vec::new()),
         decisions: Vec::new(),
         remarks: Vec::new(),
     };
@@ -216,4 +220,76 @@ fn the_target_of_an_hpa_is_told_with_what_would_become_of_it() {
         (&Value::Null, &json!("cpu"))
     );
     assert_eq!(json["stability"]["verdict"], "RunsUp");
+}
+
+/// One container with a CPU target.
+fn with_a_target(steps: &Value, next_pod: Result<Vec<Next>, LeftAlone>) -> Explained {
+    let cpu = json!({"controlled": true, "target": {
+        "percentile": 0.9, "ofSamples": "100m", "amount": "300m", "steps": steps,
+    }});
+    Explained {
+        vpa: Arc::new(web("front")),
+        evidence: Evidence {
+            source: "a test".into(),
+            explanation: json!({"containers": [{"name": "app", "resources": {"cpu": cpu}}]}),
+        },
+        beside: Beside::default(),
+        pods: 1,
+        next_pod,
+        decisions: Vec::new(),
+        remarks: Vec::new(),
+    }
+}
+
+/// Each cap of the policy is a step of the number; those of LimitRanges depend on a pod, and are told of the next one.
+#[test]
+fn each_cap_is_named() {
+    use podfit_core::explanation::Cause;
+    let step = |cause: Cause, to: i64| json!({"cause": cause.code(), "why": cause.to_string(), "to": Resource::Cpu.show(to)});
+    let steps = json!([
+        step(Cause::Margin(0.15), 115),
+        step(Cause::MinAllowed(400), 400),
+        step(Cause::MaxAllowed(300), 300),
+        step(Cause::GlobalMax(250), 250),
+    ]);
+    let next = Next {
+        container: "app".into(),
+        resource: Resource::Cpu,
+        request: 200,
+        limit: Some(400),
+        limit_by: LimitBy::Policy(LimitPolicy::Ratio),
+        bound_by: vec![
+            Note::CappedToLimitRangeMax(Resource::Cpu),
+            Note::CappedToPodLimitRange(Resource::Cpu),
+        ],
+    };
+    let mut explained = with_a_target(&steps, Ok(vec![next]));
+    let text = show::text(&explained);
+    let line =
+        "; cpu capped to fit Max in container LimitRange; cpu scaled to fit pod LimitRange\n";
+    let told = format!(
+        "    next pod: request 200m, limit 400m, which keeps its proportion to the request (ratio){line}"
+    );
+    assert!(text.contains(&told), "{text}");
+    let way = "target: 100m is the 90th percentile of what was used; 15 % margin → 115m; minAllowed → 400m; \
+               maxAllowed → 300m; the recommender's maximum → 250m\n";
+    assert!(text.contains(way), "{text}");
+    Arc::make_mut(&mut explained.vpa).update_mode = UpdateMode::Off;
+    let text = show::text(&explained);
+    assert!(
+        text.contains("next pod, in a mode other than Off: request 200m"),
+        "{text}"
+    );
+    let json = &to_json(&explained)["nextPod"][0];
+    let want = json!({
+        "container": "app", "resource": "cpu", "request": "200m", "limit": "400m", "limitBy": "ratio",
+        "boundBy": ["cpu capped to fit Max in container LimitRange", "cpu scaled to fit pod LimitRange"],
+        "message": &told.trim()["next pod: ".len()..],
+    });
+    assert_eq!(*json, want);
+
+    let explained = with_a_target(&steps, Err(LeftAlone::PodLevelResources));
+    let why = "the pod as a whole has resources (spec.resources), which are not sized";
+    assert!(show::text(&explained).contains(&format!("  new pods are left alone: {why}\n")));
+    assert_eq!(to_json(&explained)["nextPod"]["leftAlone"], why);
 }

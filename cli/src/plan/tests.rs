@@ -1,12 +1,19 @@
 //! How plans are added up and shown.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use podfit_core::disruption::{Action, Decision, UpdateReason};
+use podfit_cluster::index::Index;
+use podfit_core::disruption::{Action, Config, Decision, Snapshot, UpdateReason, Workload};
+use podfit_core::node::{Node, Nodes};
 use podfit_core::pod::{Container, Pod};
 use podfit_core::policy::ContainerChange;
+use podfit_core::profile::Profile;
 use podfit_core::quantity::{Bytes, Millicores, ResourceList};
-use podfit_core::vpa::Vpa;
+use podfit_core::time::Timestamp;
+use podfit_core::vpa::{ContainerRecommendation, Vpa};
+
+use serde_json::Value;
 
 use super::prices::Prices;
 use super::summary::{Amounts, Summary};
@@ -135,5 +142,80 @@ fn prices_that_are_none_are_refused() {
     ] {
         let error = Prices::parse(text).unwrap_err();
         assert!(format!("{error:#}").contains(words), "{text}: {error:#}");
+    }
+}
+
+/// Two pods of 2 cores and 4 GiB on nodes of 8 cores and 16 GiB, of which this is recommended.
+fn beside_nodes(cores: i64, gib: i64) -> Foresight {
+    let recommended = ContainerRecommendation {
+        container_name: "app".into(),
+        target: amounts(cores * 1000, gib),
+        ..ContainerRecommendation::default()
+    };
+    let Decision { pod, vpa, .. } = decision("web-a", Action::Skip, UpdateReason::UpToDate);
+    let vpa = Vpa {
+        recommendation: Some(vec![recommended]),
+        ..Arc::unwrap_or_clone(vpa)
+    };
+    let pods = vec![Arc::clone(&pod), pod];
+    let node = |name: &str| {
+        Arc::new(Node {
+            name: name.into(),
+            allocatable: amounts(8000, 16),
+            ..Node::default()
+        })
+    };
+    let snapshot = Snapshot {
+        nodes: Nodes::new(&[node("a"), node("b")], &pods),
+        workloads: vec![Workload {
+            vpa: Arc::new(vpa),
+            pods,
+            ..Workload::default()
+        }],
+        limit_ranges: BTreeMap::new(),
+        quotas: BTreeMap::new(),
+        wall_clock: Timestamp::from_unix_millis(0),
+    };
+    Foresight {
+        index: Index::default(),
+        snapshot,
+        config: Config::new(Profile::Safe),
+        now: Vec::new(),
+        in_the_end: vec![decision("web-a", Action::Skip, UpdateReason::UpToDate)],
+        remarks: Vec::new(),
+    }
+}
+
+#[test]
+fn what_fits_no_node_is_named_with_what_there_is() {
+    let of = |resource: &str, most: &str| {
+        format!(
+            "shop/web: more {resource} is recommended than any node that it could run on has for it, {most} at most"
+        )
+    };
+    let rows = [
+        ((8, 16), vec![]),
+        ((9, 1), vec![of("cpu", "8")]),
+        ((1, 17), vec![of("memory", "16Gi")]),
+        ((9, 17), vec![of("cpu", "8"), of("memory", "16Gi")]),
+    ];
+    for ((cores, gib), want) in rows {
+        let mut summary = Summary::of(&beside_nodes(cores, gib));
+        assert_eq!(summary.too_large, want, "{cores} cores, {gib} GiB");
+        assert_eq!(
+            show::json(&summary, None)["doesNotFit"],
+            Value::from(want.clone())
+        );
+        summary.workloads[0].pods = 1;
+        let text = show::text(&summary, None);
+        let lines: Vec<_> = text
+            .lines()
+            .filter(|l| l.starts_with("Does not fit:"))
+            .collect();
+        let want: Vec<_> = want
+            .iter()
+            .map(|one| format!("Does not fit: {one}"))
+            .collect();
+        assert_eq!(lines, want);
     }
 }

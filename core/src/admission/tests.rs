@@ -3,6 +3,7 @@
 mod boost;
 mod horizontal;
 mod laws;
+mod next;
 mod safe;
 mod scale_down;
 

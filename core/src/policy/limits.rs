@@ -21,6 +21,19 @@ pub enum LimitPolicy {
     Headroom(i64),
 }
 
+impl LimitPolicy {
+    /// The annotation's word for it, without an amount.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ratio => "ratio",
+            Self::Keep => "keep",
+            Self::None => "none",
+            Self::Equal => "equal",
+            Self::Headroom(_) => "headroom",
+        }
+    }
+}
+
 /// A policy per resource.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LimitPolicies {

@@ -52,6 +52,35 @@ pub enum Note {
     LimitSet(Resource),
 }
 
+impl Note {
+    /// The resource whose request or limit something bound; `None` when the note tells only what was set, or left.
+    pub fn bound(self) -> Option<Resource> {
+        match self {
+            Self::CappedToMinAllowed(r)
+            | Self::CappedToMaxAllowed(r)
+            | Self::CappedToLimitRangeMin(r)
+            | Self::CappedToLimitRangeMax(r)
+            | Self::CappedToContainerLimit(r)
+            | Self::CappedToLimitRangeRatio(r)
+            | Self::CappedToPodLimitRange(r)
+            | Self::StaysGuaranteed(r)
+            | Self::NotScaledDown(r)
+            | Self::Realigned(r)
+            | Self::LimitOverflow(r) => Some(r),
+            Self::WholeCores => Some(Resource::Cpu),
+            Self::LeftToHpa(_)
+            | Self::NoOriginalLimit(_)
+            | Self::NoRecommendedRequest(_)
+            | Self::NoLimit(_)
+            | Self::LimitAskedFor(_)
+            | Self::LimitEqual(..)
+            | Self::LimitHeadroom(..)
+            | Self::RequestSet(_)
+            | Self::LimitSet(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (resource, rest) = match self {
