@@ -6,17 +6,16 @@
 
 mod common;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::Method;
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::Parser;
+use common::api_server::{Shared, api_server};
+use common::files::Mount;
+use common::log::Log;
 use common::{NAME, authority, material, start, triple};
-use kube::{Client, Config};
 use podfit_cluster::admin::Health;
 use podfit_cluster::api::time::{self, now};
 use podfit_cluster::calls::Calls;
@@ -38,101 +37,6 @@ const SECRET: &str = "/api/v1/namespaces/podfit/secrets/hook-tls";
 const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/podfit/leases/alive";
 const CONFIGURATION: &str =
     "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/vpa-webhook-config";
-
-/// Objects by path, each with the resourceVersion of its last write. Writes are checked as an API server checks them.
-#[derive(Default)]
-struct Store {
-    objects: BTreeMap<String, Value>,
-    writes: u64,
-    /// Refuse everything.
-    refusing: bool,
-}
-
-impl Store {
-    fn answer(&mut self, method: &Method, path: &str, body: &[u8]) -> (u16, Value) {
-        if self.refusing {
-            return refusal(403);
-        }
-        let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        match *method {
-            Method::GET => self
-                .objects
-                .get(path)
-                .map_or_else(|| refusal(404), |object| (200, object.clone())),
-            Method::POST => {
-                let path = format!("{path}/{}", body["metadata"]["name"].as_str().unwrap());
-                if self.objects.contains_key(&path) {
-                    refusal(409)
-                } else {
-                    self.write(&path, body)
-                }
-            }
-            Method::PUT | Method::PATCH => {
-                let Some(stored) = self.objects.get(path) else {
-                    return refusal(404);
-                };
-                if stored["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"] {
-                    return refusal(409);
-                }
-                let mut new = stored.clone();
-                if method == Method::PUT {
-                    new = body;
-                } else {
-                    json_patch::merge(&mut new, &body);
-                }
-                self.write(path, new)
-            }
-            _ => refusal(405),
-        }
-    }
-
-    fn write(&mut self, path: &str, mut object: Value) -> (u16, Value) {
-        self.writes += 1;
-        object["metadata"]["resourceVersion"] = self.writes.to_string().into();
-        self.objects.insert(path.into(), object.clone());
-        (200, object)
-    }
-}
-
-fn refusal(code: u16) -> (u16, Value) {
-    let reason = match code {
-        403 => "Forbidden",
-        404 => "NotFound",
-        409 => "Conflict",
-        _ => "MethodNotAllowed",
-    };
-    let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": reason});
-    (code, status)
-}
-
-type Shared = web::Data<Mutex<Store>>;
-
-async fn answer(request: HttpRequest, body: web::Bytes, store: Shared) -> HttpResponse {
-    let (code, object) = store
-        .lock()
-        .unwrap()
-        .answer(request.method(), request.path(), &body);
-    HttpResponse::build(code.try_into().unwrap()).json(object)
-}
-
-/// Starts the API server, and a way to call it.
-fn api_server() -> (Shared, Calls) {
-    let store = Shared::default();
-    let shared = store.clone();
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(shared.clone())
-            .default_service(web::to(answer))
-    })
-    .workers(1)
-    .disable_signals()
-    .bind("127.0.0.1:0")
-    .unwrap();
-    let uri = format!("http://{}", server.addrs()[0]);
-    actix_web::rt::spawn(server.run());
-    let client = Client::try_from(Config::new(uri.parse().unwrap())).unwrap();
-    (store, Calls::new(client, &options(&[]).cluster))
-}
 
 fn options(flags: &[&str]) -> Options {
     Options::parse_from([&["podfit-webhook"], flags].concat())
@@ -303,6 +207,67 @@ async fn a_new_ca_is_registered_beside_the_old_one() {
     let both = in_configuration();
     assert!(both.contains(&old) && both.len() > old.len() && *known.borrow());
     assert_eq!(both, live.current().unwrap().source.ca_bundle);
+}
+
+/// A mounted Secret whose CA is replaced, as cert-manager does: the new CA is written into the configuration, in upstream's words,
+/// and nothing else of it is touched.
+#[actix_web::test]
+async fn a_new_ca_in_files_is_patched_into_the_configuration() {
+    let (store, calls) = api_server();
+    let (mount, log) = (Mount::new("registered"), Log::default());
+    let _listening = log.listen();
+    let (registered, known) = watch::channel(false);
+    let mut registrar = Registrar {
+        certificates: Certificates::new(
+            Source::Files(mount.files()),
+            tls::provider(""),
+            Arc::new(Live::default()),
+            prometheus::Gauge::new("days", "Days.").unwrap(),
+        ),
+        registration: options(&[]).registration().unwrap(),
+        calls,
+        registered,
+        other_vpa: OtherVpa::never(),
+    };
+    let configuration = || store.lock().unwrap().objects[CONFIGURATION].clone();
+    let (old, new) = (triple(&authority()), triple(&authority()));
+    mount.write(&old);
+    registrar.certificates.refresh(now()).await;
+    registrar.register().await.unwrap();
+    let mut before = configuration();
+    let bundle = |object: &mut Value| object["webhooks"][0]["clientConfig"]["caBundle"].take();
+    assert_eq!(bundle(&mut before), STANDARD.encode(&old.ca_bundle));
+    log.take();
+
+    mount.write(&new);
+    for words in [
+        [
+            "New client CA found, reloading and patching webhook",
+            "New certificate found, reloading",
+            "Successfully patched webhook with new client CA",
+        ]
+        .as_slice(),
+        // Looked at again: nothing is new.
+        &[],
+    ] {
+        registrar.certificates.refresh(now()).await;
+        registrar.register().await.unwrap();
+        let log = log.take();
+        let said: Vec<_> = log.lines().collect();
+        let in_order = said
+            .iter()
+            .zip(words)
+            .all(|(line, word)| line.contains(word));
+        assert!(in_order && said.len() == words.len(), "{log}");
+        let mut after = configuration();
+        assert_eq!(bundle(&mut after), STANDARD.encode(&new.ca_bundle));
+        assert!(*known.borrow());
+        for object in [&mut before, &mut after] {
+            object["metadata"]["resourceVersion"].take();
+        }
+        assert_eq!(after, before, "more than the CA was changed");
+    }
+    assert_eq!(store.lock().unwrap().writes, 2);
 }
 
 /// The updater evicts only while the lease is renewed, so it must not be when a caller could not be served.

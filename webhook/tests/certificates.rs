@@ -5,81 +5,18 @@
 
 mod common;
 
-use std::io::Write;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use common::files::Mount;
+use common::log::Log;
 use common::{DAY, NAME, authority, triple};
 use podfit_cluster::api::time::now;
 use podfit_webhook::certificates::authority::new_server_certificate;
-use podfit_webhook::certificates::files::CertificateFiles;
 use podfit_webhook::certificates::live::Live;
 use podfit_webhook::certificates::material::PemTriple;
 use podfit_webhook::tls;
 use podfit_webhook::upkeep::certificates::{Certificates, Source};
-
-/// Three files in a folder that goes away with this.
-struct Mount(PathBuf);
-
-impl Mount {
-    fn new(name: &str) -> Self {
-        let folder =
-            std::env::temp_dir().join(format!("podfit-webhook-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        Self(folder)
-    }
-
-    fn files(&self) -> CertificateFiles {
-        CertificateFiles {
-            client_ca: self.0.join("ca"),
-            certificate: self.0.join("cert"),
-            key: self.0.join("key"),
-        }
-    }
-
-    fn write(&self, triple: &PemTriple) {
-        let files = self.files();
-        std::fs::write(&files.client_ca, &triple.ca_bundle).unwrap();
-        std::fs::write(&files.certificate, &triple.certificate).unwrap();
-        std::fs::write(&files.key, &triple.key).unwrap();
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// What was logged by this thread.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn listen(&self) -> tracing::subscriber::DefaultGuard {
-        let log = self.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_writer(move || log.clone());
-        tracing::subscriber::set_default(subscriber.finish())
-    }
-
-    /// What came since the last call.
-    fn take(&self) -> String {
-        String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
 
 /// Contents that cannot be served, with a word of what is told of them. `good` is in force when they come.
 fn bad_contents(good: &PemTriple) -> Vec<(&'static str, PemTriple, &'static str)> {

@@ -4,6 +4,9 @@
 // functions alone.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod api_server;
+pub mod files;
+pub mod log;
 pub mod reviews;
 
 use std::io::{Read, Write};
