@@ -80,12 +80,14 @@ fn checks(facts: &Facts) -> Vec<Check> {
     prometheus::checks(facts, &mut checks);
     components::checks(facts, &mut checks);
     admission::checks(facts, &mut checks);
+    components::leases(facts, &mut checks);
     rights::checks(facts, &mut checks);
     others::checks(facts, &mut checks);
-    autoscalers::checks(facts, &mut checks);
+    checks.push(autoscalers::targets(facts));
     horizontal::checks(facts, &mut checks);
-    opt_in::checks(facts, &mut checks);
+    checks.push(autoscalers::without_controller(facts));
     bare_pods::checks(facts, &mut checks);
+    opt_in::checks(facts, &mut checks);
     families::checks(facts, &mut checks);
     checks
 }

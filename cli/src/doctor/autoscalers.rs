@@ -8,11 +8,6 @@ use podfit_core::vpa::{UpdateMode, Vpa};
 use super::check::{Check, some};
 use super::facts::Facts;
 
-pub fn checks(facts: &Facts, checks: &mut Vec<Check>) {
-    checks.push(targets(facts));
-    checks.push(without_controller(facts));
-}
-
 /// All VPAs, in order.
 fn vpas(facts: &Facts) -> Vec<&Arc<Vpa>> {
     let mut vpas: Vec<_> = facts.index.vpas.iter().collect();
@@ -20,7 +15,8 @@ fn vpas(facts: &Facts) -> Vec<&Arc<Vpa>> {
     vpas
 }
 
-fn targets(facts: &Facts) -> Check {
+/// Do their targets exist, and can they be sized?
+pub fn targets(facts: &Facts) -> Check {
     const WHAT: &str = "VPAs' targets";
     if let [why, ..] = facts.not_read.as_slice() {
         return Check::unknown(WHAT, why);
@@ -43,7 +39,8 @@ fn targets(facts: &Facts) -> Check {
     )
 }
 
-fn without_controller(facts: &Facts) -> Check {
+/// Would anybody replace their pods?
+pub fn without_controller(facts: &Facts) -> Check {
     const WHAT: &str = "pods under VPAs";
     if let [why, ..] = facts.not_read.as_slice() {
         return Check::unknown(WHAT, why);

@@ -19,9 +19,11 @@ pub fn checks(facts: &Facts, checks: &mut Vec<Check>) {
         checks.push(deployment(facts, component));
     }
     checks.extend(shadow(facts));
-    for component in COMPONENTS {
-        checks.push(lease(facts, component));
-    }
+}
+
+/// What they hold and renew while they work.
+pub fn leases(facts: &Facts, checks: &mut Vec<Check>) {
+    checks.extend(COMPONENTS.map(|component| lease(facts, component)));
 }
 
 fn deployment(facts: &Facts, component: &'static str) -> Check {

@@ -172,3 +172,58 @@ fn lines_are_aligned_and_tell_what_to_do() {
     assert!(text.ends_with("0 to look at, 1 failed\n"), "{text}");
     assert_eq!(to_json(&checks)["checks"][0]["verdict"], "OK");
 }
+
+/// One builds on another: what the API server has, what is measured, podfit's programs, the way of a new pod, and last what
+/// users have written.
+#[test]
+fn checks_come_in_order() {
+    let order = |facts: &Facts| checks(facts).iter().map(|c| c.what).collect::<Vec<_>>();
+    let mut facts = healthy();
+    let all = [
+        "Kubernetes",
+        "in-place resize",
+        "VPA definition",
+        "checkpoint definition",
+        "metrics API",
+        "Prometheus",
+        "recommender",
+        "updater",
+        "webhook",
+        "webhook registered",
+        "webhook's CA bundle",
+        "webhook's Service",
+        "new pods are sized",
+        "webhook's certificate",
+        "recommender's lease",
+        "updater's lease",
+        "webhook's sign of life",
+        "recommender's rights",
+        "updater's rights",
+        "webhook's rights",
+        "other VPA installs",
+        "VPAs' targets",
+        "HPAs beside VPAs",
+        "HPAs",
+        "pods under VPAs",
+        "pods of nobody",
+        "labels for VPAs",
+        "families of pods",
+    ];
+    let always = |what: &&str| !matches!(*what, "Prometheus" | "families of pods");
+    let of_healthy: Vec<_> = all.into_iter().filter(always).collect();
+    assert_eq!(order(&facts), of_healthy);
+
+    facts.prometheus = Some(prometheus::Asked {
+        address: "http://prometheus:9090".into(),
+        rows: Ok(None),
+    });
+    let of_family = podfit_core::pod::Pod {
+        namespace: "shop".into(),
+        name: "run".into(),
+        family: Some("etl".into()),
+        ..podfit_core::pod::Pod::default()
+    };
+    let key = ("shop".into(), "run".into());
+    facts.index.pods.insert(key, std::sync::Arc::new(of_family));
+    assert_eq!(order(&facts), all);
+}

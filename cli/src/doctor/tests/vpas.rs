@@ -203,8 +203,8 @@ fn vpas_and_pods() {
             &[
                 "WARN VPAs' targets: not checked",
                 "WARN pods under VPAs: not checked",
-                "WARN labels for VPAs: not checked",
                 "WARN pods of nobody: not checked",
+                "WARN labels for VPAs: not checked",
             ],
         ),
     ]);
