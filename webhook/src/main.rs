@@ -37,7 +37,8 @@ const LONGEST_SILENCE: Duration = Duration::from_mins(5);
 /// How long pods go unsized for what is not indispensable.
 const WAIT: Duration = Duration::from_secs(10);
 
-#[tokio::main]
+// One thread keeps the caches; requests have their own (`server::serve`). Each thread more is a heap more.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     process::end("podfit-webhook", start().await)
 }
