@@ -22,9 +22,12 @@ struct State {
     /// Milliseconds from `started` to the end of the last loop; zero before monitoring began.
     last_activity: AtomicU64,
     longest_silence: Duration,
-    /// What is to be known of a process that is ready all the same.
+    /// What is to be known of a process that is ready all the same, or what one that is not waits for.
     note: Mutex<Option<String>>,
 }
+
+/// What a process waits for that says nothing else.
+const FIRST_LISTS: &str = "the first lists of watched objects are not complete";
 
 impl Health {
     /// Not ready yet. Once [`Health::active`] was called, silence for longer than `longest_silence` means dead.
@@ -48,16 +51,17 @@ impl Health {
         self.0.ready.load(Ordering::Relaxed)
     }
 
-    /// What those are told who ask whether it is ready, beside "OK".
+    /// What those are told who ask whether it is ready: beside "OK", or why it is not.
     pub fn set_note(&self, note: Option<String>) {
         *self.0.note.lock().unwrap_or_else(PoisonError::into_inner) = note;
     }
 
     fn ready_text(&self) -> String {
         let note = self.0.note.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*note {
-            Some(note) => format!("OK, but {note}"),
-            None => "OK".into(),
+        match (self.is_ready(), note.as_deref()) {
+            (true, None) => "OK".into(),
+            (true, Some(note)) => format!("OK, but {note}"),
+            (false, note) => format!("not ready: {}", note.unwrap_or(FIRST_LISTS)),
         }
     }
 
@@ -158,12 +162,13 @@ async fn healthz(state: Shared) -> HttpResponse {
 }
 
 async fn readyz(state: Shared) -> HttpResponse {
-    if state.1.is_ready() {
-        HttpResponse::Ok().body(state.1.ready_text())
+    let health = &state.1;
+    let mut answer = if health.is_ready() {
+        HttpResponse::Ok()
     } else {
         HttpResponse::ServiceUnavailable()
-            .body("not ready: the first lists of watched objects are not complete")
-    }
+    };
+    answer.body(health.ready_text())
 }
 
 #[cfg(test)]
@@ -202,6 +207,10 @@ mod tests {
             (get("/healthz").await, get("/readyz").await),
             (200.try_into().unwrap(), 503.try_into().unwrap())
         );
+        assert_eq!(health.ready_text(), format!("not ready: {FIRST_LISTS}"));
+        health.set_note(Some("rights are missing".into()));
+        assert_eq!(health.ready_text(), "not ready: rights are missing");
+        health.set_note(None);
         health.set_ready(true);
         health.active();
         while health.failure().is_none() {

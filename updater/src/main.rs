@@ -36,12 +36,14 @@ const WAITS_FOR_HORIZONTALS: &str = "HorizontalPodAutoscalers cannot be listed: 
      horizontalpodautoscalers.autoscaling (helm upgrade gives the right), and does the API server answer?";
 
 /// Waits for HPAs; in profile safe however long it takes: a resize on a guess could set an HPA and podfit against each other.
-async fn wait_for(horizontals: &Synced, is_safe: bool) {
+async fn wait_for(horizontals: &Synced, is_safe: bool, health: &Health) {
     if is_safe {
+        health.set_note(Some(WAITS_FOR_HORIZONTALS.into()));
         horizontals
             .complete_within(WAIT, WAITS_FOR_HORIZONTALS)
             .await;
         horizontals.complete().await;
+        health.set_note(None);
     } else {
         horizontals.complete_within(WAIT, HORIZONTALS_UNKNOWN).await;
     }
@@ -83,7 +85,7 @@ async fn start() -> anyhow::Result<()> {
         () = process::stopped(&shutdown) => return Ok(()),
     }
     tokio::select! {
-        () = wait_for(&horizontals, config.profile.is_safe()) => {}
+        () = wait_for(&horizontals, config.profile.is_safe(), &health) => {}
         () = process::stopped(&shutdown) => return Ok(()),
     }
     let consequences = [

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use podfit_tests::amounts::Amounts;
 use podfit_tests::cluster::Cluster;
 use podfit_tests::manifests::Workload;
@@ -144,8 +144,14 @@ async fn waits_for_hpas(ns: &Namespace, podfit: &Podfit, before: &[Vec<Pod>]) ->
     })
     .await?;
     let untouched = async || {
-        let ready = scrape::get(&updater.address, "/readyz").await;
-        ensure!(ready.is_err(), "the updater is ready");
+        let Err(unready) = scrape::get(&updater.address, "/readyz").await else {
+            bail!("the updater is ready");
+        };
+        let unready = format!("{unready:#}");
+        ensure!(
+            unready.contains(words),
+            "/readyz does not say why: {unready}"
+        );
         for (name, before) in [("or-recreate", &before[0]), ("in-place", &before[1])] {
             let pods = ns.available_pods(name, 2).await?;
             ensure!(uids(before) == uids(&pods), "pods of {name} were replaced");
