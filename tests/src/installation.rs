@@ -121,7 +121,7 @@ fn values(cluster: &Cluster) -> Value {
             "metricsAddress": format!("{NODE}:8943"),
             "extraArgs": ["--updater-interval=5s", "--resize-deferred-timeout=20s", "--warm-up=0s"],
         },
-        "webhook": {
+        "admissionController": {
             "replicas": 1,
             "podAnnotations": fresh,
             "metricsAddress": format!("{NODE}:8944"),

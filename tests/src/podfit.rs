@@ -287,7 +287,7 @@ fn values(cluster: &Cluster) -> Value {
                 "--feature-gates=CPUStartupBoost=true",
             ],
         },
-        "webhook": {
+        "admissionController": {
             "replicas": 1,
             "metricsAddress": at(8944),
             "extraArgs": ["--feature-gates=CPUStartupBoost=true"],

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub enum Broken {
     /// Nobody registered.
     #[error(
-        "webhook configuration absent: there is no MutatingWebhookConfiguration {0}; is webhook.enabled set, and did \
+        "webhook configuration absent: there is no MutatingWebhookConfiguration {0}; is admissionController.enabled set, and did \
          `helm upgrade` succeed?"
     )]
     NoConfiguration(&'static str),
@@ -54,7 +54,7 @@ pub enum Broken {
     /// It is not asked about this namespace.
     #[error(
         "namespace excluded: the webhook sizes pods, but is not asked about those of namespace {0}: \
-         ignoredVpaObjectNamespaces, vpaObjectNamespace or webhook.mutatingWebhookConfiguration leave it out; set \
+         ignoredVpaObjectNamespaces, vpaObjectNamespace or admissionController.mutatingWebhookConfiguration leave it out; set \
          helmTest.namespace to one that is sized"
     )]
     Excluded(String),

@@ -78,7 +78,7 @@ together, so that a standby's silence is no alarm.
       Only as many as is the norm are resized or evicted, since so many at once is more likely a mistake than a need.
     {{- include "podfit.runbook" (list $rule "PodfitDisruptionBreakerOpen") }}
 {{- end }}
-{{- if .Values.webhook.enabled }}
+{{- if .Values.admissionController.enabled }}
 - alert: PodfitWebhookErrors
   expr: >-
     sum(rate(vpa_admission_controller_admission_latency_seconds_count{status="error"}[10m]))
@@ -91,13 +91,13 @@ together, so that a standby's silence is no alarm.
       {{ printf "{{ $value | humanizePercentage }}" }} of the admission requests could not be understood or were refused.
     {{- include "podfit.runbook" (list $rule "PodfitWebhookErrors") }}
 - alert: PodfitWebhookSlow
-  expr: histogram_quantile(0.99, sum by (le) (rate(vpa_admission_controller_admission_latency_seconds_bucket[10m]))) > {{ divf .Values.webhook.mutatingWebhookConfiguration.timeoutSeconds 2 }}
+  expr: histogram_quantile(0.99, sum by (le) (rate(vpa_admission_controller_admission_latency_seconds_bucket[10m]))) > {{ divf .Values.admissionController.mutatingWebhookConfiguration.timeoutSeconds 2 }}
   for: 10m
   labels: {severity: warning}
   annotations:
     summary: podfit's webhook is slow.
     description: >-
-      One in a hundred admissions takes {{ printf "{{ $value | humanizeDuration }}" }}. The API server waits {{ .Values.webhook.mutatingWebhookConfiguration.timeoutSeconds }} s, and then {{ eq .Values.webhook.mutatingWebhookConfiguration.failurePolicy "Fail" | ternary "refuses the pod" "starts the pod with its old size" }}.
+      One in a hundred admissions takes {{ printf "{{ $value | humanizeDuration }}" }}. The API server waits {{ .Values.admissionController.mutatingWebhookConfiguration.timeoutSeconds }} s, and then {{ eq .Values.admissionController.mutatingWebhookConfiguration.failurePolicy "Fail" | ternary "refuses the pod" "starts the pod with its old size" }}.
     {{- include "podfit.runbook" (list $rule "PodfitWebhookSlow") }}
 - alert: PodfitWebhookNotReached
   expr: sum(increase(apiserver_admission_webhook_fail_open_count{name="vpa.k8s.io"}[10m])) > 0
@@ -129,7 +129,7 @@ together, so that a standby's silence is no alarm.
     {{- include "podfit.runbook" (list $rule "PodfitStandsAside") }}
 {{- $alive := dict "recommender" "vpa_recommender_execution_latency_seconds_count" "updater" "podfit_updater_evictions_stopped" "webhook" "podfit_webhook_certificate_days_to_expiry" }}
 {{- range $name, $metric := $alive }}
-{{- if (index $.Values $name).enabled }}
+{{- if (index $.Values (include "podfit.section" $name)).enabled }}
 - alert: Podfit{{ title $name }}MetricsMissing
   expr: absent({{ $metric }})
   for: 15m

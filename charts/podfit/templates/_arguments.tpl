@@ -2,10 +2,10 @@
 webhook stands in webhook-configuration.yaml alone: the webhook leaves an object of Helm as it is, but for the CA. */}}
 
 {{- define "podfit.arguments" -}}
-{{- $component := index .root.Values .name -}}
+{{- $component := index .root.Values (include "podfit.section" .name) -}}
 - --address={{ $component.metricsAddress }}
 - --profile={{ .root.Values.profile }}
-- --v={{ .root.Values.verbosity }}
+- --v={{ has (toString $component.logLevel) (list "" "<nil>") | ternary .root.Values.verbosity $component.logLevel }}
 - --log-format={{ .root.Values.logFormat }}
 {{- if .root.Values.shadow }}
 - --shadow=true
@@ -43,12 +43,12 @@ webhook stands in webhook-configuration.yaml alone: the webhook leaves an object
 - --external-metrics-memory-metric={{ .memoryMetric }}
 {{- end }}
 {{- end }}
-{{- include "podfit.arguments.leaderElection" (dict "root" . "election" .Values.recommender.leaderElection) }}
+{{- include "podfit.arguments.leaderElection" (dict "root" . "component" .Values.recommender) }}
 {{- end }}
 
 {{- define "podfit.arguments.updater" }}
-{{- include "podfit.arguments.leaderElection" (dict "root" . "election" .Values.updater.leaderElection) }}
-- --admission-controller-status-lease-name={{ .Values.webhook.statusLease.name }}
+{{- include "podfit.arguments.leaderElection" (dict "root" . "component" .Values.updater) }}
+- --admission-controller-status-lease-name={{ .Values.admissionController.statusLease.name }}
 - --admission-controller-status-lease-namespace={{ .Release.Namespace }}
 {{- if .Values.vpaObjectNamespace }}
 - --node-fit=false
@@ -56,20 +56,20 @@ webhook stands in webhook-configuration.yaml alone: the webhook leaves an object
 {{- end }}
 
 {{- define "podfit.arguments.webhook" }}
-- --bind-address={{ .Values.webhook.bindAddress }}
-- --port={{ .Values.webhook.port }}
-{{- if .Values.webhook.certManager.enabled }}
+- --bind-address={{ .Values.admissionController.bindAddress }}
+- --port={{ .Values.admissionController.port }}
+{{- if .Values.admissionController.certManager.enabled }}
 - --tls-cert-file=/etc/tls-certs/serverCert.pem
 - --register-webhook=false
 {{- else }}
-- --certificate-secret={{ .Values.webhook.certificateSecret }}
+- --certificate-secret={{ .Values.admissionController.certificateSecret }}
 {{- end }}
 - --webhook-service={{ include "podfit.webhookService" . }}
-{{- with .Values.webhook.url }}
+{{- with .Values.admissionController.url }}
 - --register-by-url=true
 - --webhook-address={{ (urlParse .).hostname }}
 {{- end }}
-{{- with .Values.webhook.statusLease }}
+{{- with .Values.admissionController.statusLease }}
 - --status-lease-name={{ .name }}
 - --status-lease-namespace={{ $.Release.Namespace }}
 - --status-lease-update-interval={{ .updateInterval }}
@@ -77,12 +77,15 @@ webhook stands in webhook-configuration.yaml alone: the webhook leaves an object
 {{- end }}
 
 {{- define "podfit.arguments.leaderElection" }}
-- --leader-elect={{ .election.enabled }}
-{{- if .election.enabled }}
-- --leader-elect-resource-name={{ .election.resourceName }}
-- --leader-elect-resource-namespace={{ .root.Release.Namespace }}
-- --leader-elect-lease-duration={{ .election.leaseDuration }}
-- --leader-elect-renew-deadline={{ .election.renewDeadline }}
-- --leader-elect-retry-period={{ .election.retryPeriod }}
+{{- $elects := include "podfit.elects" .component }}
+- --leader-elect={{ $elects }}
+{{- if eq $elects "true" }}
+{{- with .component.leaderElection }}
+- --leader-elect-resource-name={{ .resourceName }}
+- --leader-elect-resource-namespace={{ $.root.Release.Namespace }}
+- --leader-elect-lease-duration={{ .leaseDuration }}
+- --leader-elect-renew-deadline={{ .renewDeadline }}
+- --leader-elect-retry-period={{ .retryPeriod }}
+{{- end }}
 {{- end }}
 {{- end }}

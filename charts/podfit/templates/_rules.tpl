@@ -129,7 +129,7 @@ With `shadow` no rule lets anything be written.
 # Is the webhook alive? If not, an evicted pod would come back as it was. [cluster/src/lease.rs]
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
-  resourceNames: [{{ .Values.webhook.statusLease.name }}]
+  resourceNames: [{{ .Values.admissionController.statusLease.name }}]
   verbs: [get]
 # Are new pods sized? Asked by dry runs, while evicted pods come back otherwise than asked. In no other namespace. [cluster/src/probe.rs]
 - apiGroups: [""]
@@ -158,11 +158,11 @@ With `shadow` no rule lets anything be written.
 {{- end }}
 
 {{- define "podfit.rules.webhook.own" -}}
-{{- if not .Values.webhook.certManager.enabled -}}
+{{- if not .Values.admissionController.certManager.enabled -}}
 # Its certificates. It may not make Secrets: that right would give it the tokens of other service accounts. [webhook/src/certificates/secret.rs]
 - apiGroups: [""]
   resources: [secrets]
-  resourceNames: [{{ .Values.webhook.certificateSecret }}]
+  resourceNames: [{{ .Values.admissionController.certificateSecret }}]
   verbs: [get, update]
 {{ end -}}
 # The sign of life that the updater reads. [webhook/src/lease.rs]
@@ -171,7 +171,7 @@ With `shadow` no rule lets anything be written.
   verbs: [create]
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
-  resourceNames: [{{ .Values.webhook.statusLease.name }}]
+  resourceNames: [{{ .Values.admissionController.statusLease.name }}]
   verbs: [get, update]
 {{ include "podfit.rules.own-events" . }}
 {{- end }}

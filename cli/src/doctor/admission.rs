@@ -60,7 +60,7 @@ fn registered(facts: &Facts, configuration: Option<&Value>) -> Check {
             format!(
                 "there is no MutatingWebhookConfiguration {CONFIGURATION}: no new pod is sized"
             ),
-            "upgrade the release with webhook.enabled=true; the chart makes it",
+            "upgrade the release with admissionController.enabled=true; the chart makes it",
         );
     };
     let webhook = &configuration["webhooks"][0];
