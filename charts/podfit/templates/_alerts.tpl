@@ -145,6 +145,10 @@ together, so that a standby's silence is no alarm.
 
 {{/* Takes the prometheusRule values and the alert's name. */}}
 {{- define "podfit.runbook" -}}
-{{- $rule := index . 0 }}
-    runbook_url: {{ $rule.runbookUrl }}#{{ lower (index . 1) }}
+{{- $anchor := lower (index . 1) }}
+{{- with (index . 0).runbookUrl }}
+    runbook_url: {{ . }}#{{ $anchor }}
+{{- else }}
+    runbook: docs/alerts.md#{{ $anchor }} of podfit's repository
+{{- end }}
 {{- end }}
