@@ -31,6 +31,15 @@ installation. docs/migrate.md has them all.
 {{- fail "admissionController.tls.caCert, .cert and .key would put a private key among the values: put it in a Secret, and mount that at /etc/tls-certs by admissionController.volumes and .volumeMounts (docs/install.md), or remove them: podfit makes its own." -}}
 {{- end -}}
 {{- end -}}
+{{- /* As upstream's chart does. */ -}}
+{{- range $other := list (list "certGen" "enabled") (list "tls" "create") -}}
+{{- if and $.Values.admissionController.certManager.enabled (dig (first $other) (last $other) false $.Values.admissionController) -}}
+{{- fail (printf "Have cert-manager make the webhook's certificates (admissionController.certManager.enabled) or not (admissionController.%s), not both: set one of them to false." (join "." $other)) -}}
+{{- end -}}
+{{- end -}}
+{{- if and .certManager.enabled .registerWebhook -}}
+{{- fail "With admissionController.certManager.enabled the chart registers the webhook, and cert-manager puts its CA in: set admissionController.registerWebhook to false." -}}
+{{- end -}}
 {{- with .service.ports -}}
 {{- $target := dig "targetPort" "https" (first .) -}}
 {{- if or (gt (len .) 1) (not (has (toString $target) (list "https" (toString $.Values.admissionController.port)))) -}}
