@@ -52,6 +52,11 @@ pub async fn explained(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
     ensure!(of_recommender["pods"] == 2, "{of_recommender}");
     let requests = &of_recommender["requests"][0];
     ensure!(requests["least"] == "50m", "{requests}");
+    let next_pod = &of_recommender["nextPod"][0];
+    ensure!(
+        next_pod["limitBy"] == "ratio" && next_pod["request"].is_string(),
+        "{of_recommender}"
+    );
     let next = &of_recommender["next"][0];
     ensure!(
         next["action"] == "skip" && next["reason"] == "WindowNotUnderstood",
@@ -108,16 +113,23 @@ async fn not_served(ns: &Namespace, podfit: &Podfit) -> Result<()> {
     };
     own.create(under_asked().manifest()).await?;
     own.create(under_asked().vpa("Recreate")).await?;
-    let amount = json!({"cpu": "500m", "memory": "400Mi"});
+    recommend(&own, "500m").await?;
+    let outcome = match one_of_two(&own, podfit).await {
+        Ok(()) => too_large(&own, podfit).await,
+        failed => failed,
+    };
+    let delete = ["-n", NAMESPACE, "delete", "vpa/web", "deployment/web"];
+    own.cluster.kubectl(&delete, "").await?;
+    outcome
+}
+
+async fn recommend(own: &Namespace, cpu: &str) -> Result<()> {
+    let amount = json!({"cpu": cpu, "memory": "400Mi"});
     let recommendation = json!({"containerRecommendations": [{
         "containerName": "app", "target": amount, "lowerBound": amount, "upperBound": amount,
     }]});
     own.merge_status(VPA, "web", json!({"recommendation": recommendation}))
-        .await?;
-    let outcome = one_of_two(&own, podfit).await;
-    let delete = ["-n", NAMESPACE, "delete", "vpa/web", "deployment/web"];
-    own.cluster.kubectl(&delete, "").await?;
-    outcome
+        .await
 }
 
 /// Of two pods one is evicted now, and both in the end.
@@ -149,5 +161,27 @@ async fn one_of_two(own: &Namespace, podfit: &Podfit) -> Result<()> {
         let (well, text) = podfit.kubectl_podfit(&arguments).await?;
         ensure!(well && text.contains("web"), "{text}");
     }
+    Ok(())
+}
+
+/// More than any node has is recommended: the plan names VPA and resource, and what there is.
+async fn too_large(own: &Namespace, podfit: &Podfit) -> Result<()> {
+    recommend(own, "10k").await?;
+    let plan = asked(podfit, &["plan", "-n", NAMESPACE, "-o", "json"]).await?;
+    let said = plan["doesNotFit"].as_array().context("no list")?;
+    let words =
+        format!("{NAMESPACE}/web: more cpu is recommended than any node that it could run on has");
+    let [one] = said.as_slice() else {
+        anyhow::bail!("{plan}")
+    };
+    ensure!(
+        one.as_str().is_some_and(|one| one.starts_with(&words)),
+        "{plan}"
+    );
+    let (well, text) = podfit.kubectl_podfit(&["plan", "-n", NAMESPACE]).await?;
+    ensure!(
+        well && text.contains(&format!("Does not fit: {words}")),
+        "{text}"
+    );
     Ok(())
 }
