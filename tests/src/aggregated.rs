@@ -96,7 +96,8 @@ fn respond(body: Option<String>) -> Response<Full<Bytes>> {
     answer.body(Full::new(body.into())).unwrap_or_default()
 }
 
-fn acceptor(pki: &Path) -> Result<TlsAcceptor> {
+/// Shows the certificate that the cluster's CA issued for all its addresses.
+pub(crate) fn acceptor(pki: &Path) -> Result<TlsAcceptor> {
     let read = |name: &str| {
         fs::read(pki.join(name)).with_context(|| format!("no {name} in {}", pki.display()))
     };

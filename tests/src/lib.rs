@@ -24,6 +24,7 @@ pub mod audit;
 pub mod bench;
 pub mod chart;
 pub mod cluster;
+pub mod injector;
 pub mod installation;
 pub mod manifests;
 pub mod namespace;

@@ -1,5 +1,6 @@
 //! Scenarios on simulated nodes, with podfit's programs as processes. See the crate's documentation.
 
+mod beside_webhooks;
 mod boost;
 mod budget;
 mod doctor;
@@ -7,6 +8,7 @@ mod external;
 mod families;
 mod faults;
 mod foreseen;
+mod from_memory;
 mod history;
 mod horizontal;
 mod kills;
@@ -61,6 +63,7 @@ async fn run() -> Result<ExitCode> {
         .together("off-touches-nothing", modes::off)
         .together("initial-sizes-new-pods-only", modes::initial)
         .together("pods-in-full", pods::admitted)
+        .together("injected-after", beside_webhooks::injects_after)
         .together("limit-asked-for", pods::limit_asked_for)
         .together("sidecar-in-place", pods::sidecar_in_place)
         .together("capped-by-limit", pods::capped_by_limit)
@@ -118,9 +121,11 @@ async fn run() -> Result<ExitCode> {
             "asked-about-managed-pods-only",
             webhook::asked_about_managed_pods_only,
         )
+        .alone("answers-from-memory", from_memory::answers)
         .alone("doctor", doctor::finds)
         .alone("updates-not-applied", not_applied::stopped_until_proven)
         .alone("webhook-down", webhook::down_and_up)
+        .alone("drains", from_memory::drains)
         .alone("dashboards-and-alerts", monitoring::dashboards_and_alerts)
         .alone("self-test", self_test::names_the_broken_link)
         .alone("stops-when-asked", lifecycle::stops_when_asked)
