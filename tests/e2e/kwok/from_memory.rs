@@ -29,12 +29,19 @@ const OWN: [&str; 7] = [
 /// Pods of ReplicaSets that no cache knows are sized, and the API server was asked nothing for that.
 pub async fn answers(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
     sized_workload(&ns).await?;
-    let asked = || webhooks_requests(&ns);
-    let before = asked()?.len();
+    let before = webhooks_requests(&ns)?.len();
     for number in 0..PODS {
         ensure_sized(&ns.create(pod(number)).await?)?;
     }
-    let asked = asked()?.split_off(before);
+    let created = webhooks_requests(&ns)?.len();
+    // What came with the pods is written down by the time that it renews its sign of life again.
+    let asked = until("a renewal after the pods", secs(20), async || {
+        let mut asked = webhooks_requests(&ns)?;
+        let renewed = asked.iter().skip(created).any(is_renewal);
+        ensure!(renewed, "none of {} requests", asked.len());
+        Ok(asked.split_off(before))
+    })
+    .await?;
     let mut by_kind = std::collections::BTreeMap::<_, usize>::new();
     for request in asked.iter().filter(|request| request.verb != "watch") {
         let what = format!("{} {}", request.verb, request.resource);
@@ -92,6 +99,10 @@ fn webhooks_requests(ns: &Namespace) -> Result<Vec<Request>> {
     let mut requests = ns.cluster.podfits_requests()?;
     requests.retain(|request| request.account == "podfit-webhook");
     Ok(requests)
+}
+
+fn is_renewal(request: &Request) -> bool {
+    request.verb == "update" && request.resource == "leases.coordination.k8s.io"
 }
 
 /// A pod of `web`, by a ReplicaSet that does not exist.
