@@ -122,10 +122,10 @@ async fn run() -> Result<ExitCode> {
             webhook::asked_about_managed_pods_only,
         )
         .alone("answers-from-memory", from_memory::answers)
+        .alone("drains", from_memory::drains)
         .alone("doctor", doctor::finds)
         .alone("updates-not-applied", not_applied::stopped_until_proven)
         .alone("webhook-down", webhook::down_and_up)
-        .alone("drains", from_memory::drains)
         .alone("dashboards-and-alerts", monitoring::dashboards_and_alerts)
         .alone("self-test", self_test::names_the_broken_link)
         .alone("stops-when-asked", lifecycle::stops_when_asked)
