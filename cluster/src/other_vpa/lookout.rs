@@ -61,6 +61,12 @@ impl OtherVpa {
         matches!(*self.0.borrow(), State::Active(Sign::Lease { .. }))
     }
 
+    /// Resolves while none is seen to be alive, whatever it has left behind.
+    pub async fn holds_no_lease(&self) {
+        self.wait(|state| !matches!(state, State::Active(Sign::Lease { .. })))
+            .await;
+    }
+
     /// Resolves once it was looked.
     pub async fn known(&self) {
         self.wait(|state| *state != State::Unknown).await;
@@ -261,5 +267,35 @@ fn readable<T>(read: Result<T, CallError>) -> Result<Option<T>, CallError> {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.is_forbidden() => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn what_was_left_behind_holds_no_lease() {
+        let lease = Sign::Lease {
+            namespace: "kube-system".into(),
+            name: "vpa-updater-lease".into(),
+            holder: "a".into(),
+        };
+        // In each state: may podfit act, and does nobody hold a lease?
+        let rows = [
+            (State::Unknown, false, true),
+            (State::None, true, true),
+            (State::Active(Sign::Registration), false, true),
+            (State::Active(lease), false, false),
+        ];
+        for (state, none, no_lease) in rows {
+            let (_sender, receiver) = watch::channel(state.clone());
+            let other = OtherVpa(receiver);
+            assert_eq!(other.none().now_or_never().is_some(), none, "{state:?}");
+            let resolved = other.holds_no_lease().now_or_never().is_some();
+            assert_eq!(resolved, no_lease, "{state:?}");
+        }
     }
 }

@@ -40,6 +40,7 @@ impl Registrar {
             () = stopped(&shutdown) => return,
         }
         loop {
+            let stood_aside = self.other_vpa.holds_a_lease();
             let error = self.register().await.err().unwrap_or_default();
             if !error.is_empty() && error != trouble {
                 tracing::error!(error, "cannot register the webhook; trying again");
@@ -52,6 +53,8 @@ impl Registrar {
             };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
+                // Until this one is registered, nobody sizes new pods.
+                () = self.other_vpa.holds_no_lease(), if stood_aside => {}
                 () = stopped(&shutdown) => return,
             }
             self.certificates.refresh(time::now()).await;
