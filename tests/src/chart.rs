@@ -62,6 +62,23 @@ pub async fn apply_without_pods(
     Ok(components)
 }
 
+/// What the Deployments of the release would run.
+pub async fn installed(cluster: &Cluster) -> Result<BTreeMap<String, Component>> {
+    let label = "app.kubernetes.io/instance=podfit";
+    let get = [
+        "-n",
+        NAMESPACE,
+        "get",
+        "deployments",
+        "-l",
+        label,
+        "-o",
+        "json",
+    ];
+    let deployments = objects(&cluster.kubectl(&get, "").await?)?;
+    deployments.iter().map(component).collect()
+}
+
 async fn render(cluster: &Cluster, values: &Value, with_crds: bool) -> Result<String> {
     let chart = repository().join("charts/podfit");
     let chart = chart.to_str().context("the path is not UTF-8")?;

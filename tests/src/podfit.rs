@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::sync::{Mutex, OnceCell};
 
-use crate::chart::{self, NAMESPACE};
+use crate::chart::{self, Component, NAMESPACE};
 use crate::cluster::{Cluster, log_folder, program, repository, script};
 use crate::process::{Process, Program};
 
@@ -51,6 +51,15 @@ impl Podfit {
             values[name] = value.clone();
         }
         let components = chart::apply_without_pods(cluster, &values, with_crds).await?;
+        Self::of(cluster, components).await
+    }
+
+    /// Prepares the programs of the release that Helm has installed with [`values`], whose own pods are simulated.
+    pub async fn installed(cluster: &Arc<Cluster>) -> Result<Self> {
+        Self::of(cluster, chart::installed(cluster).await?).await
+    }
+
+    async fn of(cluster: &Arc<Cluster>, components: BTreeMap<String, Component>) -> Result<Self> {
         let logs = log_folder(cluster)?;
         let folder = programs().await?;
         let mut programs = BTreeMap::new();
@@ -89,6 +98,14 @@ impl Podfit {
             running: Mutex::default(),
             next_port: AtomicU16::new(9000),
         })
+    }
+
+    /// Adds flags to those that the chart gives, which then win: such as for files that a pod would have mounted.
+    pub fn with_flags(mut self, name: &str, flags: [String; 3]) -> Result<Self> {
+        let program = self.programs.get_mut(name);
+        let program = program.with_context(|| format!("the chart has no {name}"))?;
+        program.arguments.extend(flags);
+        Ok(self)
     }
 
     /// Starts all three and waits until they are ready.
@@ -258,7 +275,7 @@ pub async fn kubectl_podfit(cluster: &Cluster, arguments: &[&str]) -> Result<(Ex
 
 /// Quick loops, and addresses of the cluster's network. The webhook listens on its Service's own address and port: on
 /// a loopback Service network, that is what makes it the Service.
-fn values(cluster: &Cluster) -> Value {
+pub fn values(cluster: &Cluster) -> Value {
     let address = cluster.address(ADDRESS);
     let at = |port: u16| format!("{address}:{port}");
     json!({

@@ -19,6 +19,7 @@ mod modes;
 mod monitoring;
 mod not_applied;
 mod old_cluster;
+mod one_namespace;
 mod opted_in;
 mod owners;
 mod pods;
@@ -115,6 +116,7 @@ async fn run() -> Result<ExitCode> {
         )
         .together("removal", removal::leaves_what_is_yours)
         .together("old-cluster", old_cluster::evicts_instead)
+        .together("one-namespace", one_namespace::is_sized_alone)
         .together("restricted-pods", pods::restricted)
         .together("walk-through-samples", walk_through::samples)
         .alone(

@@ -1,42 +1,54 @@
-//! From upstream's VPA to podfit and back, on a cluster of its own: as docs/migrate.md has it.
+//! From upstream's VPA to podfit and back, on a cluster of its own, by the commands of docs/migrate.md. Pods of the release are
+//! simulated; the programs run beside them, with the flags and the rights that the release has given them.
 
 mod compared;
+mod documented;
 mod seen;
 mod upstream;
 
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use podfit_tests::cluster::Cluster;
+use podfit_tests::chart::values_file;
+use podfit_tests::cluster::{Cluster, repository};
 use podfit_tests::manifests::Workload;
 use podfit_tests::namespace::{Namespace, VPA};
-use podfit_tests::podfit::Podfit;
+use podfit_tests::podfit::{Podfit, values};
 use podfit_tests::scrape::{Metrics, get, loops};
 use podfit_tests::wait::{secs, until};
 use serde_json::{Value, json};
 
 use self::compared::Teller;
+use self::documented::Documented;
 use self::seen::Seen;
-use self::upstream::Upstream;
+use self::upstream::{UPDATERS_LEASE, Upstream};
 use crate::modes::{under_asked, usage};
 
 const CLUSTER: &str = "tests-migration";
 const NAMES: [&str; 3] = ["recommender", "updater", "webhook"];
+
+/// The page has it twice: to none, and back.
+const SCALE: &str = "kubectl -n kube-system scale deployment";
 
 /// podfit in shadow beside upstream's three programs; then in their place; then upstream again. Every object and every history
 /// stays, no recommendation moves by more than a bucket of its histogram, and no pod goes.
 pub async fn there_and_back(_: Namespace, _: Arc<Podfit>) -> Result<()> {
     let _ = Cluster::down(CLUSTER).await; // there is one only after a run that failed
     let cluster = Arc::new(Cluster::up(CLUSTER, &["kwok", "metrics-server"]).await?);
-    let shadow = Podfit::prepare_with(&cluster, true, &json!({"shadow": true})).await?;
+    // Upstream's, which are equal field by field.
+    let chart = repository().join("charts/podfit").display().to_string();
+    let crds = cluster.helm(&["show", "crds", &chart]).await?;
+    let apply = ["apply", "--server-side", "-f", "-"];
+    cluster.kubectl(&apply, &crds).await?;
     let ns = Namespace::create_new(&cluster, "team").await?;
-    let outcome = migrate(&ns, &shadow).await;
-    outcome.map_err(|error| anyhow!("{error:#}\n{}", shadow.logs()))?;
+    migrate(&ns, &Documented::read(&cluster)?).await?;
     Cluster::down(CLUSTER).await
 }
 
-async fn migrate(ns: &Namespace, shadow: &Podfit) -> Result<()> {
-    let mut upstream = Upstream::start(&ns.cluster).await?;
+async fn migrate(ns: &Namespace, documented: &Documented) -> Result<()> {
+    let cluster = &ns.cluster;
+    Upstream::deploy(cluster).await?;
+    let mut upstream = Upstream::start(cluster).await?;
     for (workload, vpa) in workloads() {
         ns.create(workload).await?;
         until("the API server takes VPAs", secs(30), async || {
@@ -56,19 +68,34 @@ async fn migrate(ns: &Namespace, shadow: &Podfit) -> Result<()> {
         compared::ensure_close(ns, &["web"], Teller::Checkpoints).await
     })
     .await?;
-    in_shadow(ns, shadow).await.context("in shadow")?;
+    let values = values_file(cluster, &values(cluster))?;
+    documented
+        .run("helm install podfit", &format!("-f {values}"))
+        .await?;
+    let shadow = Podfit::installed(cluster).await?;
+    let looked_on = in_shadow(ns, &shadow, documented).await;
+    looked_on.map_err(|error| anyhow!("in shadow: {error:#}\n{}", shadow.logs()))?;
     Seen::of(ns)
         .await?
         .ensure_follows(&before, "upstream beside a shadow")?;
 
-    let podfit = too_early(ns, &mut upstream).await?;
-    upstream.kill_webhook().await?;
-    let over = taken_over(ns, &podfit, &before).await;
-    let over = over.map_err(|error| anyhow!("{error:#}\n{}", podfit.logs()))?;
+    let podfit = changed_over(ns, documented).await?;
+    let over = async {
+        too_early(ns, &podfit, &mut upstream).await?;
+        upstream.kill_webhook().await?;
+        taken_over(ns, &podfit, &before, documented).await
+    };
+    let over = over
+        .await
+        .map_err(|error| anyhow!("{error:#}\n{}", podfit.logs()))?;
     podfit.stop_all().await?;
 
-    delete_registration(ns).await?;
-    let upstream = Upstream::start(&ns.cluster).await?;
+    documented.run("helm uninstall podfit", "").await?;
+    ensure!(registrations(cluster).await?.is_empty(), "a webhook stayed");
+    documented.run(SCALE, "").await?;
+    ensure!(Upstream::replicas(cluster).await? == "1 1 1");
+    documented.ensure_all_done()?;
+    let upstream = Upstream::start(cluster).await?;
     let back = more_samples(ns, &over, secs(300)).await.context("back")?;
     back.ensure_follows(&over, "upstream after podfit")?;
     loops(upstream.updater(), "updater", 2).await?;
@@ -107,7 +134,13 @@ async fn sized_by_upstream(ns: &Namespace) -> Result<Seen> {
 }
 
 /// Every VPA has podfit's number beside the published one, and the API server's audit log holds not one write.
-async fn in_shadow(ns: &Namespace, shadow: &Podfit) -> Result<()> {
+async fn in_shadow(ns: &Namespace, shadow: &Podfit, documented: &Documented) -> Result<()> {
+    let verbs = documented
+        .run("helm template podfit", "")
+        .await?
+        .replace(['[', ']', ','], " ");
+    let mut verbs = verbs.split_whitespace();
+    ensure!(verbs.all(|verb| ["verbs:", "list", "watch"].contains(&verb)));
     shadow.start_all().await?;
     shadow.loops("updater", 2).await?;
     shadow.loops("recommender", 4).await?;
@@ -135,17 +168,62 @@ async fn in_shadow(ns: &Namespace, shadow: &Podfit) -> Result<()> {
     for part in ["wouldPublish", "published"] {
         ensure!(explained[part].is_object(), "{explained}");
     }
+    as_documented(shadow, &url, documented).await?;
     shadow.ensure_alive().await?;
     shadow.stop_all().await?;
     let writes = ns.cluster.podfits_writes()?;
     ensure!(writes.is_empty(), "written in shadow: {writes:?}");
+    let mut refused = ns.cluster.podfits_requests()?;
+    refused.retain(|request| request.role.is_none());
+    ensure!(refused.is_empty(), "refused in shadow: {refused:?}");
     Ok(())
 }
 
-/// Upstream's recommender and updater are stopped, and its webhook forgotten: podfit sees it, and does nothing.
-async fn too_early(ns: &Namespace, upstream: &mut Upstream) -> Result<Podfit> {
-    upstream.kill_all_but_webhook().await?;
-    delete_registration(ns).await?;
+/// What the page says to look at. Simulated pods have no ports, so it is told where the programs are.
+async fn as_documented(shadow: &Podfit, url: &str, documented: &Documented) -> Result<()> {
+    let address = format!("--recommender-address {url}");
+    let (code, said) = documented.ends("kubectl podfit diff -A", &address).await?;
+    ensure!(
+        code == 1 && said.contains("other"),
+        "exit code {code}: {said}"
+    );
+    let plan = "kubectl podfit plan --take-over -A";
+    documented.run(plan, &address).await?;
+    let metrics = get(&shadow.program("updater")?.address, "/metrics").await?;
+    let skipped = "kubectl get --raw $podfit/podfit-updater:metrics/proxy/metrics";
+    documented.filter(skipped, &metrics).await.map(drop)
+}
+
+/// By the page: upstream's Deployments ask for no pods, no webhook of its is asked, and the release acts, with the flags that it
+/// has had and with those of the page.
+async fn changed_over(ns: &Namespace, documented: &Documented) -> Result<Podfit> {
+    documented.run(SCALE, "").await?;
+    ensure!(Upstream::replicas(&ns.cluster).await? == "0 0 0");
+    let forget = "kubectl get mutatingwebhookconfigurations";
+    documented.run(forget, "").await?;
+    let left = registrations(&ns.cluster).await?;
+    ensure!(left.is_empty(), "left behind: {left}");
+    documented.run("helm upgrade podfit", "").await?;
+    documented.run("helm show crds", "").await?;
+    let status = "kubectl -n podfit rollout status deployment";
+    documented.run(status, "").await?;
+    let podfit = Podfit::installed(&ns.cluster).await?;
+    for name in NAMES {
+        let flags = &podfit.program(name)?.arguments;
+        let has = |flag: &str| flags.iter().any(|f| f == flag);
+        ensure!(
+            !has("--shadow=true") && has("--profile=upstream"),
+            "{flags:?}"
+        );
+    }
+    let quick = &podfit.program("updater")?.arguments;
+    ensure!(quick.contains(&"--updater-interval=2s".into()), "{quick:?}");
+    Ok(podfit)
+}
+
+/// Upstream's pods take their time to end: while one of them has its lease, podfit sees it, and does nothing.
+async fn too_early(ns: &Namespace, podfit: &Podfit, upstream: &mut Upstream) -> Result<()> {
+    upstream.kill_recommender().await?;
     let versions = async || -> Result<Vec<Value>> {
         let mut versions = Vec::new();
         for name in ["web", "batch", "other"] {
@@ -154,25 +232,12 @@ async fn too_early(ns: &Namespace, upstream: &mut Upstream) -> Result<Podfit> {
         Ok(versions)
     };
     let before = versions().await?;
-    let podfit = Podfit::prepare(&ns.cluster, false).await?;
     podfit.start_all().await?;
-    for name in NAMES {
-        let address = &podfit.program(name)?.address;
-        until(&format!("{name} stands aside"), secs(60), async || {
-            let ready = get(address, "/readyz").await?;
-            ensure!(
-                ready.contains("another VPA is active: ")
-                    && ready.contains("vpa-admission-controller"),
-                "{ready}"
-            );
-            let active = Metrics::of(address)
-                .await?
-                .sum("podfit_other_vpa_active", &[]);
-            ensure!(active > 0.0, "podfit_other_vpa_active is {active}");
-            Ok(())
-        })
-        .await?;
-    }
+    stands_aside(podfit, UPDATERS_LEASE).await?;
+    upstream.kill_updater().await?;
+    let lease = ["-n", "kube-system", "delete", "lease", UPDATERS_LEASE];
+    ns.cluster.kubectl(&lease, "").await?; // it would count for a minute
+    stands_aside(podfit, "vpa-admission-controller").await?;
     until("an event on each pod", secs(60), async || {
         let events = ["-n", "podfit", "get", "events", "-o", "name"];
         let fields = "--field-selector=reason=AnotherVpaActive";
@@ -190,15 +255,47 @@ async fn too_early(ns: &Namespace, upstream: &mut Upstream) -> Result<Podfit> {
     let mut others = ns.cluster.podfits_writes()?;
     others.retain(|write| !own.contains(&write.resource.as_str()));
     ensure!(others.is_empty(), "written beside upstream: {others:?}");
-    Ok(podfit)
+    Ok(())
+}
+
+/// All three name the lease by which they see that upstream runs.
+async fn stands_aside(podfit: &Podfit, lease: &str) -> Result<()> {
+    for name in NAMES {
+        let address = &podfit.program(name)?.address;
+        until(&format!("{name} sees {lease}"), secs(60), async || {
+            let ready = get(address, "/readyz").await?;
+            ensure!(
+                ready.contains("another VPA is active: ") && ready.contains(lease),
+                "{ready}"
+            );
+            let active = Metrics::of(address)
+                .await?
+                .sum("podfit_other_vpa_active", &[]);
+            ensure!(active > 0.0, "podfit_other_vpa_active is {active}");
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 /// podfit goes on by itself once upstream's last program is gone.
-async fn taken_over(ns: &Namespace, podfit: &Podfit, before: &Seen) -> Result<Seen> {
+async fn taken_over(
+    ns: &Namespace,
+    podfit: &Podfit,
+    before: &Seen,
+    documented: &Documented,
+) -> Result<Seen> {
     let over = more_samples(ns, before, secs(300)).await?;
     over.ensure_follows(before, "podfit after upstream")?;
     podfit.loops("updater", 3).await?;
     podfit.ensure_alive().await?;
+    let ready = get(&podfit.program("recommender")?.address, "/readyz").await?;
+    let asked = "kubectl get --raw $podfit/podfit-recommender:metrics/proxy/readyz";
+    let ready = documented.filter(asked, &ready).await?;
+    ensure!(ready.trim() == "OK", "{ready}");
+    let listed = documented.run("kubectl get vpa -A", "").await?;
+    ensure!(listed.lines().count() == 4, "{listed}");
     let over = Seen::of(ns).await?;
     over.ensure_follows(before, "podfit's updater after upstream")?;
     let writes = ns.cluster.podfits_writes()?;
@@ -228,12 +325,8 @@ async fn more_samples(
     .await
 }
 
-/// What `helm uninstall`, and docs/migrate.md, do.
-async fn delete_registration(ns: &Namespace) -> Result<()> {
-    let delete = [
-        "delete",
-        "mutatingwebhookconfiguration",
-        "vpa-webhook-config",
-    ];
-    ns.cluster.kubectl(&delete, "").await.map(drop)
+/// The names of all webhooks' registrations.
+async fn registrations(cluster: &Cluster) -> Result<String> {
+    let get = ["get", "mutatingwebhookconfigurations", "-o", "name"];
+    cluster.kubectl(&get, "").await
 }

@@ -12,6 +12,9 @@ use serde_json::json;
 /// The last number of the address that they listen on.
 const ADDRESS: u8 = 13;
 
+/// What the updater holds.
+pub const UPDATERS_LEASE: &str = "vpa-updater-lease";
+
 /// Upstream, running.
 pub struct Upstream {
     recommender: Option<Process>,
@@ -21,7 +24,36 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// Starts all three, and waits until the webhook is registered: it takes its time.
+    /// Makes the Deployments of its manifests; their pods are simulated, and the programs are started beside them.
+    pub async fn deploy(cluster: &Cluster) -> Result<()> {
+        let deployment = |name: &str| {
+            let labels = json!({"app": name});
+            let image = format!("registry.k8s.io/autoscaling/{name}:1.8.1");
+            json!({
+                "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": "kube-system"},
+                "spec": {"replicas": 1, "selector": {"matchLabels": labels}, "template": {
+                    "metadata": {"labels": labels}, "spec": {"containers": [{"name": "vpa", "image": image}]},
+                }},
+            })
+        };
+        let names = ["vpa-recommender", "vpa-updater", "vpa-admission-controller"];
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": names.map(deployment)});
+        let create = ["create", "-f", "-"];
+        cluster.kubectl(&create, &list.to_string()).await.map(drop)
+    }
+
+    /// How many pods its Deployments ask for, one a Deployment.
+    pub async fn replicas(cluster: &Cluster) -> Result<String> {
+        let names = ["vpa-recommender", "vpa-updater", "vpa-admission-controller"];
+        let get = ["-n", "kube-system", "get", "deployment"];
+        let output = ["-o", "jsonpath={.items[*].spec.replicas}"];
+        cluster
+            .kubectl(&[&get[..], &names, &output].concat(), "")
+            .await
+    }
+
+    /// Starts all three, and waits until the webhook is registered: it takes its time. The updater has the lease that upstream's
+    /// chart gives it.
     pub async fn start(cluster: &Arc<Cluster>) -> Result<Self> {
         let address = cluster.address(ADDRESS);
         let service = json!({
@@ -67,7 +99,12 @@ impl Upstream {
             updater: Some(start(
                 "vpa-updater",
                 8943,
-                vec!["--updater-interval=5s".into()],
+                vec![
+                    "--updater-interval=5s".into(),
+                    "--leader-elect=true".into(),
+                    format!("--leader-elect-resource-name={UPDATERS_LEASE}"),
+                    "--leader-elect-resource-namespace=kube-system".into(),
+                ],
             )?),
             webhook: Some(start("vpa-admission-controller", 8944, webhook)?),
             updater_address: format!("{address}:8943"),
@@ -94,22 +131,29 @@ impl Upstream {
         &self.updater_address
     }
 
-    /// Ends the two that write statuses and evict.
-    pub async fn kill_all_but_webhook(&mut self) -> Result<()> {
-        for process in [self.recommender.take(), self.updater.take()] {
-            process.context("it does not run")?.kill().await?;
-        }
-        Ok(())
+    /// Ends the one that writes statuses.
+    pub async fn kill_recommender(&mut self) -> Result<()> {
+        kill(&mut self.recommender).await
+    }
+
+    /// Ends the one that evicts.
+    pub async fn kill_updater(&mut self) -> Result<()> {
+        kill(&mut self.updater).await
     }
 
     /// Ends the webhook.
     pub async fn kill_webhook(&mut self) -> Result<()> {
-        self.webhook.take().context("it does not run")?.kill().await
+        kill(&mut self.webhook).await
     }
 
     /// Ends all three.
     pub async fn kill(mut self) -> Result<()> {
-        self.kill_all_but_webhook().await?;
+        self.kill_recommender().await?;
+        self.kill_updater().await?;
         self.kill_webhook().await
     }
+}
+
+async fn kill(process: &mut Option<Process>) -> Result<()> {
+    process.take().context("it does not run")?.kill().await
 }
