@@ -38,12 +38,14 @@ const WAITS_FOR_HORIZONTALS: &str = "HorizontalPodAutoscalers cannot be listed: 
 /// Waits for HPAs; in profile safe however long it takes: a resize on a guess could set an HPA and podfit against each other.
 async fn wait_for(horizontals: &Synced, is_safe: bool, health: &Health) {
     if is_safe {
-        health.set_note(Some(WAITS_FOR_HORIZONTALS.into()));
         horizontals
             .complete_within(WAIT, WAITS_FOR_HORIZONTALS)
             .await;
-        horizontals.complete().await;
-        health.set_note(None);
+        if !horizontals.is_complete() {
+            health.set_note(Some(WAITS_FOR_HORIZONTALS.into()));
+            horizontals.complete().await;
+            health.set_note(None);
+        }
     } else {
         horizontals.complete_within(WAIT, HORIZONTALS_UNKNOWN).await;
     }

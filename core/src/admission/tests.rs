@@ -24,6 +24,17 @@ const NOTHING: Amounts = (0, 0);
 /// For what does not depend on it.
 const NOW: Timestamp = Timestamp::from_unix_millis(0);
 
+/// A LimitRange that says nothing yet.
+fn range(scope: LimitRangeScope) -> LimitRangeItem {
+    LimitRangeItem {
+        scope,
+        min: list(NOTHING),
+        max: list(NOTHING),
+        default: list(NOTHING),
+        max_ratio: Ratios::default(),
+    }
+}
+
 fn list((cpu, memory): Amounts) -> ResourceList {
     let set = |amount: i64| (amount != 0).then_some(amount);
     ResourceList {

@@ -23,16 +23,6 @@ fn told(pod: &Pod, vpa: &Vpa, ranges: &[LimitRangeItem]) -> [String; 2] {
     words.try_into().unwrap()
 }
 
-fn range(scope: LimitRangeScope) -> LimitRangeItem {
-    LimitRangeItem {
-        scope,
-        min: list(NOTHING),
-        max: list(NOTHING),
-        default: list(NOTHING),
-        max_ratio: Ratios::default(),
-    }
-}
-
 #[test]
 fn a_limit_is_told_with_the_policy_that_it_follows_from() {
     let requests_only = ContainerPolicy {

@@ -7,16 +7,6 @@ fn safe(pod: &Pod, vpa: &Vpa, ranges: &[LimitRangeItem]) -> Admission {
     super::super::admit(pod, vpa, ranges, &Settings::default(), NOW)
 }
 
-fn range(scope: LimitRangeScope) -> LimitRangeItem {
-    LimitRangeItem {
-        scope,
-        min: list(NOTHING),
-        max: list(NOTHING),
-        default: list(NOTHING),
-        max_ratio: Ratios::default(),
-    }
-}
-
 fn of_containers() -> LimitRangeItem {
     range(LimitRangeScope::Container)
 }
