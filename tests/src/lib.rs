@@ -23,6 +23,7 @@ pub mod amounts;
 pub mod audit;
 pub mod bench;
 pub mod chart;
+pub mod clock;
 pub mod cluster;
 pub mod injector;
 pub mod installation;

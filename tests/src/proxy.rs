@@ -1,7 +1,7 @@
 //! A proxy before the API server that makes trouble on request.
 
 use std::convert::Infallible;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -17,6 +17,8 @@ use kube::client::Body;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::process::Program;
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 type Answer = Response<UnsyncBoxBody<Bytes, AnyError>>;
@@ -91,6 +93,23 @@ impl Proxy {
             shared,
             task,
         })
+    }
+
+    /// Puts one that listens on `address` between the API server and a program that was not started yet. Its kubeconfig is
+    /// written into `folder`.
+    pub async fn before(program: &mut Program, address: String, folder: &Path) -> Result<Self> {
+        let direct = program
+            .arguments
+            .iter()
+            .find_map(|a| a.strip_prefix("--kubeconfig="))
+            .context("it has no kubeconfig")?;
+        let proxy = Self::start(address, direct.into()).await?;
+        let file = folder.join(format!("{}-proxy.kubeconfig", program.name));
+        let kubeconfig = proxy.kubeconfig(file)?;
+        program
+            .arguments
+            .push(format!("--kubeconfig={}", kubeconfig.display()));
+        Ok(proxy)
     }
 
     /// A kubeconfig that leads here, written beside `file`.

@@ -12,7 +12,7 @@ use futures::{FutureExt, StreamExt, stream};
 use crate::cluster::{Cluster, log_folder};
 use crate::namespace::Namespace;
 
-/// How long one scenario may take.
+/// How long one scenario may take, unless `$PODFIT_SCENARIO_MINUTES` says otherwise.
 const DEADLINE: Duration = Duration::from_mins(7);
 
 /// How many scenarios run at once.
@@ -24,6 +24,11 @@ pub fn figure(text: impl Into<String>) {
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .push(text.into());
+}
+
+/// The number in an environment variable, if it is there and is one.
+pub fn number_from(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
 }
 
 static FIGURES: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -121,10 +126,11 @@ impl<C: 'static> Suite<C> {
         };
         let scenario = run(namespace.clone(), Arc::clone(&self.shared));
         let scenario = AssertUnwindSafe(scenario).catch_unwind();
-        let outcome = match tokio::time::timeout(DEADLINE, scenario).await {
+        let deadline = number_from("PODFIT_SCENARIO_MINUTES").map_or(DEADLINE, Duration::from_mins);
+        let outcome = match tokio::time::timeout(deadline, scenario).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(anyhow!("it panicked")),
-            Err(_) => Err(anyhow!("not done within {DEADLINE:.0?}")),
+            Err(_) => Err(anyhow!("not done within {deadline:.0?}")),
         };
         let took = started.elapsed().as_secs();
         match outcome {

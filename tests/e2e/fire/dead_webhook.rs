@@ -9,16 +9,16 @@ use podfit_tests::namespace::Namespace;
 use podfit_tests::podfit::Podfit;
 use podfit_tests::process::Program;
 use podfit_tests::scrape::loops;
-use podfit_tests::suite::figure;
+use podfit_tests::suite::{figure, number_from};
 
 use crate::fleet::{Fleet, REPLICAS};
 
 /// Workloads that want a change.
 const WORKLOADS: usize = 50;
 
-/// Whole loops that are watched. A loop is begun every two seconds instead of every minute: an hour of loops in a few
+/// Whole loops that are watched, unless `$PODFIT_DEAD_WEBHOOK_LOOPS` says otherwise. A loop is begun every two seconds instead of every minute: an hour of loops in a few
 /// minutes. Pauses are as long as ever, so what comes after them is for the tests of the plan, which have a clock.
-const LOOPS: u32 = 30;
+const LOOPS: u64 = 30;
 
 /// True when upstream's updater is to be watched, too.
 pub fn beside_upstream() -> bool {
@@ -53,7 +53,7 @@ async fn without_webhook(ns: &Namespace, podfit: &Podfit) -> Result<()> {
     );
     if beside_upstream() {
         let (upstream, _) = watched(&fleet, upstreams(ns, podfit)?).await?;
-        println!("dead webhook: podfit {ours} evictions, upstream {upstream}, in {LOOPS} loops");
+        println!("dead webhook: podfit {ours} evictions, upstream {upstream}");
     }
     Ok(())
 }
@@ -87,7 +87,10 @@ fn upstreams(ns: &Namespace, podfit: &Podfit) -> Result<Program> {
 async fn watched(fleet: &Fleet, program: Program) -> Result<(usize, bool)> {
     let (before, started) = (fleet.evictions(), Instant::now());
     let mut process = program.start()?;
-    loops(&process.program.address, "updater", LOOPS).await?;
+    let count = number_from("PODFIT_DEAD_WEBHOOK_LOOPS").unwrap_or(LOOPS);
+    for _ in 0..count {
+        loops(&process.program.address, "updater", 1).await?;
+    }
     process.ensure_alive()?;
     let stopped = process
         .metrics()
@@ -96,7 +99,7 @@ async fn watched(fleet: &Fleet, program: Program) -> Result<(usize, bool)> {
     process.kill().await?;
     let evictions = fleet.evictions() - before;
     figure(format!(
-        "dead webhook, {WORKLOADS} workloads of {REPLICAS} pods: {} evicted {evictions} times in {LOOPS} loops, {:.0} s",
+        "dead webhook, {WORKLOADS} workloads of {REPLICAS} pods: {} evicted {evictions} times in {count} loops, {:.0} s",
         program.name,
         started.elapsed().as_secs_f64()
     ));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use http::Method;
 use podfit_tests::cluster::log_folder;
 use podfit_tests::namespace::Namespace;
@@ -20,17 +20,8 @@ const TARGET: (&str, &str) = ("100m", "128Mi");
 pub async fn requests_fail(ns: Namespace, podfit: Arc<Podfit>) -> Result<()> {
     let fleet = Fleet::create(&ns, WORKLOADS, TARGET).await?;
     let mut program = podfit.own_updater("troubled", &ns.name)?;
-    let direct = program
-        .arguments
-        .iter()
-        .find_map(|a| a.strip_prefix("--kubeconfig="))
-        .context("it has no kubeconfig")?;
-    let proxy = Proxy::start(podfit.free_address(), direct.into()).await?;
-    let file = log_folder(&ns.cluster)?.join("troubled-proxy.kubeconfig");
-    let kubeconfig = proxy.kubeconfig(file)?;
-    program
-        .arguments
-        .push(format!("--kubeconfig={}", kubeconfig.display()));
+    let folder = log_folder(&ns.cluster)?;
+    let proxy = Proxy::before(&mut program, podfit.free_address(), &folder).await?;
 
     let (turn, refused) = (AtomicU64::new(0), Arc::new(AtomicU64::new(0)));
     let counted = Arc::clone(&refused);

@@ -22,6 +22,19 @@ const LEAST: usize = 3;
 /// Requests made at once.
 const AT_ONCE: usize = 8;
 
+/// CPU and memory, as in a manifest.
+pub type Request<'a> = (&'a str, &'a str);
+
+/// A recommendation.
+pub struct Bounds<'a> {
+    /// Less is too little.
+    pub lower: Request<'a>,
+    /// What is best.
+    pub target: Request<'a>,
+    /// More is too much.
+    pub upper: Request<'a>,
+}
+
 /// Deployments of [`REPLICAS`] running pods, and a VPA for each in mode `Recreate`.
 pub struct Fleet {
     ns: Namespace,
@@ -32,7 +45,7 @@ pub struct Fleet {
 
 impl Fleet {
     /// Creates `count` workloads, waits until all pods run, and then asks for `target` (CPU, memory) by VPAs.
-    pub async fn create(ns: &Namespace, count: usize, target: (&str, &str)) -> Result<Self> {
+    pub async fn create(ns: &Namespace, count: usize, target: Request<'_>) -> Result<Self> {
         let names: Vec<_> = (0..count).map(|n| format!("w-{n:02}")).collect();
         let workload = |name: &String| {
             Workload::deployment(name)
@@ -67,14 +80,25 @@ impl Fleet {
         Ok(fleet)
     }
 
-    /// Recommends that to all, as a recommender would.
-    pub async fn recommend(&self, (cpu, memory): (&str, &str)) -> Result<()> {
-        let amounts = json!({"cpu": cpu, "memory": memory});
+    /// Recommends that to all, as a recommender would that is sure of it.
+    pub async fn recommend(&self, target: Request<'_>) -> Result<()> {
+        self.recommend_within(&Bounds {
+            lower: target,
+            target,
+            upper: target,
+        })
+        .await
+    }
+
+    /// Recommends that to all.
+    pub async fn recommend_within(&self, bounds: &Bounds<'_>) -> Result<()> {
+        let amounts = |(cpu, memory): Request<'_>| json!({"cpu": cpu, "memory": memory});
+        let target = amounts(bounds.target);
         let status = json!({
             "conditions": [{"type": "RecommendationProvided", "status": "True", "lastTransitionTime": "2026-11-01T08:00:00Z"}],
             "recommendation": {"containerRecommendations": [{
-                "containerName": "app", "target": amounts, "uncappedTarget": amounts,
-                "lowerBound": amounts, "upperBound": amounts,
+                "containerName": "app", "target": target, "uncappedTarget": target,
+                "lowerBound": amounts(bounds.lower), "upperBound": amounts(bounds.upper),
             }]},
         });
         let written = self
@@ -89,7 +113,7 @@ impl Fleet {
     }
 
     /// Waits until every workload has all its pods, and all of them request that.
-    pub async fn all_at(&self, (cpu, memory): (&str, &str), within: u64) -> Result<()> {
+    pub async fn all_at(&self, (cpu, memory): Request<'_>, within: u64) -> Result<()> {
         let target = Amounts::parse(cpu, memory)?;
         let all = self.names.len() * REPLICAS;
         until("all pods run at the target", secs(within), async || {

@@ -2,6 +2,7 @@
 //!
 //! `PODFIT_BESIDE_UPSTREAM=1` shows beside the scenario `dead-webhook` what upstream's updater does.
 
+mod clock_jumps;
 mod dead_webhook;
 mod election;
 mod faults;
@@ -42,6 +43,7 @@ async fn run() -> Result<ExitCode> {
         .together("killed-in-mid-loop", killed::in_mid_loop)
         .together("two-at-once", election::two_at_once)
         .together("no-runaway", runaway::none)
+        .together("clock-jumps", clock_jumps::no_burst)
         .together("requests-fail", faults::requests_fail)
         .alone("api-server-restarted", faults::api_server_restarted)
         .alone("dead-webhook", dead_webhook::few_evictions)
