@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use kube::api::{ApiResource, ListParams, PartialObjectMeta};
+use kube::api::{ApiResource, ListParams};
 use kube::discovery::{self, ApiCapabilities, Scope, verbs};
 use kube::error::DiscoveryError;
 use podfit_core::ownership::{Controller, ControllerKey, ForeignKind, GroupKind, is_own_group};
@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::api::controller::{ControllerObject, controlling_owner};
+use crate::api::metadata::MetadataOf;
 use crate::calls::{CallError, Calls};
 use crate::index::{SharedIndex, controllers};
 use crate::options::{ClusterOptions, Profile};
@@ -111,9 +112,10 @@ impl Lookup {
         }
         let (resource, can) = &served;
         let client = self.calls.client().clone();
-        let objects = controllers::<ControllerObject>(client, &self.namespace, resource);
+        let objects =
+            controllers::<MetadataOf<ControllerObject>>(client, &self.namespace, resource);
         let all = ListParams::default();
-        let request = objects.list_metadata(&all);
+        let request = objects.list(&all);
         let listed = match self.calls.run("list controllers", request).await {
             Ok(listed) => listed.items,
             Err(error) => {
@@ -121,7 +123,7 @@ impl Lookup {
                 return (ForeignKind::Unreadable { why }, Vec::new());
             }
         };
-        let read = |object: PartialObjectMeta<ControllerObject>| {
+        let read = |object: MetadataOf<ControllerObject>| {
             let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
             let name = object.metadata.name.as_deref().unwrap_or_default();
             let controller = Controller {
@@ -162,9 +164,10 @@ impl Lookup {
             return Some(NOT_FOUND.into());
         }
         let client = self.calls.client().clone();
-        let objects = controllers::<ControllerObject>(client, &self.namespace, resource);
+        let objects =
+            controllers::<MetadataOf<ControllerObject>>(client, &self.namespace, resource);
         let one = ListParams::default().limit(1);
-        let request = objects.list_metadata(&one);
+        let request = objects.list(&one);
         let error = self.calls.run("list controllers", request).await.err()?;
         let why = match error.server_message() {
             Some(words) => words.to_owned(),
@@ -182,7 +185,7 @@ impl Lookup {
         };
         let client = self.calls.client().clone();
         let objects =
-            controllers::<PartialObjectMeta<ControllerObject>>(client, &self.namespace, &resource);
+            controllers::<MetadataOf<ControllerObject>>(client, &self.namespace, &resource);
         let watch = Watch {
             what: name.clone().into(),
             presence: Presence::Required(

@@ -115,7 +115,7 @@ impl Presence {
     }
 }
 
-/// Watches objects until the process ends. An `Api<PartialObjectMeta<K>>` asks for metadata only: a fraction of the traffic.
+/// Watches objects until the process ends. An `Api<MetadataOf<K>>` asks for metadata only: a fraction of the traffic.
 pub fn objects<K>(api: Api<K>, watch: Watch, on_change: impl FnMut(Change<K>) + Send + 'static)
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,

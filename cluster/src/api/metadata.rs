@@ -1,12 +1,60 @@
 //! Object metadata without `managedFields`: a tree of JSON, often larger than the rest of an object, that nobody reads.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
+use kube::Resource;
 use kube::api::ObjectMeta;
 use serde::{Deserialize, Deserializer};
 
 use super::object::Object;
+
+/// An object of kind `K` of which the API server is asked for its metadata alone: a fraction of the traffic. The client
+/// library's own type reads managed fields as well, and keeps all of it a second time while it reads.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(bound = "")]
+pub struct MetadataOf<K> {
+    /// Without what nobody reads.
+    #[serde(default, deserialize_with = "slim")]
+    pub metadata: ObjectMeta,
+    #[serde(skip)]
+    kind: PhantomData<K>,
+}
+
+impl<K: Resource> Resource for MetadataOf<K> {
+    type DynamicType = K::DynamicType;
+    type Scope = K::Scope;
+
+    fn kind(dt: &K::DynamicType) -> Cow<'_, str> {
+        K::kind(dt)
+    }
+
+    fn group(dt: &K::DynamicType) -> Cow<'_, str> {
+        K::group(dt)
+    }
+
+    fn version(dt: &K::DynamicType) -> Cow<'_, str> {
+        K::version(dt)
+    }
+
+    fn plural(dt: &K::DynamicType) -> Cow<'_, str> {
+        K::plural(dt)
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+
+    fn metadata_api() -> bool {
+        true
+    }
+}
 
 /// What is read of an object's metadata.
 #[derive(Deserialize)]

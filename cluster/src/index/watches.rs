@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kube::api::{Api, ApiResource, PartialObjectMeta};
+use kube::api::{Api, ApiResource};
 use kube::core::{DynamicResourceScope, NamespaceResourceScope};
 use kube::{Client, Resource};
 use podfit_core::ownership::{Controller, WELL_KNOWN_KINDS};
@@ -15,6 +15,7 @@ use crate::api::disruption_budget::DisruptionBudgetObject;
 use crate::api::event::{EVICTIONS, EventObject};
 use crate::api::horizontal_pod_autoscaler::HorizontalPodAutoscalerObject;
 use crate::api::limit_range::LimitRangeObject;
+use crate::api::metadata::MetadataOf;
 use crate::api::namespace::NamespaceObject;
 use crate::api::node::NodeObject;
 use crate::api::pod::PodObject;
@@ -84,7 +85,7 @@ impl Watches {
         let changed = self.index.write().read_labels(goldilocks);
         if self.options.vpa_object_namespace.is_empty() {
             let index = self.index.clone();
-            let api = Api::<PartialObjectMeta<NamespaceObject>>::all(self.client.clone());
+            let api = Api::<MetadataOf<NamespaceObject>>::all(self.client.clone());
             watch::objects(api, self.optional("namespaces"), move |change| {
                 index.write().namespace(change);
             });
@@ -98,7 +99,7 @@ impl Watches {
     pub fn owners(&self) -> &Self {
         for (api_version, kind) in WELL_KNOWN_KINDS {
             let index = self.index.clone();
-            let api: Api<PartialObjectMeta<ControllerObject>> = self.controllers(api_version, kind);
+            let api: Api<MetadataOf<ControllerObject>> = self.controllers(api_version, kind);
             watch::objects(api, self.watch(kind, NOT_IN_CLUSTER), move |change| {
                 index.write().controller(kind, change, |object| Controller {
                     owner: controlling_owner(&object.metadata),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
 use podfit_core::histogram::Buckets;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::bulk::{Entry, Etcd};
 use super::past;
@@ -253,7 +253,44 @@ fn known(mut object: Value, namespace: &str, name: &str) -> Value {
     meta["uid"] = uid(&kind, name).into();
     meta["creationTimestamp"] = CREATED.into();
     meta["generation"] = 1.into();
+    object["metadata"]["managedFields"] = managed_fields(&object);
     object
+}
+
+/// Who set what: often the larger half of an object.
+fn managed_fields(object: &Value) -> Value {
+    let entry = |manager: &str, parts: &[&str]| {
+        let parts: Map<_, _> = parts
+            .iter()
+            .filter(|part| !object[**part].is_null())
+            .map(|part| (format!("f:{part}"), fields(&object[*part])))
+            .collect();
+        json!({
+            "manager": manager, "operation": "Update", "apiVersion": object["apiVersion"], "time": CREATED,
+            "fieldsType": "FieldsV1", "fieldsV1": parts,
+        })
+    };
+    let mut status = entry("kube-controller-manager", &["status"]);
+    status["subresource"] = "status".into();
+    json!([entry("kubectl-client-side-apply", &["spec"]), status])
+}
+
+/// The fields of a value, as `fieldsV1` has them.
+fn fields(value: &Value) -> Value {
+    let tree = match value {
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, value)| (format!("f:{key}"), fields(value)))
+            .collect(),
+        Value::Array(items) => {
+            let named = items.iter().filter(|item| item["name"].is_string());
+            named
+                .map(|item| (format!("k:{}", json!({"name": item["name"]})), fields(item)))
+                .collect()
+        }
+        _ => Map::new(),
+    };
+    Value::Object(tree)
 }
 
 /// A unique id that a name always has.
