@@ -10,10 +10,12 @@ use kube::{Client, Config};
 use prometheus::Registry;
 use tokio::sync::Mutex;
 use tower::layer::layer_fn;
+use tower::util::MapRequestLayer;
 
 use crate::options::ClusterOptions;
 use crate::read_only::ReadOnly;
 use crate::request_metrics::{Measured, RequestMetrics};
+use crate::watch::as_they_are;
 
 /// Why a request did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -218,6 +220,7 @@ pub async fn connect(
     let builder = ClientBuilder::try_from(config).map_err(|e| ConnectError::Client {
         source: Box::new(e),
     })?;
+    let builder = builder.with_layer(&MapRequestLayer::new(as_they_are));
     let builder = builder.with_layer(&measured);
     if options.shadow {
         let read_only = layer_fn(|service| ReadOnly { service });

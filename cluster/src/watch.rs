@@ -3,11 +3,15 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt::Debug;
+use std::future::ready;
+use std::mem;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
+use http::Request;
 use kube::api::Api;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::utils::Backoff;
@@ -18,8 +22,8 @@ use tokio::sync::watch as signal;
 
 use crate::calls::explain;
 
-/// How many objects are asked for at a time; the client's own number is 500. A page is there as text and as objects at once,
-/// and all kinds are listed at the same time.
+/// How many objects a page of a list has; the client's own number is 500. A page is there as text and as objects at once, and
+/// all kinds are listed at the same time.
 const PAGE: u32 = 100;
 
 /// What a watch tells: objects one by one, and after each list which objects there are at all.
@@ -120,7 +124,7 @@ pub fn objects<K>(api: Api<K>, watch: Watch, on_change: impl FnMut(Change<K>) + 
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    start(watcher(api, config()), watch, on_change);
+    start(events(api, config()), watch, on_change);
 }
 
 /// The same for the objects whose fields are as `selector` wants them: `reason=Evicted`.
@@ -132,11 +136,50 @@ pub fn selected<K>(
 ) where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    start(watcher(api, config().fields(selector)), watch, on_change);
+    start(events(api, config().fields(selector)), watch, on_change);
 }
 
 fn config() -> watcher::Config {
     watcher::Config::default().page_size(PAGE)
+}
+
+/// What the API server tells. It streams the objects that are there already, one at a time, if it can: Kubernetes does so since
+/// 1.34, and in 1.32. Where it cannot, or once such a stream broke off, they are listed in pages.
+fn events<K>(
+    api: Api<K>,
+    config: watcher::Config,
+) -> impl Stream<Item = watcher::Result<Event<K>>> + Send
+where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let mut unfinished = false;
+    let streamed = watcher(api.clone(), config.clone().streaming_lists());
+    let streamed = streamed.take_while(move |event| {
+        ready(match event {
+            Ok(Event::Init) => !mem::replace(&mut unfinished, true),
+            Ok(Event::InitDone) => {
+                unfinished = false;
+                true
+            }
+            Err(watcher::Error::WatchStartFailed(kube::Error::Api(status))) => {
+                !matches!(status.code, 400 | 422)
+            }
+            _ => true,
+        })
+    });
+    streamed.chain(watcher(api, config))
+}
+
+/// Takes a request to be streamed all objects as some cache of the API server may still have them, which is what the client
+/// library makes of it, for one as they are now, which is what a list gives.
+pub fn as_they_are<B>(mut request: Request<B>) -> Request<B> {
+    let uri = request.uri().to_string();
+    if uri.contains("sendInitialEvents=true")
+        && let Ok(uri) = uri.replace("resourceVersion=0", "resourceVersion=").parse()
+    {
+        *request.uri_mut() = uri;
+    }
+    request
 }
 
 fn start<K: Resource + Send + 'static>(
@@ -146,46 +189,51 @@ fn start<K: Resource + Send + 'static>(
 ) {
     watch.synced.expect_one();
     tokio::spawn(async move {
-        // `Init` only says that a list is asked for. Without it the pause between tries grows until one succeeds.
-        let answers = events.filter(|event| std::future::ready(!matches!(event, Ok(Event::Init))));
-        let mut events = std::pin::pin!(answers.backoff(Retry::new(watch.presence.patience())));
-        let mut listing = HashSet::new();
+        let changes = changes(events).backoff(Retry::new(watch.presence.patience()));
+        let mut changes = pin!(changes);
         let mut first_list = true;
         let mut trouble = String::new();
         // The stream ends only with the process.
-        while let Some(event) = events.next().await {
-            match event {
-                Ok(event) => {
+        while let Some(change) = changes.next().await {
+            match change {
+                Ok(change) => {
                     if !trouble.is_empty() {
                         tracing::info!(what = %watch.what, "watch works again");
                         trouble.clear();
                     }
-                    match event {
-                        Event::Init => {}
-                        Event::InitApply(object) => {
-                            listing.insert((
-                                object.namespace().unwrap_or_default(),
-                                object.name_any(),
-                            ));
-                            on_change(Change::Apply(object));
-                        }
-                        Event::InitDone => {
-                            on_change(Change::Listed(std::mem::take(&mut listing)));
-                            if std::mem::take(&mut first_list) {
-                                watch.synced.one_done();
-                            }
-                        }
-                        Event::Apply(object) => on_change(Change::Apply(object)),
-                        Event::Delete(object) => on_change(Change::Delete(object)),
+                    let listed = matches!(change, Change::Listed(_));
+                    on_change(change);
+                    if listed && mem::take(&mut first_list) {
+                        watch.synced.one_done();
                     }
                 }
-                Err(error) => {
-                    listing.clear();
-                    tell(&watch, &error, &mut trouble);
-                }
+                Err(error) => tell(&watch, &error, &mut trouble),
             }
         }
     });
+}
+
+/// The same as changes. That a list was begun is left out: it is no success that would let the next try follow at once.
+fn changes<K: Resource>(
+    events: impl Stream<Item = watcher::Result<Event<K>>>,
+) -> impl Stream<Item = watcher::Result<Change<K>>> {
+    let mut listing = HashSet::new();
+    events.filter_map(move |event| {
+        ready(match event {
+            Ok(Event::Init) => {
+                listing.clear();
+                None
+            }
+            Ok(Event::InitApply(object)) => {
+                listing.insert((object.namespace().unwrap_or_default(), object.name_any()));
+                Some(Ok(Change::Apply(object)))
+            }
+            Ok(Event::InitDone) => Some(Ok(Change::Listed(mem::take(&mut listing)))),
+            Ok(Event::Apply(object)) => Some(Ok(Change::Apply(object))),
+            Ok(Event::Delete(object)) => Some(Ok(Change::Delete(object))),
+            Err(error) => Some(Err(error)),
+        })
+    })
 }
 
 /// Logs a trouble when it is another than the last.
@@ -254,5 +302,26 @@ impl Iterator for Retry {
 impl Backoff for Retry {
     fn reset(&mut self) {
         self.next = Self::FIRST;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streamed_objects_are_asked_for_as_they_are_and_nothing_else_is_changed() {
+        let asked = |uri: &str| {
+            let request = Request::get(uri).body(()).unwrap();
+            as_they_are(request).uri().to_string()
+        };
+        let streamed = "/api/v1/pods?&watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion=";
+        assert_eq!(asked(&format!("{streamed}0")), streamed);
+        for other in [
+            "/api/v1/pods?&watch=true&resourceVersion=0",
+            "/api/v1/pods?&limit=100",
+        ] {
+            assert_eq!(asked(other), other);
+        }
     }
 }

@@ -17,6 +17,9 @@ pub struct Request {
     pub resource: String,
     /// `NAMESPACE/NAME` of the object, either of which may be missing.
     pub object: String,
+    /// A watch that began with the objects that were there: it stands for a list, which is asked for where the API server cannot
+    /// do that.
+    pub streamed: bool,
     /// What allowed it. `None`: it was refused.
     pub role: Option<Role>,
 }
@@ -53,6 +56,9 @@ fn request(entry: &Value) -> Option<Request> {
         verb: entry["verb"].as_str()?.into(),
         resource: resource(text("apiGroup"), text("resource"), text("subresource")),
         object: format!("{}/{}", text("namespace"), text("name")),
+        streamed: entry["requestURI"]
+            .as_str()?
+            .contains("sendInitialEvents=true"),
         role: role(reason?).filter(|_| allowed),
     })
 }
