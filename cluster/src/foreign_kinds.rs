@@ -126,10 +126,7 @@ impl Lookup {
         let read = |object: MetadataOf<ControllerObject>| {
             let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
             let name = object.metadata.name.as_deref().unwrap_or_default();
-            let controller = Controller {
-                owner: controlling_owner(&object.metadata),
-                replicas: None,
-            };
+            let controller = Controller::owned_by(controlling_owner(&object.metadata));
             let key = ControllerKey::new(namespace, &kind.qualified(), name);
             (key, controller)
         };
@@ -202,9 +199,8 @@ impl Lookup {
         watch::objects(objects, watch, move |change| {
             let listed = matches!(change, Change::Listed(_));
             let mut index = index.write();
-            index.controller(&name, change, |object| Controller {
-                owner: controlling_owner(&object.metadata),
-                replicas: None,
+            index.controller(&name, change, |object| {
+                Controller::owned_by(controlling_owner(&object.metadata))
             });
             if listed {
                 index.owners.set_kind(&name, watched.clone());

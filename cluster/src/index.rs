@@ -190,7 +190,7 @@ impl Index {
         match change {
             Change::Apply(object) => {
                 let controller = read(&object);
-                self.want_kind(controller.owner.as_ref());
+                self.want_kind(controller.owner.as_deref());
                 let key = key(&object);
                 self.labels_of_workload(&key, &object);
                 self.owners.apply(key, controller);

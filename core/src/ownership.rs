@@ -64,10 +64,20 @@ const LONGEST_CHAIN: usize = 10;
 /// What is kept of each watched controller.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Controller {
-    /// Its own controlling owner.
-    pub owner: Option<OwnerRef>,
+    /// Its own controlling owner; boxed, as most that are kept have none and there are many.
+    pub owner: Option<Box<OwnerRef>>,
     /// `spec.replicas`, or for a DaemonSet `status.numberReady`; `None` where the kind or the watch has none.
     pub replicas: Option<i64>,
+}
+
+impl Controller {
+    /// One of which only the owner is known.
+    pub fn owned_by(owner: Option<OwnerRef>) -> Self {
+        Self {
+            owner: owner.map(Box::new),
+            replicas: None,
+        }
+    }
 }
 
 /// All watched controllers and who owns them.
@@ -152,7 +162,7 @@ impl Owners {
             }
             let known = self.controllers.get(&key);
             next = match known.or_else(|| self.deleted.get(&key)) {
-                Some(controller) => controller.owner.as_ref().map(Cow::Borrowed),
+                Some(controller) => controller.owner.as_deref().map(Cow::Borrowed),
                 None => deployment_by_name(&owner, pod.template_hash.as_deref())
                     .or_else(|| self.maker_by_name(&pod.namespace, &owner))
                     .map(Cow::Owned),
@@ -189,7 +199,7 @@ impl Owners {
     /// What is above a kind that is not well known does not count. Upstream reads owners from the `scale` subresource
     /// there, which the API server gives none, so that such targets are sized whoever owns them.
     fn parent(&self, key: &ControllerKey) -> Result<Option<ControllerKey>, NoTop> {
-        let owner = self.controllers.get(key).and_then(|c| c.owner.as_ref());
+        let owner = self.controllers.get(key).and_then(|c| c.owner.as_deref());
         let Some(owner) = owner.filter(|_| is_well_known(&key.kind)) else {
             return Ok(None);
         };

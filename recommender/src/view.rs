@@ -334,17 +334,13 @@ mod tests {
     #[test]
     fn pods_are_found_under_the_targets_of_served_vpas() {
         let mut index = Index::default();
-        let controller = |parent: Option<OwnerRef>| Controller {
-            owner: parent,
-            replicas: None,
-        };
         index.owners.apply(
             ControllerKey::new("ns", "Deployment", "web"),
-            controller(None),
+            Controller::owned_by(None),
         );
         index.owners.apply(
             ControllerKey::new("ns", "ReplicaSet", "web-1"),
-            controller(Some(owner("Deployment", "web"))),
+            Controller::owned_by(Some(owner("Deployment", "web"))),
         );
         let vpa = |name: &str, target: &str, recommenders: &[&str]| Vpa {
             namespace: "ns".into(),

@@ -85,7 +85,7 @@ impl ControllerObject {
     pub fn to_controller(&self) -> Controller {
         let replicas = self.spec.replicas.or(self.status.number_ready);
         Controller {
-            owner: controlling_owner(&self.metadata),
+            owner: controlling_owner(&self.metadata).map(Box::new),
             replicas,
         }
     }

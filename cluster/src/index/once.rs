@@ -87,7 +87,7 @@ pub async fn list_once(
         tell(&name);
         let (known, controllers) = lookup.list(&kind).await;
         for (key, controller) in controllers {
-            once.index.want_kind(controller.owner.as_ref());
+            once.index.want_kind(controller.owner.as_deref());
             once.index.owners.apply(key, controller);
         }
         once.index.owners.set_kind(&name, known);

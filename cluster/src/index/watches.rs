@@ -101,9 +101,8 @@ impl Watches {
             let index = self.index.clone();
             let api: Api<MetadataOf<ControllerObject>> = self.controllers(api_version, kind);
             watch::objects(api, self.watch(kind, NOT_IN_CLUSTER), move |change| {
-                index.write().controller(kind, change, |object| Controller {
-                    owner: controlling_owner(&object.metadata),
-                    replicas: None,
+                index.write().controller(kind, change, |object| {
+                    Controller::owned_by(controlling_owner(&object.metadata))
                 });
             });
         }

@@ -174,7 +174,7 @@ fn standing(owners: &Owners, key: &ControllerKey) -> Standing {
             _ => Standing::NotKnownYet,
         };
     }
-    let Some(owner) = owners.get(key).and_then(|c| c.owner.as_ref()) else {
+    let Some(owner) = owners.get(key).and_then(|c| c.owner.as_deref()) else {
         return Standing::Free;
     };
     let kind = owner.qualified_kind();

@@ -28,13 +28,7 @@ fn owners(pairs: &[(&str, &str, Option<(&str, &str)>)]) -> Owners {
     let mut owners = Owners::default();
     for (kind, name, parent) in pairs {
         let owner = parent.map(|(k, n)| self::owner(k, n));
-        owners.apply(
-            key(kind, name),
-            Controller {
-                owner,
-                replicas: None,
-            },
-        );
+        owners.apply(key(kind, name), Controller::owned_by(owner));
     }
     owners
 }
@@ -243,10 +237,7 @@ fn known(text: &str) -> Owners {
             continue;
         }
         let (object, owner) = item.split_once('<').unwrap_or((item, ""));
-        let controller = Controller {
-            owner: reference(owner),
-            replicas: None,
-        };
+        let controller = Controller::owned_by(reference(owner));
         owners.apply(
             ControllerKey::of("ns", &reference(object).unwrap()),
             controller,

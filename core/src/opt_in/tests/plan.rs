@@ -68,10 +68,7 @@ impl Cluster {
                 continue;
             }
             let (of, owner) = word.split_once('<').unwrap_or((word, ""));
-            let controller = Controller {
-                owner: (!owner.is_empty()).then(|| owner_ref(owner)),
-                replicas: None,
-            };
+            let controller = Controller::owned_by((!owner.is_empty()).then(|| owner_ref(owner)));
             cluster
                 .owners
                 .apply(ControllerKey::of("ns", &owner_ref(of)), controller);

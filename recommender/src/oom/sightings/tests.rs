@@ -59,10 +59,7 @@ fn index(pods: &[&Pod]) -> Index {
         ("CronJob", "night", None),
         ("Job", "night-1", Some(owner("CronJob", "night"))),
     ] {
-        let controller = Controller {
-            owner,
-            replicas: None,
-        };
+        let controller = Controller::owned_by(owner);
         index
             .owners
             .apply(ControllerKey::new("ns", kind, name), controller);
