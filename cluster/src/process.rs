@@ -4,7 +4,11 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::{ParseError, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::options::{LogFormat, LogOptions};
 use crate::version::Version;
@@ -45,24 +49,37 @@ pub fn end(name: &str, result: Result<(), impl std::fmt::Display>) -> ExitCode {
 /// Starts logging to standard error.
 fn start_logging(options: &LogOptions) {
     let level = match options.verbosity {
-        0 | 1 => "warn",
-        2..=4 => "info",
-        5 | 6 => "debug",
-        _ => "trace",
+        0 | 1 => Level::WARN,
+        2..=4 => Level::INFO,
+        5 | 6 => Level::DEBUG,
+        _ => Level::TRACE,
     };
     // The client's and the HTTP stack's own words below a warning help nobody who runs podfit; these two log every broken
     // connection as an error, without saying what it is about.
-    let default = format!(
-        "warn,actix_http=off,kube_client=off,podfit={level},podfit_core={level},podfit_cluster={level},podfit_recommender={level},podfit_updater={level},podfit_webhook={level}"
-    );
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let default = Targets::new()
+        .with_default(Level::WARN)
+        .with_targets([
+            ("actix_http", LevelFilter::OFF),
+            ("kube_client", LevelFilter::OFF),
+        ])
+        .with_target("podfit", level);
+    let wanted = std::env::var("RUST_LOG").ok().map(|text| text.parse());
+    let (filter, error) = match wanted {
+        None => (default, None),
+        Some(Ok(filter)) => (filter, None),
+        Some(Err(error)) => (default, Some(error)),
+    };
+    let logs = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_target(false);
+    let all = tracing_subscriber::registry().with(filter);
     match options.log_format {
-        LogFormat::Text => logs.with_ansi(false).init(),
-        LogFormat::Json => logs.json().flatten_event(true).init(),
+        LogFormat::Text => all.with(logs.with_ansi(false)).init(),
+        LogFormat::Json => all.with(logs.json().flatten_event(true)).init(),
+    }
+    if let Some(error) = error {
+        let error: ParseError = error;
+        tracing::warn!(%error, "RUST_LOG is not understood; logging as if it were not set");
     }
 }
 

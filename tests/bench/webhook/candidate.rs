@@ -15,6 +15,8 @@ use crate::load::Target;
 
 /// A webhook that answers.
 pub struct Running {
+    /// Which one.
+    pub candidate: Candidate,
     /// The process.
     pub process: Process,
     /// Where it takes reviews.
@@ -80,6 +82,7 @@ impl Running {
         })
         .await?;
         Ok(Self {
+            candidate,
             process,
             target,
             url: format!("https://{address}:8000/"),

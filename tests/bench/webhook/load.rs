@@ -19,10 +19,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 /// Before it is measured.
-const WARM_UP: Duration = Duration::from_secs(2);
+const WARM_UP: Duration = Duration::from_secs(1);
 
 /// How long is measured.
-const MEASURED: Duration = Duration::from_secs(8);
+const MEASURED: Duration = Duration::from_secs(3);
 
 /// Where reviews are sent.
 #[derive(Clone)]
@@ -31,18 +31,35 @@ pub struct Target {
     tls: TlsConnector,
 }
 
-/// What the client saw.
-#[derive(Clone, Debug)]
+/// What the client saw, and what it cost the server, in one or more rounds.
+#[derive(Clone, Debug, Default)]
 pub struct Load {
-    /// Answers a second.
-    pub rate: f64,
-    /// Answers in all.
-    pub answers: usize,
-    /// Sorted, in microseconds.
+    seconds: f64,
+    /// The server's.
+    cpu_seconds: f64,
+    /// Of all answers, sorted, in microseconds.
     latencies: Vec<u32>,
 }
 
 impl Load {
+    /// Adds another round.
+    pub fn add(&mut self, other: Self) {
+        self.seconds += other.seconds;
+        self.cpu_seconds += other.cpu_seconds;
+        self.latencies.extend(other.latencies);
+        self.latencies.sort_unstable();
+    }
+
+    /// Answers a second.
+    pub fn rate(&self) -> f64 {
+        self.latencies.len() as f64 / self.seconds
+    }
+
+    /// Answers for each second of the server's CPU.
+    pub fn per_cpu_second(&self) -> f64 {
+        self.latencies.len() as f64 / self.cpu_seconds
+    }
+
     /// Milliseconds that a fraction of the answers did not exceed.
     pub fn percentile(&self, fraction: f64) -> f64 {
         let index = (self.latencies.len() as f64 * fraction).ceil() as usize;
@@ -72,13 +89,13 @@ impl Target {
         ask(&mut self.connect().await?, review).await
     }
 
-    /// Keeps `connections` busy with `reviews`. `at_start` and `at_end` are called around what is measured.
-    pub async fn load<T>(
+    /// Keeps `connections` busy with `reviews` for one round. `cpu_seconds` is what the server has used so far.
+    pub async fn load(
         &self,
         connections: usize,
         reviews: &Arc<Vec<Bytes>>,
-        reading: impl Fn() -> Result<T>,
-    ) -> Result<(Load, T, T)> {
+        cpu_seconds: impl Fn() -> Result<f64>,
+    ) -> Result<Load> {
         let next = Arc::new(AtomicUsize::new(0));
         let begin = Instant::now() + WARM_UP;
         let end = begin + MEASURED;
@@ -93,20 +110,19 @@ impl Target {
             )));
         }
         tokio::time::sleep_until(begin.into()).await;
-        let before = reading()?;
+        let before = cpu_seconds()?;
         tokio::time::sleep_until(end.into()).await;
-        let after = reading()?;
+        let after = cpu_seconds()?;
         let mut latencies = Vec::new();
         for task in tasks {
             latencies.extend(task.await??);
         }
         latencies.sort_unstable();
-        let load = Load {
-            rate: latencies.len() as f64 / MEASURED.as_secs_f64(),
-            answers: latencies.len(),
+        Ok(Load {
+            seconds: MEASURED.as_secs_f64(),
+            cpu_seconds: after - before,
             latencies,
-        };
-        Ok((load, before, after))
+        })
     }
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {

@@ -1,7 +1,7 @@
 //! `make bench-webhook`: podfit's webhook beside upstream's admission-controller.
 //!
 //! The same AdmissionReviews over TLS on loopback, from one, 16 and 64 connections that are kept, in clusters of several
-//! sizes; and pods created through the real API server. Client and server share the machine's cores: latencies hold
+//! sizes, to both in turn; and pods created through the real API server. Client and server share the machine's cores: latencies hold
 //! for such a machine under full load, CPU per request for any. Once more with 16 connections client and server have a core
 //! each: then the latencies are the server's, and not the scheduler's.
 //!
@@ -12,11 +12,10 @@ mod load;
 mod reviews;
 mod through_api;
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use podfit_tests::bench::fixture::{Fixture, Purpose, Size};
 use podfit_tests::bench::plan::{Candidate, Plan, programs};
 use podfit_tests::bench::process::{cpu_seconds, peak_mib, pin};
@@ -26,6 +25,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::candidate::Running;
+use crate::load::Load;
 use crate::through_api::{Creation, creation};
 
 /// The cluster's name.
@@ -35,7 +35,10 @@ const NAME: &str = "bench-webhook";
 const CONNECTIONS: [usize; 3] = [1, 16, 64];
 
 /// The same where client and server have a core each.
-const CONNECTIONS_APART: usize = 16;
+const CONNECTIONS_APART: [usize; 1] = [16];
+
+/// How often each is measured, in turn, so that what else the machine does meets all alike.
+const ROUNDS: usize = 3;
 
 /// A server that has a core of its own.
 const SERVERS_CORE: &str = "0";
@@ -119,67 +122,73 @@ async fn run() -> Result<()> {
                 creation(&cluster, "none", None, vpas).await?,
             ));
         }
-        for candidate in &plan.candidates {
-            let what = (*candidate, vpas, Cores::Shared);
-            let running = start(what, &cluster, &programs, &reviews).await?;
-            for connections in CONNECTIONS {
-                loads.push(measure(&running, what, connections, &reviews).await?);
+        for cores in [Cores::Shared, Cores::Own] {
+            let apart = cores == Cores::Own;
+            let (core, connections) = if apart {
+                pin(std::process::id(), CLIENTS_CORE)?;
+                (Some(SERVERS_CORE), &CONNECTIONS_APART[..])
+            } else {
+                (None, &CONNECTIONS[..])
+            };
+            let mut running = Vec::new();
+            for candidate in &plan.candidates {
+                let first = &reviews[0];
+                running.push(Running::start(*candidate, &cluster, &programs, core, first).await?);
             }
-            if last {
-                let who = candidate.to_string();
-                let made = creation(&cluster, &who, Some(&running.url), vpas).await?;
-                creations.push((who, made));
+            for connections in connections {
+                let what = (vpas, *connections, cores);
+                loads.extend(measure(&running, what, &reviews).await?);
             }
-            running.process.kill().await?;
-            let what = (*candidate, vpas, Cores::Own);
-            pin(std::process::id(), CLIENTS_CORE)?;
-            let running = start(what, &cluster, &programs, &reviews).await?;
-            loads.push(measure(&running, what, CONNECTIONS_APART, &reviews).await?);
-            running.process.kill().await?;
+            if last && !apart {
+                for webhook in &running {
+                    let who = webhook.candidate.to_string();
+                    let made = creation(&cluster, &who, Some(&webhook.url), vpas).await?;
+                    creations.push((who, made));
+                }
+            }
+            for webhook in running {
+                webhook.process.kill().await?;
+            }
             pin(std::process::id(), &all_cores)?;
         }
     }
     report(&loads, &creations)
 }
 
-/// What is measured: which webhook, with how many VPAs, and on which cores.
-type What = (Candidate, usize, Cores);
-
-async fn start(
-    (candidate, _, cores): What,
-    cluster: &Arc<Cluster>,
-    programs: &Path,
-    reviews: &[hyper::body::Bytes],
-) -> Result<Running> {
-    let core = (cores == Cores::Own).then_some(SERVERS_CORE);
-    Running::start(candidate, cluster, programs, core, &reviews[0]).await
-}
-
+/// Asks the webhooks in turn.
 async fn measure(
-    running: &Running,
-    (candidate, vpas, cores): What,
-    connections: usize,
+    running: &[Running],
+    (vpas, connections, cores): (usize, usize, Cores),
     reviews: &Arc<Vec<hyper::body::Bytes>>,
-) -> Result<Figures> {
-    let id = running.process.id()?;
-    let (load, before, after) = running
-        .target
-        .load(connections, reviews, || cpu_seconds(id))
-        .await?;
-    let figures = Figures {
-        candidate,
-        vpas,
-        connections,
-        cores,
-        rate: load.rate,
-        per_cpu_second: load.answers as f64 / (after - before),
-        p50: load.percentile(0.5),
-        p99: load.percentile(0.99),
-        p999: load.percentile(0.999),
-        peak: peak_mib(id)?,
+) -> Result<Vec<Figures>> {
+    let mut loads = vec![Load::default(); running.len()];
+    for _ in 0..ROUNDS {
+        for (webhook, load) in running.iter().zip(&mut loads) {
+            let id = webhook.process.id()?;
+            let round = webhook
+                .target
+                .load(connections, reviews, || cpu_seconds(id));
+            let who = || format!("{} with {vpas} VPAs", webhook.candidate);
+            load.add(round.await.with_context(who)?);
+        }
+    }
+    let figures = |(webhook, load): (&Running, &Load)| {
+        let figures = Figures {
+            candidate: webhook.candidate,
+            vpas,
+            connections,
+            cores,
+            rate: load.rate(),
+            per_cpu_second: load.per_cpu_second(),
+            p50: load.percentile(0.5),
+            p99: load.percentile(0.99),
+            p999: load.percentile(0.999),
+            peak: peak_mib(webhook.process.id()?)?,
+        };
+        println!("  {figures:?}");
+        Ok(figures)
     };
-    println!("  {figures:?}");
-    Ok(figures)
+    running.iter().zip(&loads).map(figures).collect()
 }
 
 fn report(loads: &[Figures], creations: &[(String, Creation)]) -> Result<()> {
