@@ -1,7 +1,7 @@
 //! A clock of a program's own, which tests set while it runs: Debian's libfaketime.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
@@ -50,7 +50,7 @@ impl OwnClock {
 }
 
 /// The same program, linked to the C library.
-async fn dynamic(executable: &std::path::Path) -> Result<PathBuf> {
+async fn dynamic(executable: &Path) -> Result<PathBuf> {
     let name = executable.file_name().context("a program has no name")?;
     let mut build = Command::new("cargo");
     build.args(["build", "--locked", "--quiet", "--package"]);
