@@ -63,7 +63,9 @@ fn start_logging(options: &LogOptions) {
             ("kube_client", LevelFilter::OFF),
         ])
         .with_target("podfit", level);
-    let wanted = std::env::var("RUST_LOG").ok().map(|text| text.parse());
+    let wanted = std::env::var("RUST_LOG").ok();
+    let wanted = wanted.filter(|text| !text.is_empty());
+    let wanted = wanted.map(|text| text.parse());
     let (filter, error) = match wanted {
         None => (default, None),
         Some(Ok(filter)) => (filter, None),
@@ -79,7 +81,7 @@ fn start_logging(options: &LogOptions) {
     }
     if let Some(error) = error {
         let error: ParseError = error;
-        tracing::warn!(%error, "RUST_LOG is not understood; logging as if it were not set");
+        tracing::warn!(%error, "RUST_LOG is not understood, and not used; write it like info,podfit_updater=debug");
     }
 }
 

@@ -124,7 +124,8 @@ pub fn objects<K>(api: Api<K>, watch: Watch, on_change: impl FnMut(Change<K>) + 
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    start(events(api, config()), watch, on_change);
+    let events = events(api, config(), watch.what.clone());
+    start(events, watch, on_change);
 }
 
 /// The same for the objects whose fields are as `selector` wants them: `reason=Evicted`.
@@ -136,7 +137,8 @@ pub fn selected<K>(
 ) where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    start(events(api, config().fields(selector)), watch, on_change);
+    let events = events(api, config().fields(selector), watch.what.clone());
+    start(events, watch, on_change);
 }
 
 fn config() -> watcher::Config {
@@ -144,38 +146,57 @@ fn config() -> watcher::Config {
 }
 
 /// What the API server tells. It streams the objects that are there already, one at a time, if it can: Kubernetes does so since
-/// 1.34, and in 1.32. Where it cannot, or once such a stream broke off, they are listed in pages.
+/// 1.34, and in 1.32. Where it cannot, or once such a stream failed, they are listed in pages.
 fn events<K>(
     api: Api<K>,
     config: watcher::Config,
+    what: Cow<'static, str>,
 ) -> impl Stream<Item = watcher::Result<Event<K>>> + Send
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    let mut unfinished = false;
+    let mut goes_well = streaming_goes_well();
     let streamed = watcher(api.clone(), config.clone().streaming_lists());
     let streamed = streamed.take_while(move |event| {
-        ready(match event {
-            Ok(Event::Init) => !mem::replace(&mut unfinished, true),
-            Ok(Event::InitDone) => {
-                unfinished = false;
-                true
-            }
-            Err(watcher::Error::WatchStartFailed(kube::Error::Api(status))) => {
-                !matches!(status.code, 400 | 422)
-            }
-            _ => true,
-        })
+        let well = goes_well(event);
+        if !well {
+            tracing::debug!(%what, "its objects are not streamed; listing them in pages");
+        }
+        ready(well)
     });
     streamed.chain(watcher(api, config))
+}
+
+/// Of each event in turn whether to go on with streams. What was streamed with an error in between is not all there is, and
+/// objects are not to be taken for gone because of that.
+fn streaming_goes_well<K>() -> impl FnMut(&watcher::Result<Event<K>>) -> bool {
+    let mut unfinished = false;
+    move |event| match event {
+        Ok(Event::Init) => !mem::replace(&mut unfinished, true),
+        Ok(Event::InitDone) => {
+            unfinished = false;
+            true
+        }
+        Ok(_) => true,
+        Err(watcher::Error::WatchStartFailed(kube::Error::Api(status))) => {
+            !matches!(status.code, 400 | 422)
+        }
+        Err(_) => !unfinished,
+    }
 }
 
 /// Takes a request to be streamed all objects as some cache of the API server may still have them, which is what the client
 /// library makes of it, for one as they are now, which is what a list gives.
 pub fn as_they_are<B>(mut request: Request<B>) -> Request<B> {
-    let uri = request.uri().to_string();
-    if uri.contains("sendInitialEvents=true")
-        && let Ok(uri) = uri.replace("resourceVersion=0", "resourceVersion=").parse()
+    let uri = request.uri();
+    let streamed = uri
+        .query()
+        .is_some_and(|q| q.contains("sendInitialEvents=true"));
+    if streamed
+        && let Ok(uri) = uri
+            .to_string()
+            .replace("resourceVersion=0", "resourceVersion=")
+            .parse()
     {
         *request.uri_mut() = uri;
     }
@@ -307,7 +328,38 @@ impl Backoff for Retry {
 
 #[cfg(test)]
 mod tests {
+    use kube::api::DynamicObject;
+    use kube::core::Status;
+
     use super::*;
+
+    #[test]
+    fn streams_that_are_refused_or_fail_before_their_end_are_given_up_and_no_others() {
+        let refused = |code: u16| {
+            let status = Status {
+                code,
+                ..Status::default()
+            };
+            Err(watcher::Error::WatchStartFailed(kube::Error::Api(
+                status.boxed(),
+            )))
+        };
+        let broken = || Err(watcher::Error::NoResourceVersion);
+        let goes_well = |events: Vec<watcher::Result<Event<DynamicObject>>>| {
+            let well = streaming_goes_well();
+            events.iter().map(well).collect::<Vec<_>>()
+        };
+        let (begun, done) = (|| Ok(Event::Init), || Ok(Event::InitDone));
+        assert_eq!(
+            goes_well(vec![begun(), done(), broken(), begun(), done()]),
+            [true; 5]
+        );
+        assert_eq!(goes_well(vec![refused(404), refused(429)]), [true; 2]);
+        assert_eq!(goes_well(vec![refused(422)]), [false]);
+        assert_eq!(goes_well(vec![refused(400)]), [false]);
+        assert_eq!(goes_well(vec![begun(), begun()]), [true, false]);
+        assert_eq!(goes_well(vec![begun(), broken()]), [true, false]);
+    }
 
     #[test]
     fn streamed_objects_are_asked_for_as_they_are_and_nothing_else_is_changed() {
